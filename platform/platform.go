@@ -1,0 +1,148 @@
+// Package platform is the contract between the kernel and whatever runs guest
+// code. A platform owns host threads and page tables and hands every guest
+// system call, fault and signal to its caller; it knows nothing of Linux.
+package platform
+
+import "garrison/platform/arch"
+
+// A Platform makes the two things a guest needs: memory and processors.
+// Its methods may be called from any goroutine.
+type Platform interface {
+	// NewAddressSpace returns an empty address space.
+	NewAddressSpace() (AddressSpace, error)
+
+	// NewContext returns a guest thread that belongs to no address space yet;
+	// its first Switch enters one.
+	NewContext() Context
+
+	Facts() Facts
+
+	// Release ends every host process of the platform. Nothing else may be
+	// called after it.
+	Release()
+}
+
+// Facts never change during the life of a Platform.
+type Facts struct {
+	Name    string
+	User    []arch.Range // addresses a guest may map, in order, page aligned
+	MaxMaps int          // host mappings one AddressSpace can hold
+
+	// FPUSize is the length in bytes of Context.FPU's result: the XSAVE area
+	// for all features the host has enabled (XCR0).
+	FPUSize int
+
+	// VDSO, when not empty, is where in every address space the host's own
+	// vDSO (with its data pages before it) can be called by guest code.
+	// VDSOText is the start of its ELF image within it.
+	VDSO     arch.Range
+	VDSOText arch.Addr
+}
+
+// An AddressSpace is one guest page table.
+//
+// Map, Unmap and Protect queue: they happen in the order given, before any
+// Switch into the space that begins after the call resumes guest code, so the
+// caller may already have told the guest that they are done. The caller stays
+// below Facts.MaxMaps and inside Facts.User, so they can't fail; if the host
+// refuses all the same, the space is dead and Switch returns an error.
+// All methods may be called from any goroutine.
+type AddressSpace interface {
+	// Map makes guest pages [at, at+n) show f's bytes from off on (as
+	// MAP_SHARED|MAP_FIXED does). f's descriptor must stay open until the next
+	// Barrier or Release; access is what the guest may do.
+	Map(at arch.Addr, f File, off, n uint64, access arch.Access)
+	Unmap(arch.Range)
+	Protect(arch.Range, arch.Access)
+
+	// Fork returns a copy of the space. The caller has queued Protect for the
+	// pages that must be copied on write. by is the Context of the calling
+	// task, between two Switches in this space. Other threads of the space may
+	// be running; what they do after Fork returns is not seen in the copy's
+	// protected pages.
+	Fork(by Context) (AddressSpace, error)
+
+	// Barrier returns when all that was queued has happened in the host and no
+	// guest thread can reach what was unmapped, by evidence a guest can't
+	// forge. Only then may freed memory serve another space. by may be nil.
+	Barrier(by Context) error
+
+	// Release ends the space. The caller guarantees that no Switch into it is
+	// in progress or will begin. When it returns, no process maps its pages.
+	Release()
+}
+
+// A File is host memory that can be mapped into a guest.
+type File interface {
+	// FD is a host descriptor open for what the mapping's access asks.
+	FD() int
+}
+
+// A Context is one guest thread. All methods but Interrupt must be called from
+// one goroutine, the one that makes the first call of Switch or Spawn.
+// A platform that needs it locks that goroutine to its thread, for good.
+type Context interface {
+	// Switch runs the guest in as with regs until it needs the kernel; regs are
+	// then those of the guest at the event. An error means that the space (or
+	// the thread in it) has died, not by its own doing as far as the guest can tell.
+	Switch(as AddressSpace, regs *arch.Regs) (Event, error)
+
+	// Spawn prepares a new guest thread that will first run in as, and may be
+	// handed to another goroutine. The receiver is between two Switches in its own
+	// space; as is that space, or one from NewAddressSpace or Fork which no
+	// context has entered.
+	Spawn(as AddressSpace) (Context, error)
+
+	// Interrupt makes the current Switch, or else the next, return Interrupted
+	// promptly. Any goroutine may call it, any number of times; an interrupt may be
+	// reported once for several calls, and never more than 1 time after the last call.
+	Interrupt()
+
+	// FPU returns the floating-point and vector state in XSAVE's standard
+	// format; it is valid until the next Switch. SetFPU replaces it and fails
+	// with an error if the state is malformed. CloneFPU gives the
+	// receiver the state of from (fork and clone): from is the calling task's own.
+	FPU() []byte
+	SetFPU([]byte) error
+	CloneFPU(from Context) error
+
+	// ResetFPU gives the state a new program starts with (execve).
+	ResetFPU()
+
+	// Step makes the next Switch return Stepped after one instruction.
+	Step(bool)
+
+	// Release ends the thread.
+	Release()
+}
+
+// An Event says why Switch returned. It is a copy: nothing in it points at
+// memory that a guest can change.
+type Event struct {
+	Kind   Kind
+	Addr   arch.Addr   // Fault: the address that faulted (siginfo's si_addr)
+	Access arch.Access // Fault: what was attempted, when the platform knows; else 0
+	Signal int32       // Fault, Signal: the signal the host would deliver,
+	Code   int32       //   its siginfo code (SEGV_MAPERR, BUS_ADRERR, FPE_INTDIV…),
+	Trap   uint64      //   the processor's trap number, where known
+	Error  uint64      //   and error code
+}
+
+// A Kind is a reason for Switch to return.
+type Kind uint8
+
+const (
+	// Syscall: the guest executed a system call. regs.OrigRAX is its number and
+	// regs.RIP is after the instruction. RAX is -ENOSYS, as on Linux at entry.
+	Syscall Kind = iota
+	// Fault: SIGSEGV or SIGBUS that memory management may be able to cure;
+	// regs.RIP is at the instruction.
+	Fault
+	// Signal: any other signal the guest's own instruction raised (SIGILL,
+	// SIGFPE, SIGTRAP), or SIGSEGV that no mapping can cure.
+	Signal
+	// Interrupted: Context.Interrupt was called.
+	Interrupted
+	// Stepped: one instruction was executed after Step(true).
+	Stepped
+)

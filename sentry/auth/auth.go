@@ -1,0 +1,117 @@
+// Package auth is who a task is: user and group ids, capabilities, and the user
+// namespaces they hold in. See credentials(7), capabilities(7).
+package auth
+
+import "slices"
+
+// A Cap is a capability's number (<linux/capability.h>).
+type Cap uint
+
+// Capabilities.
+const (
+	CapChown Cap = iota
+	CapDACOverride
+	CapDACReadSearch
+	CapFowner
+	CapFsetid
+	CapKill
+	CapSetgid
+	CapSetuid
+	CapSetpcap
+	CapLinuxImmutable
+	CapNetBindService
+	CapNetBroadcast
+	CapNetAdmin
+	CapNetRaw
+	CapIPCLock
+	CapIPCOwner
+	CapSysModule
+	CapSysRawio
+	CapSysChroot
+	CapSysPtrace
+	CapSysPacct
+	CapSysAdmin
+	CapSysBoot
+	CapSysNice
+	CapSysResource
+	CapSysTime
+	CapSysTTYConfig
+	CapMknod
+	CapLease
+	CapAuditWrite
+	CapAuditControl
+	CapSetfcap
+	CapMACOverride
+	CapMACAdmin
+	CapSyslog
+	CapWakeAlarm
+	CapBlockSuspend
+	CapAuditRead
+	CapPerfmon
+	CapBPF
+	CapCheckpointRestore
+
+	CapLast = CapCheckpointRestore
+)
+
+// Caps is a set of capabilities, bit n for capability n.
+type Caps uint64
+
+// AllCaps is every capability.
+const AllCaps = Caps(1)<<(CapLast+1) - 1
+
+// Has reports whether s includes c.
+func (s Caps) Has(c Cap) bool { return s>>c&1 != 0 }
+
+// Creds is a task's credentials. A Creds in use is never changed: Clone it,
+// change the copy and give that to the task.
+type Creds struct {
+	RUID, EUID, SUID, FSUID uint32
+	RGID, EGID, SGID, FSGID uint32
+	Groups                  []uint32 // supplementary
+
+	Permitted, Effective, Inheritable, Bounding, Ambient Caps
+
+	Securebits uint32
+	NoNewPrivs bool
+	UserNS     *UserNamespace
+}
+
+// Root is the credentials of uid 0 with every capability in ns.
+func Root(ns *UserNamespace) *Creds {
+	return &Creds{Permitted: AllCaps, Effective: AllCaps, Bounding: AllCaps, UserNS: ns}
+}
+
+// Clone is a copy of c to be changed.
+func (c *Creds) Clone() *Creds {
+	n := *c
+	n.Groups = slices.Clone(c.Groups)
+	return &n
+}
+
+// InGroup reports whether gid is c's filesystem group or a supplementary one.
+func (c *Creds) InGroup(gid uint32) bool { return gid == c.FSGID || slices.Contains(c.Groups, gid) }
+
+// HasCap reports whether c has the capability in its own user namespace.
+func (c *Creds) HasCap(x Cap) bool { return c.Effective.Has(x) }
+
+// HasCapIn reports whether c has the capability in ns: held there or in an
+// ancestor, or as the owner of a child namespace (user_namespaces(7)).
+func (c *Creds) HasCapIn(ns *UserNamespace, x Cap) bool {
+	for ; ns != nil; ns = ns.Parent {
+		if ns == c.UserNS {
+			return c.HasCap(x)
+		}
+		if ns.Parent == c.UserNS && ns.Owner == c.EUID {
+			return true
+		}
+	}
+	return false
+}
+
+// A UserNamespace is a user namespace. Ids inside the kernel are those of the
+// initial namespace of the sandbox.
+type UserNamespace struct {
+	Parent *UserNamespace // nil for the initial one
+	Owner  uint32         // the effective uid that made it
+}

@@ -1,0 +1,77 @@
+// Package lock is the kernel's mutexes and the one order in which they may be
+// taken. The order below is documentation and check at once: built with
+// -tags lockcheck, taking a lock out of order panics.
+package lock
+
+// A Rank is a place in the order. A lock may be taken only while every lock
+// held has a lower number.
+type Rank interface{ rank() int }
+
+// The order, outermost first.
+type (
+	// Exec serialises what changes a whole thread group (execve, exit of the leader).
+	Exec struct{}
+	// TaskSet guards the process tree: pids, parents, groups, sessions.
+	TaskSet struct{}
+	// Signals guards one process's pending signals and handlers.
+	Signals struct{}
+	// Task guards one task's own fields that others read.
+	Task struct{}
+	// FDTable guards one table of descriptors.
+	FDTable struct{}
+	// Epoll guards one epoll instance's set.
+	Epoll struct{}
+	// File guards one open file description: its offset and flags.
+	File struct{}
+	// Rename serialises renames that move directories (s_vfs_rename_mutex).
+	Rename struct{}
+	// Mounts guards the mount tree.
+	Mounts struct{}
+	// Dentry guards one directory's names.
+	Dentry struct{}
+	// Inode guards one inode's attributes.
+	Inode struct{}
+	// Socket guards one socket's state.
+	Socket struct{}
+	// Mappings guards one address space.
+	Mappings struct{}
+	// FileData guards which memory holds a file's bytes; it may be taken to
+	// answer a page fault, under Mappings.
+	FileData struct{}
+	// Pages guards the allocator of guest memory.
+	Pages struct{}
+	// Leaf is for small locks under which nothing else is taken but a Queue.
+	Leaf struct{}
+)
+
+func (Exec) rank() int     { return 1 }
+func (TaskSet) rank() int  { return 2 }
+func (Signals) rank() int  { return 3 }
+func (Task) rank() int     { return 4 }
+func (FDTable) rank() int  { return 5 }
+func (Epoll) rank() int    { return 6 }
+func (File) rank() int     { return 7 }
+func (Rename) rank() int   { return 8 }
+func (Mounts) rank() int   { return 9 }
+func (Dentry) rank() int   { return 10 }
+func (Inode) rank() int    { return 11 }
+func (Socket) rank() int   { return 12 }
+func (Mappings) rank() int { return 13 }
+func (FileData) rank() int { return 14 }
+func (Pages) rank() int    { return 15 }
+func (Leaf) rank() int     { return 16 }
+
+// Two locks two mutexes of one rank, the only way to hold both, in an order of
+// its own, and returns what unlocks them. a and b may be the same.
+func Two[R Rank](a, b *Mutex[R]) (unlock func()) {
+	if a == b {
+		a.Lock()
+		return a.Unlock
+	}
+	if address(a) > address(b) {
+		a, b = b, a
+	}
+	a.Lock()
+	b.lockPeer()
+	return func() { b.Unlock(); a.Unlock() }
+}

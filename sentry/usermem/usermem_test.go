@@ -1,0 +1,54 @@
+package usermem
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"garrison/sentry/linux"
+)
+
+func TestFlat(t *testing.T) {
+	type padded struct {
+		a uint8
+		b uint64
+	}
+	if Flat(reflect.TypeFor[padded]()) || Flat(reflect.TypeFor[*int]()) {
+		t.Fatal("accepted")
+	}
+	if !Flat(reflect.TypeFor[linux.Stat]()) {
+		t.Fatal("refused linux.Stat")
+	}
+}
+
+func TestSeq(t *testing.T) {
+	mem := Bytes("0123456789")
+	s := One(mem, 2, 6)
+	if got := s.Skip(1).Take(3); got.Len() != 3 || s.Len() != 6 {
+		t.Fatal(got.Len(), s.Len())
+	}
+	b := make([]byte, 8)
+	if n, err := s.Skip(1).Take(3).CopyIn(b); n != 3 || err != nil || string(b[:n]) != "345" {
+		t.Fatal(n, err, string(b))
+	}
+	if n, err := One(mem, 8, 6).CopyIn(b[:6]); n != 2 || err != linux.EFAULT {
+		t.Fatal(n, err)
+	}
+	if s.Skip(6).Len() != 0 || s.Take(0).Len() != 0 {
+		t.Fatal("an empty part is not empty")
+	}
+}
+
+func TestCopyInString(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	mem := Bytes(long + "\x00")
+	if s, err := CopyInString(mem, 0, 4096); err != nil || s != long {
+		t.Fatal(len(s), err)
+	}
+	if _, err := CopyInString(mem, 0, 599); err != linux.ENAMETOOLONG {
+		t.Fatal(err)
+	}
+	if _, err := CopyInString(Bytes("abc"), 0, 10); err != linux.EFAULT {
+		t.Fatal(err)
+	}
+}

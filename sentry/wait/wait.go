@@ -1,0 +1,109 @@
+// Package wait connects objects that become ready with whoever waits for them.
+package wait
+
+import (
+	"sync"
+
+	"garrison/sentry/list"
+)
+
+// Events is a set of poll(2) events, with poll's numbers.
+type Events uint32
+
+// <asm-generic/poll.h>
+const (
+	In     Events = 0x001
+	Pri    Events = 0x002
+	Out    Events = 0x004
+	Err    Events = 0x008
+	Hup    Events = 0x010
+	Nval   Events = 0x020
+	RdNorm Events = 0x040
+	RdBand Events = 0x080
+	WrNorm Events = 0x100
+	WrBand Events = 0x200
+	RdHup  Events = 0x2000
+
+	// Readable and Writable are what a file that has data, or room, reports.
+	Readable = In | RdNorm
+	Writable = Out | WrNorm
+	// Always is what poll reports whether or not it was asked for.
+	Always = Err | Hup | Nval
+)
+
+// An Object can be waited for.
+type Object interface {
+	// Ready returns which of the events hold now.
+	Ready(Events) Events
+	// Watch begins to tell w.To of events; Unwatch ends it. A Watch is on at
+	// most one Object at a time.
+	Watch(w *Watch)
+	Unwatch(w *Watch)
+}
+
+// A Watch is one waiter on one object. Its owner supplies the memory.
+type Watch struct {
+	list.Elem[*Watch]
+	Mask Events
+	To   Waker
+}
+
+// A Waker is told of events. *kernel.Task and an epoll item are Wakers: types
+// with names rather than closures, so that watches can be checkpointed. Wake
+// may mark, enqueue and wake others; it never takes a ranked lock, never blocks.
+type Waker interface{ Wake(*Watch, Events) }
+
+// A Queue is the usual way to be an Object: embed it, add Ready, call Notify.
+// The zero Queue is ready to use.
+type Queue struct {
+	mu sync.Mutex
+	ws list.List[*Watch] // protected by mu
+}
+
+// Watch implements Object.
+func (q *Queue) Watch(w *Watch) {
+	w.Value = w
+	q.mu.Lock()
+	q.ws.PushBack(&w.Elem)
+	q.mu.Unlock()
+}
+
+// Unwatch implements Object. w may not be on q at all.
+func (q *Queue) Unwatch(w *Watch) {
+	q.mu.Lock()
+	if w.Linked() {
+		w.Remove()
+	}
+	q.mu.Unlock()
+}
+
+// Notify wakes the watches that asked for any of e, or for which e is an error
+// or a hang-up. Call it after the change, with no lock that Ready takes.
+func (q *Queue) Notify(e Events) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for w := range q.ws.All() {
+		if (w.Mask|Always)&e != 0 {
+			w.To.Wake(w, e)
+		}
+	}
+}
+
+// NotifyOne is Notify for the first watch that it concerns.
+func (q *Queue) NotifyOne(e Events) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for w := range q.ws.All() {
+		if (w.Mask|Always)&e != 0 {
+			w.To.Wake(w, e)
+			return
+		}
+	}
+}
+
+// Empty reports whether nobody watches. The answer may be old at once.
+func (q *Queue) Empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ws.Empty()
+}
