@@ -1,0 +1,116 @@
+package spec
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+func bundle(t *testing.T, config string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ConfigName), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestExampleIsValid(t *testing.T) {
+	data, err := json.Marshal(Example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := bundle(t, string(data))
+	s, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(dir, "rootfs"); s.Root.Path != want {
+		t.Errorf("root %s, want %s", s.Root.Path, want)
+	}
+}
+
+func TestErrorsSayWhere(t *testing.T) {
+	edit := func(f func(*specs.Spec)) string {
+		s := Example()
+		f(s)
+		data, _ := json.Marshal(s)
+		return string(data)
+	}
+	for _, c := range []struct{ config, want string }{
+		{"{", "line 1: unexpected end of JSON input"},
+		{"{\n\"ociVersion\": 3}", "line 2: ociVersion must be a string, not a number"},
+		{"{}", "ociVersion is missing"},
+		{edit(func(s *specs.Spec) { s.Version = "2.0.0" }), "ociVersion 2.0.0 is not supported"},
+		{edit(func(s *specs.Spec) { s.Process = nil }), "process property must not be empty"},
+		{edit(func(s *specs.Spec) { s.Process.Args = nil }), "args must not be empty"},
+		{edit(func(s *specs.Spec) { s.Process.Cwd = "x" }), "Cwd must be an absolute path"},
+		{edit(func(s *specs.Spec) { s.Process.Env = []string{"A=\x00"} }), "null byte"},
+		{edit(func(s *specs.Spec) { s.Process.Rlimits[0].Type = "RLIMIT_X" }), "invalid rlimit type: RLIMIT_X"},
+		{edit(func(s *specs.Spec) { s.Root.Path = "none" }), "rootfs "},
+		{edit(func(s *specs.Spec) { s.Root.Path = ConfigName }), "not a directory"},
+		{edit(func(s *specs.Spec) { s.Windows = new(specs.Windows) }), "windows is not supported"},
+		{edit(func(s *specs.Spec) { s.Linux.UIDMappings = make([]specs.LinuxIDMapping, 1) }), "linux.uidMappings is not supported"},
+		{edit(func(s *specs.Spec) { s.Linux.Namespaces[0].Path = "/proc/1/ns/pid" }), "joining the pid namespace"},
+		{edit(func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "x"}}} }), "not absolute"},
+	} {
+		_, err := Load(bundle(t, c.config))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.80s: got %v, want %q", c.config, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("more than one line: %q", err)
+		}
+	}
+	if _, err := Load("/no/such/bundle"); err == nil || err.Error() != "bundle /no/such/bundle: no such file or directory" {
+		t.Errorf("missing bundle: %v", err)
+	}
+}
+
+func TestParseMount(t *testing.T) {
+	m := ParseMount(specs.Mount{Type: "tmpfs", Options: []string{"rw", "nosuid", "noexec", "exec", "mode=755", "size=64k"}})
+	if m.Flags != unix.MS_NOSUID || m.Data != "mode=755,size=64k" || m.Bind {
+		t.Errorf("%+v", m)
+	}
+	m = ParseMount(specs.Mount{Source: "/x", Options: []string{"rbind", "rprivate", "ro"}})
+	if !m.Bind || !m.Recursive || m.Type != "bind" || m.Flags != unix.MS_RDONLY || m.Data != "" {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for in, want := range map[string]uint64{"1": 1, "64k": 65536, "2m": 2 << 20, "3G": 3 << 30} {
+		if got, ok := ParseSize(in); !ok || got != want {
+			t.Errorf("%s: %d %v", in, got, ok)
+		}
+	}
+	for _, bad := range []string{"", "k", "x", "-1", "99999999999999999999", "18446744073709551615k"} {
+		if _, ok := ParseSize(bad); ok {
+			t.Errorf("%q is a size", bad)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	if n, ok := RlimitNumber("RLIMIT_NOFILE"); !ok || n != unix.RLIMIT_NOFILE {
+		t.Error(n, ok)
+	}
+	if n, ok := Capability("cap_sys_admin"); !ok || n != unix.CAP_SYS_ADMIN {
+		t.Error(n, ok)
+	}
+	if LastCapability != unix.CAP_LAST_CAP {
+		t.Errorf("last capability is %d", LastCapability)
+	}
+	set, unknown := CapabilitySet([]string{"CAP_CHOWN", "CAP_NOPE"})
+	if set != 1 || len(unknown) != 1 {
+		t.Error(set, unknown)
+	}
+}

@@ -1,0 +1,179 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Validate checks what the OCI runtime specification demands of a
+// configuration, and refuses what Garrison does not do. What has no meaning
+// for a sandbox (AppArmor and SELinux labels, the host's seccomp profile) is
+// accepted: the guest never reaches what they guard.
+func Validate(s *specs.Spec) error {
+	if s.Version == "" {
+		return errors.New("ociVersion is missing")
+	}
+	if major, _, _ := strings.Cut(s.Version, "."); major != "1" {
+		return fmt.Errorf("ociVersion %s is not supported: this runtime implements 1.x", s.Version)
+	}
+	if s.Root == nil || s.Root.Path == "" {
+		return errors.New("root.path is missing")
+	}
+	if s.Process == nil {
+		return errors.New("process property must not be empty")
+	}
+	if err := ValidateProcess(s.Process); err != nil {
+		return err
+	}
+	for i, m := range s.Mounts {
+		if m.Destination == "" {
+			return fmt.Errorf("mounts[%d]: destination is missing", i)
+		}
+		if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+			return fmt.Errorf("mount %s: id-mapped mounts are not supported", m.Destination)
+		}
+	}
+	if err := validateHooks(s.Hooks); err != nil {
+		return err
+	}
+	if err := unsupportedSections(s); err != nil {
+		return err
+	}
+	if s.Linux == nil {
+		s.Linux = new(specs.Linux)
+	}
+	return validateLinux(s.Linux)
+}
+
+// ValidateProcess checks the description of one process.
+func ValidateProcess(p *specs.Process) error {
+	if len(p.Args) == 0 {
+		return errors.New("args must not be empty")
+	}
+	if p.Cwd == "" {
+		return errors.New("Cwd property must not be empty")
+	}
+	if !path.IsAbs(p.Cwd) {
+		return errors.New("Cwd must be an absolute path")
+	}
+	for _, list := range [][]string{p.Args, p.Env} {
+		for _, v := range list {
+			if strings.IndexByte(v, 0) >= 0 {
+				return fmt.Errorf("process: %q has a null byte in it", v)
+			}
+		}
+	}
+	seen := make(map[string]bool)
+	for _, l := range p.Rlimits {
+		if _, ok := RlimitNumber(l.Type); !ok {
+			return fmt.Errorf("invalid rlimit type: %s", l.Type)
+		}
+		if seen[l.Type] {
+			return fmt.Errorf("rlimit %s is given twice", l.Type)
+		}
+		if l.Soft > l.Hard {
+			return fmt.Errorf("rlimit %s: soft limit %d is above hard limit %d", l.Type, l.Soft, l.Hard)
+		}
+		seen[l.Type] = true
+	}
+	return nil
+}
+
+func validateHooks(h *specs.Hooks) error {
+	if h == nil {
+		return nil
+	}
+	for _, list := range [][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop} { //nolint:staticcheck // Prestart is what docker uses
+		for _, hook := range list {
+			if !path.IsAbs(hook.Path) {
+				return fmt.Errorf("hook path %q is not absolute", hook.Path)
+			}
+			if hook.Timeout != nil && *hook.Timeout <= 0 {
+				return fmt.Errorf("hook %s: timeout must be greater than zero", hook.Path)
+			}
+		}
+	}
+	return nil
+}
+
+func unsupportedSections(s *specs.Spec) error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"solaris", s.Solaris != nil},
+		{"windows", s.Windows != nil},
+		{"vm", s.VM != nil},
+		{"zos", s.ZOS != nil},
+		{"freebsd", s.FreeBSD != nil},
+		{"process.commandLine", s.Process.CommandLine != ""},
+	} {
+		if f.set {
+			return unsupported(f.name, "this is a Linux runtime")
+		}
+	}
+	return nil
+}
+
+func unsupported(field, why string) error {
+	return fmt.Errorf("%s is not supported: %s", field, why)
+}
+
+func validateLinux(l *specs.Linux) error {
+	switch {
+	case len(l.UIDMappings)+len(l.GIDMappings) > 0:
+		return unsupported("linux.uidMappings", "the sandbox has a user namespace of its own already")
+	case l.IntelRdt != nil:
+		return unsupported("linux.intelRdt", "cache allocation is the host's business")
+	case l.MemoryPolicy != nil:
+		return unsupported("linux.memoryPolicy", "guests see one memory node")
+	case len(l.NetDevices) > 0:
+		return unsupported("linux.netDevices", "a sandbox has no host interfaces")
+	case l.Personality != nil && l.Personality.Domain != specs.PerLinux:
+		return unsupported("linux.personality", "guests are 64-bit")
+	case l.Seccomp != nil && l.Seccomp.ListenerPath != "":
+		return unsupported("linux.seccomp.listenerPath", "guest system calls do not reach the host")
+	}
+	for name, offset := range l.TimeOffsets {
+		if offset != (specs.LinuxTimeOffset{}) {
+			return unsupported("linux.timeOffsets."+name, "guests see the host's clocks")
+		}
+	}
+	seen := make(map[specs.LinuxNamespaceType]bool)
+	for _, ns := range l.Namespaces {
+		if seen[ns.Type] {
+			return fmt.Errorf("malformed spec file: duplicated ns %q", ns.Type)
+		}
+		seen[ns.Type] = true
+		switch ns.Type {
+		case specs.NetworkNamespace:
+		case specs.PIDNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace, specs.TimeNamespace:
+			if ns.Path != "" {
+				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
+			}
+		case specs.UserNamespace:
+			return unsupported("a user namespace", "the sandbox has one of its own already")
+		default:
+			return fmt.Errorf("namespace %q does not exist", ns.Type)
+		}
+	}
+	return nil
+}
+
+// Namespace returns the entry of type t, or nil when the container does not ask
+// for a namespace of its own.
+func Namespace(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
+	if s.Linux == nil {
+		return nil
+	}
+	for i := range s.Linux.Namespaces {
+		if s.Linux.Namespaces[i].Type == t {
+			return &s.Linux.Namespaces[i]
+		}
+	}
+	return nil
+}
