@@ -1,0 +1,138 @@
+package control
+
+import specs "github.com/opencontainers/runtime-spec/specs-go"
+
+// Descriptors that a sentry or gofer finds when its main function begins.
+const (
+	// BootFD is a stream unix socket, one end of a Conn: the boot document
+	// comes out of it, and the result goes in.
+	BootFD = 3
+	// FirstFD is the first of the descriptors that the boot document numbers.
+	FirstFD = 4
+)
+
+// A Boot is the first message to a sentry: all there is to know about the
+// container it is for. Descriptors are numbers in the sentry's table; -1 is none.
+type Boot struct {
+	ID string `json:"id"`
+	// Spec is the container's configuration, defaults filled in. Paths in it
+	// are the container's; the host's mean nothing to a sentry.
+	Spec *specs.Spec `json:"spec"`
+	// Mounts are the filesystems to mount, in order; the first is the root.
+	Mounts []Mount `json:"mounts"`
+	// Options are what the command line chose.
+	Options Options `json:"options"`
+
+	// Control is a listening unix socket, where requests are accepted.
+	Control int `json:"control"`
+	// PageFile is the file that holds guest memory, on the mount PageMount,
+	// which is kept for a later change of its size.
+	PageFile  int `json:"pageFile"`
+	PageMount int `json:"pageMount"`
+	// Gofer is the first socket to the gofer.
+	Gofer int `json:"gofer"`
+	// Init is how the container's first process meets the world.
+	Init Stdio `json:"init"`
+}
+
+// Options are the choices of the command line that a sentry heeds.
+type Options struct {
+	Platform string `json:"platform"`
+	Network  string `json:"network"`
+	Strace   bool   `json:"strace,omitempty"`
+	Debug    bool   `json:"debug,omitempty"`
+	// Release is what uname(2) says of the kernel's release; empty is the default.
+	Release string `json:"release,omitempty"`
+	// MemoryLimit is the size of the page file's mount in bytes, 0 for none.
+	MemoryLimit uint64 `json:"memoryLimit,omitempty"`
+	// CPUs is how many processors the container may keep busy, 0 for all.
+	CPUs int `json:"cpus,omitempty"`
+}
+
+// A Mount is one filesystem of the container.
+type Mount struct {
+	Destination string `json:"destination"`
+	Type        string `json:"type"` // "gofer" when the files are the host's
+	Source      string `json:"source"`
+	Flags       uint64 `json:"flags"` // MS_*
+	Data        string `json:"data"`
+	// Gofer is the number of the mount in the gofer's list, for Type "gofer".
+	Gofer int `json:"gofer"`
+	// File says that the mount's root is not a directory.
+	File bool `json:"file,omitempty"`
+	// Shared says that the host may change the files behind the sandbox's back.
+	Shared bool `json:"shared,omitempty"`
+	// Overlay is what takes the writes instead of the files themselves: "",
+	// "memory", or "gofer" when the host directory with number Upper does.
+	Overlay string `json:"overlay,omitempty"`
+	Upper   int    `json:"upper,omitempty"`
+}
+
+// A Stdio is the outside of one process group of the container: init, or what
+// exec starts. Descriptors are numbers as in Boot, or in the order of the
+// message's files for requests.
+type Stdio struct {
+	// Files are the host files behind descriptors 0, 1, 2… of the process. Its
+	// length is 0 when it has a terminal.
+	Files []int `json:"files"`
+	// Terminal is the slave side of a host pseudo-terminal, or -1.
+	Terminal int `json:"terminal"`
+	// Holder is a socket to the process that stands for this one outside: how
+	// it ended is written there (platform/script), and signals that somebody
+	// sent to it come out.
+	Holder int `json:"holder"`
+	// HolderPID is a pidfd of the holder: when somebody kills it, its guest
+	// process must die too.
+	HolderPID int `json:"holderPID"`
+}
+
+// A Problem is why something failed: an error that crosses to another process.
+type Problem struct {
+	Message string `json:"message"`
+	// Code is the exit status that a shell would give: 127 when an executable
+	// was not found, 126 when it can't be executed, 0 for all else.
+	Code int `json:"code,omitempty"`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Message }
+
+// A Booted is a sentry's answer to a Boot: the container is ready to start,
+// or the reason why not. The sentry then waits for a Commit; if the
+// connection ends without one, it ends.
+type Booted struct {
+	Problem *Problem `json:"problem,omitempty"`
+	// Steps are how long the parts of starting took, in the order they were done.
+	Steps []Step `json:"steps,omitempty"`
+}
+
+// A Step is a part of starting a sandbox and the time it took.
+type Step struct {
+	Name  string `json:"name"`
+	Nanos int64  `json:"nanos"`
+}
+
+// A Commit tells a sentry that its container is on record, and that it may
+// outlive the runsc that started it.
+type Commit struct{}
+
+// A GoferBoot is the first message to a gofer.
+type GoferBoot struct {
+	// Socket is the first socket to the sentry.
+	Socket int `json:"socket"`
+	// Mounts are the host files it serves.
+	Mounts []GoferMount `json:"mounts"`
+	Debug  bool         `json:"debug,omitempty"`
+}
+
+// A GoferMount is a tree of host files or a single one.
+type GoferMount struct {
+	// Root is an O_PATH descriptor of a detached mount of its own, on which the
+	// host's kernel enforces read-only and nodev.
+	Root     int  `json:"root"`
+	File     bool `json:"file,omitempty"`
+	ReadOnly bool `json:"readOnly,omitempty"`
+	Shared   bool `json:"shared,omitempty"`
+	// Path is where it is on the host, for messages.
+	Path string `json:"path"`
+}
