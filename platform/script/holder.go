@@ -26,12 +26,18 @@ func message(kind, code uint32) []byte {
 	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, kind), code)
 }
 
+// SignalSize is the length of what a holder sends for a signal that it was
+// sent: struct signalfd_siginfo, whose first 32-bit word is the number.
+const SignalSize = 128
+
 // Hold appends the steps of a holder: a process that stands for a guest
 // process towards whoever waits for its pid. It names itself comm (15 bytes),
 // blocks every signal (SIGKILL and SIGSTOP can't be), and waits for one message
 // on descriptor fd, an inherited pipe or socket. Then it exits or dies of a
 // signal as the message says, so that its parent's wait status is the guest's.
 // If the writing end closes first, or sends anything else, it dies of SIGKILL.
+// If fd is a SOCK_SEQPACKET socket, each signal that it is sent meanwhile goes
+// out on it in SignalSize bytes; none waits for a peer that does not read.
 // What the script does before, it does before it holds.
 func (s *Script) Hold(fd int, comm string) {
 	all := s.Bytes(binary.LittleEndian.AppendUint64(nil, math.MaxUint64))
@@ -42,6 +48,7 @@ func (s *Script) Hold(fd int, comm string) {
 	s.Call("prctl PR_SET_NAME", unix.SYS_PRCTL, Int(unix.PR_SET_NAME), s.String(comm))
 	// A guest that dumped core has said so itself; the holder must not do it too.
 	s.Call("set RLIMIT_CORE", unix.SYS_SETRLIMIT, Int(unix.RLIMIT_CORE), s.Buffer(16).At(0)).Keep()
+	s.forwardUntilReadable(fd, all)
 	n := s.Call("read message", unix.SYS_READ, Int(uintptr(fd)), in.At(0), Int(MessageSize)).
 		Retry(unix.EINTR).OnError(kill)
 	s.IfNotEqual(n.Result(), Int(MessageSize), kill)
@@ -62,4 +69,26 @@ func (s *Script) Hold(fd int, comm string) {
 	self := s.Call("getpid", unix.SYS_GETPID)
 	s.Call("kill", unix.SYS_KILL, self.Result(), Int(uintptr(unix.SIGKILL)))
 	s.Exit(Int(128 + uintptr(unix.SIGKILL)))
+}
+
+// forwardUntilReadable sends the blocked signals in the set at address all to
+// the socket fd as they arrive, until there is something to read from fd.
+func (s *Script) forwardUntilReadable(fd int, all Arg) {
+	again, done := s.NewLabel(), s.NewLabel()
+	info := s.Buffer(SignalSize)
+	signals := s.Call("signalfd", unix.SYS_SIGNALFD4, Signed(-1), all, Int(8), Int(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK))
+	set := s.Buffer(16) // two struct pollfd {fd int32, events, revents int16}
+	s.Store32(set.At(0), Int(uintptr(fd)))
+	s.Store32(set.At(8), signals.Result())
+
+	s.Place(again)
+	s.Store32(set.At(4), Int(unix.POLLIN)) // and no revents
+	s.Store32(set.At(12), Int(unix.POLLIN))
+	s.Call("poll", unix.SYS_POLL, set.At(0), Int(2), Signed(-1)).Retry(unix.EINTR)
+	s.IfNotEqual(set.Load32(4), Int(unix.POLLIN), done)
+	s.Call("read signal", unix.SYS_READ, signals.Result(), info.At(0), Int(SignalSize)).Keep()
+	s.Call("forward signal", unix.SYS_SENDTO, Int(uintptr(fd)), info.At(0), Int(SignalSize),
+		Int(unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL), Int(0), Int(0)).Keep()
+	s.Jump(again)
+	s.Place(done)
 }

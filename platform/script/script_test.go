@@ -240,3 +240,39 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
+
+func TestHolderForwardsSignals(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+	defer ours.Close()
+	var s script.Script
+	s.Hold(3, "holder:test")
+	cmd := command(t, &s, theirs)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	for comm := ""; comm != "holder:test\n"; {
+		b, _ := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/comm")
+		comm = string(b)
+	}
+	for _, sig := range []syscall.Signal{unix.SIGTERM, unix.SIGWINCH} {
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 2*script.SignalSize)
+		if n, err := ours.Read(buf); n != script.SignalSize || buf[0] != byte(sig) {
+			t.Fatalf("%d bytes, signal %d, %v", n, buf[0], err)
+		}
+	}
+	if _, err := ours.Write(script.ExitMessage(7)); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 7 {
+		t.Fatal(cmd.ProcessState)
+	}
+}
