@@ -1,0 +1,167 @@
+package gofer
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+)
+
+// A listing is a directory that was listed in part, kept for the next page.
+type listing struct {
+	dir  wire.ID
+	next uint64
+	fd   int
+}
+
+// maxListings is how many of them are kept.
+const maxListings = 16
+
+// direntSize is the length of a page of getdents64(2).
+const direntSize = 32 << 10
+
+func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
+	return s.withDir(q.Dir, false, func(dir *node, dfd int) (wire.Message, error) {
+		fd, err := s.openListing(dir, dfd, q.Cookie)
+		if err != nil {
+			return nil, err
+		}
+		if c.conn.dir == nil {
+			c.conn.dir = make([]byte, direntSize)
+		}
+		resp := &wire.ReaddirResp{}
+		err = s.page(dir, fd, q.Cookie, c.conn.dir, resp)
+		if err != nil || resp.Next == 0 {
+			unix.Close(fd)
+		} else {
+			s.keepListing(listing{dir.id, resp.Next, fd})
+		}
+		if err != nil {
+			resp.IDs(func(id wire.ID) { s.forget(id, 1) })
+			return nil, err
+		}
+		return resp, nil
+	})
+}
+
+// openListing is a descriptor of dir that stands at cookie.
+func (s *server) openListing(dir *node, dfd int, cookie uint64) (int, error) {
+	if cookie != 0 {
+		s.mu.Lock()
+		for i, l := range s.listings {
+			if l.dir == dir.id && l.next == cookie {
+				s.listings = append(s.listings[:i], s.listings[i+1:]...)
+				s.mu.Unlock()
+				return l.fd, seek(l.fd, cookie)
+			}
+		}
+		s.mu.Unlock()
+	}
+	fd, err := unix.Openat(dfd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil && cookie != 0 {
+		if err = seek(fd, cookie); err != nil {
+			unix.Close(fd)
+		}
+	}
+	return fd, err
+}
+
+func seek(fd int, cookie uint64) error {
+	_, err := unix.Seek(fd, int64(cookie), unix.SEEK_SET)
+	return err
+}
+
+// keepListing keeps l, and drops the oldest if they are too many.
+func (s *server) keepListing(l listing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.listings) == maxListings {
+		unix.Close(s.listings[0].fd)
+		s.listings = append(s.listings[:0], s.listings[1:]...)
+	}
+	s.listings = append(s.listings, l)
+}
+
+// page fills resp with entries until it is full or the directory ends. buf is room.
+func (s *server) page(dir *node, fd int, cookie uint64, buf []byte, resp *wire.ReaddirResp) error {
+	room := wire.MaxPage
+	for {
+		n, err := unix.Getdents(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			resp.Next = 0
+			return nil
+		}
+		for b := buf[:n]; len(b) > 0; {
+			ent, ok := nextDirent(&b)
+			if !ok {
+				return unix.EIO
+			}
+			full, err := s.entry(dir, fd, ent, &room, resp)
+			if err != nil {
+				return err
+			}
+			if full {
+				resp.Next = cookie
+				return nil
+			}
+			cookie = ent.next
+		}
+	}
+}
+
+// A dirent is a struct linux_dirent64. next is the cookie of the entry after it.
+type dirent struct {
+	name string
+	next uint64
+}
+
+// nextDirent cuts the first entry off b: ino u64, off i64, reclen u16, type u8, name.
+func nextDirent(b *[]byte) (dirent, bool) {
+	const head = 19
+	if len(*b) < head {
+		return dirent{}, false
+	}
+	l := int(binary.LittleEndian.Uint16((*b)[16:]))
+	if l < head || l > len(*b) {
+		return dirent{}, false
+	}
+	name := (*b)[head:l]
+	if i := bytes.IndexByte(name, 0); i >= 0 {
+		name = name[:i]
+	}
+	d := dirent{string(name), binary.LittleEndian.Uint64((*b)[8:])}
+	*b = (*b)[l:]
+	return d, true
+}
+
+// entry adds one entry, unless it has gone meanwhile. full: there is no room for it.
+func (s *server) entry(dir *node, fd int, ent dirent, room *int, resp *wire.ReaddirResp) (full bool, err error) {
+	if !wire.ValidName(ent.name) { // "." and ".."
+		return false, nil
+	}
+	// What it takes is known only after the look, but a reference must not be given
+	// out that is then not sent: ask for the most it can be.
+	if *room < wire.EntrySize(len(ent.name), wire.MaxTarget) {
+		return true, nil
+	}
+	n, found, err := s.look(dir, fd, ent.name)
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ESTALE, unix.EXDEV:
+		return false, nil
+	default:
+		return false, err
+	}
+	s.put(n)
+	*room -= wire.EntrySize(len(ent.name), len(found.Target))
+	resp.Entries = append(resp.Entries, wire.Entry{Name: ent.name, Node: found})
+	return false, nil
+}

@@ -1,0 +1,118 @@
+package gofer
+
+import (
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+)
+
+// optional finds the node of an id that may be 0. Like get, it wants a put.
+func (s *server) optional(id wire.ID, t *tree) (*node, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	n, err := s.get(id)
+	if err == nil && n.tree != t {
+		s.put(n)
+		return nil, unix.EXDEV
+	}
+	return n, err
+}
+
+func (s *server) doUnlink(_ *call, q *wire.UnlinkReq) (wire.Message, error) {
+	return s.withDir(q.Dir, true, func(dir *node, dfd int) (wire.Message, error) {
+		victim, err := s.optional(q.Victim, dir.tree)
+		if err != nil {
+			return nil, err
+		}
+		defer s.put(victim)
+		if err := s.prepareLoss(victim, q.Keep); err != nil {
+			return nil, err
+		}
+		flags := 0
+		if q.RmDir {
+			flags = unix.AT_REMOVEDIR
+		}
+		s.names.Lock()
+		defer s.names.Unlock()
+		if err := unix.Unlinkat(dfd, q.Name, flags); err != nil {
+			return nil, err
+		}
+		s.lose(victim, dir, q.Name, q.Keep)
+		return &wire.Empty{}, nil
+	})
+}
+
+// prepareLoss readies a file for the loss of a name, after which it is used on.
+func (s *server) prepareLoss(n *node, keep bool) error {
+	if n == nil || !keep {
+		return nil
+	}
+	return s.fix(n)
+}
+
+// lose notes that n is no longer called name in dir.
+func (s *server) lose(n, dir *node, name string, keep bool) {
+	if n == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !keep:
+		s.detachLocked(n)
+	case n.parent == dir && n.name == name:
+		s.placeLocked(n, nil, "")
+	}
+}
+
+func (s *server) doRename(_ *call, q *wire.RenameReq) (wire.Message, error) {
+	if q.Flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 {
+		return nil, unix.EINVAL
+	}
+	return s.withDir(q.OldDir, true, func(from *node, ofd int) (wire.Message, error) {
+		return s.withDir(q.NewDir, true, func(to *node, nfd int) (wire.Message, error) {
+			if from.tree != to.tree {
+				return nil, unix.EXDEV
+			}
+			moved, err := s.optional(q.Moved, from.tree)
+			if err != nil {
+				return nil, err
+			}
+			defer s.put(moved)
+			victim, err := s.optional(q.Victim, from.tree)
+			if err != nil {
+				return nil, err
+			}
+			defer s.put(victim)
+			return s.rename(q, moved, victim, from, to, ofd, nfd)
+		})
+	})
+}
+
+// rename renames and notes who is where.
+func (s *server) rename(q *wire.RenameReq, moved, victim, from, to *node, ofd, nfd int) (wire.Message, error) {
+	exchange := q.Flags&unix.RENAME_EXCHANGE != 0
+	if !exchange {
+		if err := s.prepareLoss(victim, q.Keep); err != nil {
+			return nil, err
+		}
+	}
+	s.names.Lock()
+	defer s.names.Unlock()
+	if err := unix.Renameat2(ofd, q.OldName, nfd, q.NewName, uint(q.Flags)); err != nil {
+		return nil, err
+	}
+	if victim != nil && !exchange && victim != moved {
+		s.lose(victim, to, q.NewName, q.Keep)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if moved != nil {
+		s.placeLocked(moved, to, q.NewName)
+	}
+	if victim != nil && exchange {
+		s.placeLocked(victim, from, q.OldName)
+	}
+	return &wire.Empty{}, nil
+}

@@ -1,0 +1,222 @@
+package gofer
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+)
+
+// resolve is how every path step is resolved: beneath the directory it starts from,
+// through no link of any kind.
+const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+
+// openAt opens one component below a directory.
+func openAt(t *tree, dir int, name string, flags int, mode uint32) (int, error) {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW), Mode: uint64(mode), Resolve: resolve}
+	if t.NoXDev {
+		how.Resolve |= unix.RESOLVE_NO_XDEV
+	}
+	for {
+		fd, err := unix.Openat2(dir, name, &how)
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return fd, err
+		}
+	}
+}
+
+// procName is the name of descriptor fd in /proc/self/fd.
+func procName(fd int) string { return strconv.Itoa(fd) }
+
+// reopen opens the very file that the O_PATH descriptor fd stands for. The number is
+// ours, so that following the link is no path step.
+func (s *server) reopen(fd, flags int) (int, error) {
+	name := procName(fd)
+	for {
+		n, err := unix.Openat(s.proc, name, flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// fd is a descriptor of n, which the caller has from get or intern: O_PATH, and
+// valid until the caller's put. ESTALE: the file is no longer where it was.
+func (s *server) fd(n *node) (int, error) {
+	s.mu.Lock()
+	if n.fd >= 0 {
+		s.open.touch(n)
+		s.mu.Unlock()
+		return n.fd, nil
+	}
+	s.mu.Unlock()
+	s.names.RLock()
+	defer s.names.RUnlock()
+	for {
+		fd, done, err := s.openStep(n)
+		if done {
+			return fd, err
+		}
+	}
+}
+
+// openStep opens the highest node above n, or n itself, that has no descriptor. It
+// is done when that is n. Opening from the top down, one directory at a time, costs
+// the same at any depth of the tree.
+func (s *server) openStep(n *node) (fd int, done bool, err error) {
+	s.mu.Lock()
+	if n.fd >= 0 {
+		s.open.touch(n)
+		s.mu.Unlock()
+		return n.fd, true, nil
+	}
+	step := n
+	for step.parent != nil && step.parent.fd < 0 {
+		step = step.parent
+	}
+	dir, name := step.parent, step.name
+	if dir == nil {
+		s.mu.Unlock()
+		return -1, true, unix.ESTALE
+	}
+	dir.users++
+	step.users++
+	s.open.touch(dir)
+	s.mu.Unlock()
+
+	fd, err = openAt(n.tree, dir.fd, name, unix.O_PATH, 0)
+	var st unix.Statx_t
+	if err == nil {
+		if err = statx(fd, "", &st); err != nil {
+			unix.Close(fd)
+		}
+	}
+	if err == unix.ENOENT || err == unix.ENOTDIR {
+		err = unix.ESTALE
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir.users--
+	step.users--
+	s.releaseLocked(dir)
+	if err != nil {
+		return -1, true, err
+	}
+	if step.fd >= 0 { // another request was faster
+		unix.Close(fd)
+		return n.fd, step == n, nil
+	}
+	if !s.sameLocked(step, &st) {
+		unix.Close(fd)
+		return -1, true, unix.ESTALE
+	}
+	step.fd = fd
+	s.keepLocked(step)
+	return fd, step == n, nil
+}
+
+// sameLocked reports whether st is the file that n stands for. A directory of an
+// exclusive mount is taken for the one that was there: on overlayfs its inode number
+// does not outlive the host's inode cache.
+func (s *server) sameLocked(n *node, st *unix.Statx_t) bool {
+	k := keyOf(st)
+	if n.key == k && n.typ == uint32(st.Mode)&unix.S_IFMT {
+		return true
+	}
+	if !n.isDir() || uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR || n.tree.Shared || n.tree.byKey[k] != nil {
+		return false
+	}
+	if n.tree.byKey[n.key] == n {
+		delete(n.tree.byKey, n.key)
+		n.tree.byKey[k] = n
+	}
+	n.key = k
+	return true
+}
+
+// keepLocked enters n, which has a new descriptor, into the list of those that may
+// be closed, and closes the least recently used of them if they are too many.
+func (s *server) keepLocked(n *node) {
+	if n.fixed {
+		return
+	}
+	s.open.push(n)
+	for v := s.open.oldest(); v != nil && s.open.len > s.maxOpen; {
+		older := v
+		v = v.prev
+		if older.users == 0 {
+			s.open.remove(older)
+			unix.Close(older.fd)
+			older.fd = -1
+		}
+	}
+}
+
+// fix opens n, if need be, and keeps its descriptor for good, for it is about to
+// lose its name.
+func (s *server) fix(n *node) error {
+	if n.fixed {
+		return nil
+	}
+	if _, err := s.fd(n); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open.fixed >= s.maxOpen {
+		return unix.ENFILE
+	}
+	s.open.remove(n)
+	s.open.fixed++
+	n.fixed = true
+	return nil
+}
+
+func (s *server) doOpen(c *call, q *wire.OpenReq) (wire.Message, error) {
+	if !q.Mode.Valid() {
+		return nil, unix.EINVAL
+	}
+	n, err := s.get(q.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer s.put(n)
+	fd, err := s.donate(n, q.Mode)
+	if err != nil {
+		return nil, err
+	}
+	c.give(fd)
+	var st unix.Statx_t
+	if err := statx(fd, "", &st); err != nil {
+		return nil, err
+	}
+	if q.Mode&wire.OpenWrite != 0 {
+		s.rekey(n, &st)
+	}
+	return &wire.AttrResp{Attr: attrOf(&st)}, nil
+}
+
+// donate opens n for the sandbox, which may read it, and write if mode says so: only
+// a regular file, for to open anything else can block or do something.
+func (s *server) donate(n *node, mode wire.OpenMode) (int, error) {
+	if n.typ != unix.S_IFREG {
+		return -1, unix.EINVAL
+	}
+	flags := unix.O_RDONLY
+	if mode&wire.OpenWrite != 0 {
+		if n.tree.ReadOnly {
+			return -1, unix.EROFS
+		}
+		flags = unix.O_RDWR
+	}
+	if mode&wire.OpenTruncate != 0 {
+		flags |= unix.O_TRUNC
+	}
+	fd, err := s.fd(n)
+	if err != nil {
+		return -1, err
+	}
+	return s.reopen(fd, flags)
+}

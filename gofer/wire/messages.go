@@ -1,0 +1,403 @@
+package wire
+
+// Empty is a reply that says nothing but that all went well.
+type Empty struct{}
+
+func (*Empty) Fields(*Coder) {}
+
+// ChannelReq asks for one more connection: one end of a new socket pair comes with
+// the reply, served by a thread that may run on CPUs, or anywhere if that is empty.
+type ChannelReq struct{ CPUs []uint32 }
+
+func (m *ChannelReq) Fields(c *Coder) { List(c, &m.CPUs, 4096, 4, (*Coder).U32) }
+
+// ForgetReq does nothing: a vehicle for the forgets of its header.
+type ForgetReq struct{}
+
+func (*ForgetReq) Fields(*Coder) {}
+
+// AttachReq asks for the root of a mount by its place in the gofer's list.
+type AttachReq struct{ Mount uint32 }
+
+func (m *AttachReq) Fields(c *Coder) { c.U32(&m.Mount) }
+
+// AttachResp is that root, and how the mount is to be used.
+type AttachResp struct {
+	Node     Node
+	ReadOnly bool
+	Shared   bool // others change it too: revalidate
+}
+
+func (m *AttachResp) Fields(c *Coder) {
+	m.Node.Fields(c)
+	c.Bool(&m.ReadOnly)
+	c.Bool(&m.Shared)
+}
+
+// IDs implements Holder.
+func (m *AttachResp) IDs(f func(ID)) { f(m.Node.ID) }
+
+// WalkReq walks from Dir by Names, never upwards, through no symlink. With Open,
+// the last file comes with a descriptor for reading if it is a regular file.
+type WalkReq struct {
+	Dir   ID
+	Names []string
+	Open  bool
+}
+
+func (m *WalkReq) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	List(c, &m.Names, MaxWalk, 5, (*Coder).Name)
+	c.Bool(&m.Open)
+}
+
+// WalkResp is how far a walk came. Fewer nodes than names mean that the last node
+// is a symlink, which it is for the asker to follow, or that the next name failed
+// with Errno: ENOENT for one that does not exist, ENOTDIR below what is no directory.
+type WalkResp struct {
+	Nodes []Node
+	Errno uint32
+}
+
+func (m *WalkResp) Fields(c *Coder) {
+	List(c, &m.Nodes, MaxWalk, nodeSize, func(c *Coder, n *Node) { n.Fields(c) })
+	c.U32(&m.Errno)
+}
+
+// IDs implements Holder.
+func (m *WalkResp) IDs(f func(ID)) {
+	for i := range m.Nodes {
+		f(m.Nodes[i].ID)
+	}
+}
+
+// GetattrReq asks for a file's attributes.
+type GetattrReq struct{ ID ID }
+
+func (m *GetattrReq) Fields(c *Coder) { c.ID(&m.ID) }
+
+// SetattrReq sets those attributes of a file that Mask names.
+type SetattrReq struct {
+	ID           ID
+	Mask         SetMask
+	Mode         uint32
+	UID, GID     uint32
+	Size         uint64
+	Atime, Mtime Time
+}
+
+func (m *SetattrReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.U32((*uint32)(&m.Mask))
+	c.U32(&m.Mode)
+	c.U32(&m.UID)
+	c.U32(&m.GID)
+	c.U64(&m.Size)
+	m.Atime.Fields(c)
+	m.Mtime.Fields(c)
+}
+
+// An OpenMode says what a donated descriptor can do.
+type OpenMode uint32
+
+// Write asks for a descriptor for reading and writing; Truncate empties the file.
+const (
+	OpenRead  OpenMode = 0
+	OpenWrite OpenMode = 1 << iota
+	OpenTruncate
+	openAll = OpenWrite | OpenTruncate
+)
+
+// Valid reports whether o has no unknown bits, and no truncation without writing.
+func (o OpenMode) Valid() bool {
+	return o&^openAll == 0 && (o&OpenTruncate == 0 || o&OpenWrite != 0)
+}
+
+// OpenReq asks for a descriptor of a regular file. EINVAL for any other type.
+type OpenReq struct {
+	ID   ID
+	Mode OpenMode
+}
+
+func (m *OpenReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.U32((*uint32)(&m.Mode))
+}
+
+// AttrResp is a file's attributes after an operation.
+type AttrResp struct{ Attr Attr }
+
+func (m *AttrResp) Fields(c *Coder) { m.Attr.Fields(c) }
+
+// CreateReq makes a regular file that did not exist, with exactly this mode and
+// owner, and opens it for reading and writing. Without a name the file is in no
+// directory (O_TMPFILE).
+type CreateReq struct {
+	Dir      ID
+	Name     string
+	Mode     uint32
+	UID, GID uint32
+}
+
+func (m *CreateReq) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	c.Str(&m.Name, MaxName)
+	c.U32(&m.Mode)
+	c.U32(&m.UID)
+	c.U32(&m.GID)
+	c.bad = c.bad || !c.enc && m.Name != "" && !ValidName(m.Name)
+}
+
+// NodeResp is a file that was made.
+type NodeResp struct{ Node Node }
+
+func (m *NodeResp) Fields(c *Coder) { m.Node.Fields(c) }
+
+// IDs implements Holder.
+func (m *NodeResp) IDs(f func(ID)) { f(m.Node.ID) }
+
+// MknodReq makes anything but a regular file, by the type bits of Mode: a
+// directory, a symlink to Target, a FIFO, a socket's name, a device Rdev.
+type MknodReq struct {
+	Dir      ID
+	Name     string
+	Mode     uint32
+	UID, GID uint32
+	Rdev     uint64
+	Target   string
+}
+
+func (m *MknodReq) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	c.Name(&m.Name)
+	c.U32(&m.Mode)
+	c.U32(&m.UID)
+	c.U32(&m.GID)
+	c.U64(&m.Rdev)
+	c.Str(&m.Target, MaxTarget)
+}
+
+// LinkReq gives the file ID another name.
+type LinkReq struct {
+	ID, Dir ID
+	Name    string
+}
+
+func (m *LinkReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.ID(&m.Dir)
+	c.Name(&m.Name)
+}
+
+// RenameReq is renameat2(2) with its flags. Moved is the file that moves and Victim
+// the one at the new name, each 0 if the asker has no id for it. Keep says that
+// Victim stays in use though it loses this name: it is open, or has other names.
+type RenameReq struct {
+	OldDir, NewDir   ID
+	OldName, NewName string
+	Flags            uint32
+	Moved, Victim    ID
+	Keep             bool
+}
+
+func (m *RenameReq) Fields(c *Coder) {
+	c.ID(&m.OldDir)
+	c.ID(&m.NewDir)
+	c.Name(&m.OldName)
+	c.Name(&m.NewName)
+	c.U32(&m.Flags)
+	c.ID(&m.Moved)
+	c.ID(&m.Victim)
+	c.Bool(&m.Keep)
+}
+
+// UnlinkReq removes a name, of a directory if RmDir says so. Victim and Keep are
+// as in RenameReq.
+type UnlinkReq struct {
+	Dir    ID
+	Name   string
+	RmDir  bool
+	Victim ID
+	Keep   bool
+}
+
+func (m *UnlinkReq) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	c.Name(&m.Name)
+	c.Bool(&m.RmDir)
+	c.ID(&m.Victim)
+	c.Bool(&m.Keep)
+}
+
+// ReaddirReq asks for the next page of a directory from Cookie on, 0 being its start.
+type ReaddirReq struct {
+	Dir    ID
+	Cookie uint64
+}
+
+func (m *ReaddirReq) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	c.U64(&m.Cookie)
+}
+
+// An Entry is one name of a directory and the file it names.
+type Entry struct {
+	Name string
+	Node Node
+}
+
+func (m *Entry) Fields(c *Coder) {
+	c.Name(&m.Name)
+	m.Node.Fields(c)
+}
+
+// EntrySize is the number of bytes that an entry takes of a message.
+func EntrySize(name, target int) int { return 4 + name + nodeSize + target }
+
+// ReaddirResp is a page, without "." and "..". Next is the cookie of the page that
+// follows, or 0 if there is none.
+type ReaddirResp struct {
+	Entries []Entry
+	Next    uint64
+}
+
+func (m *ReaddirResp) Fields(c *Coder) {
+	List(c, &m.Entries, MaxMessage/nodeSize, nodeSize+5, func(c *Coder, e *Entry) { e.Fields(c) })
+	c.U64(&m.Next)
+}
+
+// IDs implements Holder.
+func (m *ReaddirResp) IDs(f func(ID)) {
+	for i := range m.Entries {
+		f(m.Entries[i].Node.ID)
+	}
+}
+
+// ReadlinkReq asks where a symlink points.
+type ReadlinkReq struct{ ID ID }
+
+func (m *ReadlinkReq) Fields(c *Coder) { c.ID(&m.ID) }
+
+// ReadlinkResp is the symlink's target.
+type ReadlinkResp struct{ Target string }
+
+func (m *ReadlinkResp) Fields(c *Coder) { c.Str(&m.Target, MaxTarget) }
+
+// GetxattrReq asks for an extended attribute.
+type GetxattrReq struct {
+	ID   ID
+	Name string
+}
+
+func (m *GetxattrReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.Str(&m.Name, MaxName)
+}
+
+// XattrResp is an extended attribute's value.
+type XattrResp struct{ Value []byte }
+
+func (m *XattrResp) Fields(c *Coder) { c.Bytes(&m.Value, MaxXattr) }
+
+// SetxattrReq sets an extended attribute; Flags are setxattr(2)'s.
+type SetxattrReq struct {
+	ID    ID
+	Name  string
+	Value []byte
+	Flags uint32
+}
+
+func (m *SetxattrReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.Str(&m.Name, MaxName)
+	c.Bytes(&m.Value, MaxXattr)
+	c.U32(&m.Flags)
+}
+
+// ListxattrReq asks for the names of a file's extended attributes.
+type ListxattrReq struct{ ID ID }
+
+func (m *ListxattrReq) Fields(c *Coder) { c.ID(&m.ID) }
+
+// ListxattrResp is those names.
+type ListxattrResp struct{ Names []string }
+
+func (m *ListxattrResp) Fields(c *Coder) {
+	List(c, &m.Names, MaxXattr/2, 4, func(c *Coder, s *string) { c.Str(s, MaxName) })
+}
+
+// RemovexattrReq removes an extended attribute.
+type RemovexattrReq struct {
+	ID   ID
+	Name string
+}
+
+func (m *RemovexattrReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.Str(&m.Name, MaxName)
+}
+
+// StatfsReq asks for the state of the filesystem that a file is on.
+type StatfsReq struct{ ID ID }
+
+func (m *StatfsReq) Fields(c *Coder) { c.ID(&m.ID) }
+
+// StatfsResp is what statfs(2) says. Blocks are of Bsize bytes.
+type StatfsResp struct {
+	Type, Bsize, Frsize         uint64
+	Blocks, Bfree, Bavail       uint64
+	Files, Ffree, Namelen, Flag uint64
+}
+
+func (m *StatfsResp) Fields(c *Coder) {
+	for _, p := range []*uint64{&m.Type, &m.Bsize, &m.Frsize, &m.Blocks, &m.Bfree, &m.Bavail,
+		&m.Files, &m.Ffree, &m.Namelen, &m.Flag} {
+		c.U64(p)
+	}
+}
+
+// FsyncReq makes a file or directory durable; fdatasync(2) if Data.
+type FsyncReq struct {
+	ID   ID
+	Data bool
+}
+
+func (m *FsyncReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.Bool(&m.Data)
+}
+
+// SyncfsReq makes the filesystem that a file is on durable.
+type SyncfsReq struct{ ID ID }
+
+func (m *SyncfsReq) Fields(c *Coder) { c.ID(&m.ID) }
+
+// ConnectReq asks for a socket connected to the host's socket ID. Type is
+// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
+type ConnectReq struct {
+	ID   ID
+	Type uint32
+}
+
+func (m *ConnectReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.U32(&m.Type)
+}
+
+// BindReq asks for a socket bound to a new name. Type as in ConnectReq.
+type BindReq struct {
+	Dir      ID
+	Name     string
+	Type     uint32
+	Mode     uint32
+	UID, GID uint32
+}
+
+func (m *BindReq) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	c.Name(&m.Name)
+	c.U32(&m.Type)
+	c.U32(&m.Mode)
+	c.U32(&m.UID)
+	c.U32(&m.GID)
+}

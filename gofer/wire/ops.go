@@ -1,0 +1,97 @@
+package wire
+
+// An Op is the number of an operation.
+type Op uint16
+
+// The operations. 0 is none, so that an empty message is not one.
+const (
+	OpChannel Op = iota + 1
+	OpForget
+	OpAttach
+	OpWalk
+	OpGetattr
+	OpSetattr
+	OpOpen
+	OpCreate
+	OpMknod
+	OpLink
+	OpRename
+	OpUnlink
+	OpReaddir
+	OpReadlink
+	OpGetxattr
+	OpSetxattr
+	OpListxattr
+	OpRemovexattr
+	OpStatfs
+	OpFsync
+	OpSyncfs
+	OpConnect
+	OpBind
+	NumOps
+)
+
+// ops says what is worth saying of an operation beside its fields.
+var ops = [NumOps]struct {
+	name string
+	slow bool // may wait for a disk or a peer for long: keep it off the pinned threads
+}{
+	OpChannel:     {name: "channel"},
+	OpForget:      {name: "forget"},
+	OpAttach:      {name: "attach"},
+	OpWalk:        {name: "walk"},
+	OpGetattr:     {name: "getattr"},
+	OpSetattr:     {name: "setattr"},
+	OpOpen:        {name: "open"},
+	OpCreate:      {name: "create"},
+	OpMknod:       {name: "mknod"},
+	OpLink:        {name: "link"},
+	OpRename:      {name: "rename"},
+	OpUnlink:      {name: "unlink"},
+	OpReaddir:     {name: "readdir"},
+	OpReadlink:    {name: "readlink"},
+	OpGetxattr:    {name: "getxattr"},
+	OpSetxattr:    {name: "setxattr"},
+	OpListxattr:   {name: "listxattr"},
+	OpRemovexattr: {name: "removexattr"},
+	OpStatfs:      {name: "statfs", slow: true},
+	OpFsync:       {name: "fsync", slow: true},
+	OpSyncfs:      {name: "syncfs", slow: true},
+	OpConnect:     {name: "connect", slow: true},
+	OpBind:        {name: "bind"},
+}
+
+// String is the operation's name.
+func (o Op) String() string {
+	if o < NumOps && ops[o].name != "" {
+		return ops[o].name
+	}
+	return "unknown operation"
+}
+
+// Slow reports whether the operation may take long by its nature.
+func (o Op) Slow() bool { return o < NumOps && ops[o].slow }
+
+func (*ChannelReq) Op() Op     { return OpChannel }
+func (*ForgetReq) Op() Op      { return OpForget }
+func (*AttachReq) Op() Op      { return OpAttach }
+func (*WalkReq) Op() Op        { return OpWalk }
+func (*GetattrReq) Op() Op     { return OpGetattr }
+func (*SetattrReq) Op() Op     { return OpSetattr }
+func (*OpenReq) Op() Op        { return OpOpen }
+func (*CreateReq) Op() Op      { return OpCreate }
+func (*MknodReq) Op() Op       { return OpMknod }
+func (*LinkReq) Op() Op        { return OpLink }
+func (*RenameReq) Op() Op      { return OpRename }
+func (*UnlinkReq) Op() Op      { return OpUnlink }
+func (*ReaddirReq) Op() Op     { return OpReaddir }
+func (*ReadlinkReq) Op() Op    { return OpReadlink }
+func (*GetxattrReq) Op() Op    { return OpGetxattr }
+func (*SetxattrReq) Op() Op    { return OpSetxattr }
+func (*ListxattrReq) Op() Op   { return OpListxattr }
+func (*RemovexattrReq) Op() Op { return OpRemovexattr }
+func (*StatfsReq) Op() Op      { return OpStatfs }
+func (*FsyncReq) Op() Op       { return OpFsync }
+func (*SyncfsReq) Op() Op      { return OpSyncfs }
+func (*ConnectReq) Op() Op     { return OpConnect }
+func (*BindReq) Op() Op        { return OpBind }
