@@ -1,0 +1,2 @@
+// Package tty is terminals.
+package tty
