@@ -1,0 +1,75 @@
+# Garrison. `make run` and `make test` do everything; the rest are their parts.
+SHELL := /bin/bash
+GO    ?= go
+CACHE ?= /var/cache/garrison
+ROOT  := $(CACHE)/bookworm
+
+export CGO_ENABLED = 0
+BUILD = $(GO) build -trimpath -ldflags '-s -w'
+
+.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate bench deps root clean needs-go needs-root
+
+build: needs-go ## bin/runsc and the programs that it starts
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./runsc ./runsc/runsc-gofer ./runsc/runsc-sentry
+
+run: needs-root build ## a sandboxed command on this host's own root, which it can't change
+	bin/runsc do -- sh -c 'uname -a; id; ps aux'
+
+test: needs-root deps root build check unit race lockcheck syscalls programs oci docker ## everything CI runs
+
+check: needs-go ## what reads the code: gofmt, vet, staticcheck, layers
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt -w $$out"; exit 1; }
+	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./sentry/linux ./sentry/list ./sentry/interval ./sentry/wait ./sentry/auth ./sentry/limits ./sentry/usermem ./gofer/wire
+	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+	$(GO) test ./test/layers
+
+unit: needs-go
+	$(GO) test $(UNIT)
+
+race: needs-go
+	CGO_ENABLED=1 $(GO) test -race $(UNIT)
+
+lockcheck: needs-go
+	$(GO) test -tags lockcheck $(UNIT)
+
+UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/...
+
+syscalls: build ## each system call: on this host first, then in the sandbox
+	$(GO) test -count=1 ./test/syscalls/... -timeout 15m
+
+programs: build root ## real programs, compared with runc
+	$(GO) test -count=1 ./test/programs -root $(ROOT) -timeout 20m
+
+oci: build root ## the command line and the container's life
+	$(GO) test -count=1 ./test/oci/... ./test/posture/... -timeout 15m
+
+docker: build root ## dockerd, containerd and podman, on sockets of their own
+	$(GO) test -count=1 ./test/docker/... -timeout 10m
+
+mutate: build ## does a case fail for each call that is broken on purpose?
+	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -timeout 3h
+
+bench: build root
+	$(GO) run ./test/bench -root $(ROOT)
+
+deps: needs-root ## what apt has of what the tests need
+	@test/deps
+
+root: $(ROOT)/.recipe
+$(ROOT)/.recipe: test/programs/mkroot | deps
+	@test/programs/mkroot $(ROOT)
+
+clean:
+	rm -rf bin
+
+needs-go:
+	@want=$$(sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' go.mod); \
+	command -v $(GO) >/dev/null || { echo "garrison needs Go $$want or newer (https://go.dev/dl): none is installed"; exit 1; }; \
+	have=$$(GOTOOLCHAIN=local $(GO) env GOVERSION | sed 's/^go//'); \
+	[ "$$(printf '%s\n%s\n' $$want $$have | sort -V | head -n 1)" = $$want ] || \
+		{ echo "garrison needs Go $$want or newer (https://go.dev/dl): this is $$have"; exit 1; }
+
+needs-root:
+	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes namespaces and mounts (sudo make $(MAKECMDGOALS))"; exit 1; }

@@ -1,0 +1,81 @@
+// Package programs runs real programs in a Debian root filesystem, under runc
+// and under Garrison, and compares what they print and how they end.
+package programs
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var (
+	root     = flag.String("root", "/var/cache/garrison/bookworm", "the Debian root filesystem, made by mkroot")
+	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
+	peer     = flag.String("peer", "runc", "the runtime that says what is right")
+	platform = flag.String("platform", "ptrace", "runsc's platform; \"\" for a runtime that has no such flag")
+)
+
+// TestPrograms runs each script of jobs/ under both runtimes.
+func TestPrograms(t *testing.T) {
+	needs(t)
+	jobs, err := filepath.Glob("jobs/*.sh")
+	if err != nil || len(jobs) == 0 {
+		t.Fatal("no jobs", err)
+	}
+	goprog := filepath.Join(t.TempDir(), "goprog")
+	build := exec.Command("go", "build", "-o", goprog, "./goprog")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	under := runtime{path: *runsc}
+	if *platform != "" {
+		under.flags = []string{"--platform=" + *platform}
+	}
+	for _, job := range jobs {
+		name := strings.TrimSuffix(filepath.Base(job), ".sh")
+		t.Run(name, func(t *testing.T) {
+			want := runtime{path: *peer}.run(t, job, goprog)
+			got := under.run(t, job, goprog)
+			if got.code != want.code {
+				t.Errorf("exit code %d, under %s %d", got.code, *peer, want.code)
+			}
+			if g, w := normalise(name, got.out), normalise(name, want.out); g != w {
+				t.Errorf("output differs (-%s +runsc):\n%s", *peer, diff(t, w, g))
+			}
+		})
+	}
+}
+
+func needs(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: it mounts overlays and runs containers")
+	}
+	if _, err := os.Stat(*root + "/.recipe"); err != nil {
+		t.Fatalf("no root filesystem at %s (make root)", *root)
+	}
+	if _, err := exec.LookPath(*peer); err != nil {
+		t.Fatalf("%s is not installed (make deps)", *peer)
+	}
+	if _, err := os.Stat(*runsc); err != nil {
+		t.Fatalf("%s is not built (make build)", *runsc)
+	}
+}
+
+// diff is the first lines of diff(1).
+func diff(t *testing.T, want, got string) string {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "want"), filepath.Join(dir, "got")
+	for f, s := range map[string]string{a: want, b: got} {
+		if err := os.WriteFile(f, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, _ := exec.Command("diff", "-u", a, b).Output()
+	lines := strings.SplitAfterN(string(out), "\n", 60)
+	return strings.Join(lines[:min(len(lines), 59)], "")
+}

@@ -1,0 +1,36 @@
+// What the C cases share: CHECK(cond) says where and why it does not hold.
+#ifndef CHECK_H
+#define CHECK_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(cond) \
+	do { \
+		if (!(cond)) { \
+			fprintf(stderr, "%s:%d: %s does not hold (errno %d, %s)\n", __FILE__, __LINE__, #cond, errno, strerror(errno)); \
+			_exit(1); \
+		} \
+	} while (0)
+
+// FAILS(call, E): call returns -1 with errno E.
+#define FAILS(call, e) \
+	do { \
+		errno = 0; \
+		long r_ = (long)(call); \
+		if (r_ != -1 || errno != (e)) { \
+			fprintf(stderr, "%s:%d: %s gave %ld, errno %d (%s), want %s\n", __FILE__, __LINE__, #call, r_, errno, strerror(errno), #e); \
+			_exit(1); \
+		} \
+	} while (0)
+#endif

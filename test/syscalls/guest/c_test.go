@@ -1,0 +1,37 @@
+package guest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestC runs the C programs that the runner compiled into /c. Each ends with 0
+// if all is well, and says what is not; a comment in its first lines says
+// which calls it covers.
+func TestC(t *testing.T) {
+	bins, err := filepath.Glob("/c/*.c")
+	ok(t, err)
+	if len(bins) == 0 {
+		t.Skip("no C programs in /c: run by way of test/syscalls")
+	}
+	coverLine := regexp.MustCompile(`covers: ([a-z0-9_ ]+)`)
+	for _, src := range bins {
+		t.Run(strings.TrimSuffix(filepath.Base(src), ".c"), func(t *testing.T) {
+			text, err := os.ReadFile(src)
+			ok(t, err)
+			if m := coverLine.FindSubmatch(text); m != nil {
+				covers(t, strings.Fields(string(m[1]))...)
+			}
+			cmd := exec.Command(strings.TrimSuffix(src, ".c"))
+			cmd.Dir = t.TempDir()
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}

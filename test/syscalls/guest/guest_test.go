@@ -1,0 +1,103 @@
+// Package guest is the conformance tests that run inside: each says which
+// system calls it covers, and passes on Linux with the same assertions.
+//
+// A file is a manual page (or a family of them). Where Go's runtime gets in the
+// way (fork, signal frames, vfork, setjmp) the case is a small C program of
+// ../c, which TestC runs.
+package guest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// covers says which system calls a test would catch if they were broken. The
+// runner reads it from the test's output.
+func covers(t *testing.T, calls ...string) {
+	t.Helper()
+	for _, c := range calls {
+		fmt.Printf("covers %s %s\n", c, t.Name())
+	}
+}
+
+// ok fails the test if err is not nil.
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fails checks that err is errno, and not merely an error.
+func fails(t *testing.T, err error, errno syscall.Errno) {
+	t.Helper()
+	if err != errno {
+		t.Errorf("got %v, want %v", err, errno)
+	}
+}
+
+// call makes a system call of which the wrappers know nothing; its error is nil
+// or an Errno.
+func call(nr uintptr, args ...uintptr) (uintptr, error) {
+	var a [6]uintptr
+	copy(a[:], args)
+	r, _, e := syscall.Syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5])
+	if e != 0 {
+		return r, e
+	}
+	return r, nil
+}
+
+// dir is a directory of the test's own.
+func dir(t *testing.T) string {
+	t.Helper()
+	return t.TempDir()
+}
+
+// file makes a file with the content and returns its name and a descriptor open
+// for reading and writing, closed with the test.
+func file(t *testing.T, content string) (string, int) {
+	t.Helper()
+	name := filepath.Join(dir(t), "file")
+	ok(t, os.WriteFile(name, []byte(content), 0o644))
+	fd, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	ok(t, err)
+	closeLater(t, fd)
+	return name, fd
+}
+
+// closeLater closes fd with the test; that it is closed by then is no error.
+func closeLater(t *testing.T, fds ...int) {
+	t.Cleanup(func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	})
+}
+
+// soon bounds what should happen at once.
+const soon = 10 * time.Second
+
+// eventually waits until cond holds.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(soon); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, soon)
+		}
+	}
+}
+
+// equal compares what was got with what was wanted.
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}

@@ -1,0 +1,93 @@
+package syscalls
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var mutate = flag.String("mutate", "20", `how many calls to break, at random, or "all", or a comma-separated list of names`)
+
+// TestMutate breaks one call after another, by ENOSYS and by doing nothing, and
+// wants a case to notice.
+func TestMutate(t *testing.T) {
+	b := newBundle(t)
+	flags := runscFlags()
+	whole := b.run(t, *runsc, flags, "")
+	implemented := implementedCalls(t)
+	var victims []string
+	for _, name := range implemented {
+		if len(whole.covers[name]) == 0 {
+			t.Errorf("%s: no case says that it covers it", name)
+			continue
+		}
+		victims = append(victims, name)
+	}
+	for _, name := range choose(victims) {
+		for _, how := range []string{"ENOSYS", "nothing"} {
+			t.Run(name+"="+how, func(t *testing.T) {
+				cases := whole.covers[name]
+				broken := append(slices.Clone(flags), "--break-syscall="+name+"="+how)
+				got := b.run(t, *runsc, broken, pattern(cases))
+				for _, c := range cases {
+					if got.verdicts[c] != "PASS" {
+						return // noticed
+					}
+				}
+				t.Errorf("survived %d cases: %s", len(cases), strings.Join(cases, " "))
+			})
+		}
+	}
+}
+
+// implementedCalls are the names that `runsc syscalls` calls implemented.
+func implementedCalls(t *testing.T) (names []string) {
+	t.Helper()
+	out, err := exec.Command(*runsc, "syscalls").Output()
+	if err != nil {
+		t.Fatalf("%s syscalls: %v", *runsc, err)
+	}
+	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
+		if w := strings.Fields(s.Text()); len(w) >= 3 && w[2] == "implemented" {
+			names = append(names, w[1])
+		}
+	}
+	return names
+}
+
+func choose(all []string) []string {
+	switch n := 0; {
+	case *mutate == "all":
+		return all
+	case strings.Trim(*mutate, "0123456789") == "":
+		for _, c := range *mutate {
+			n = n*10 + int(c-'0')
+		}
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		return all[:min(n, len(all))]
+	}
+	return strings.Split(*mutate, ",")
+}
+
+// pattern is the -test.run expression for exactly these cases; a level of
+// subtests is alternatives of its own.
+func pattern(cases []string) string {
+	var tops, subs []string
+	for _, c := range cases {
+		top, sub, nested := strings.Cut(c, "/")
+		tops = append(tops, top)
+		if nested {
+			subs = append(subs, sub)
+		}
+	}
+	p := "^(" + strings.Join(tops, "|") + ")$"
+	if len(subs) > 0 {
+		p += "/^(" + strings.Join(subs, "|") + ")$"
+	}
+	return p
+}
