@@ -32,6 +32,7 @@ const (
 // are mapped by the sandbox, executably too.
 type Mount struct {
 	Path     string  `json:"path"`
+	Root     int     `json:"-"`                  // if not 0: an O_PATH descriptor to take over, of which Path is only the name
 	ReadOnly bool    `json:"readonly,omitempty"` // nothing is changed and no writable descriptor donated
 	Shared   bool    `json:"shared,omitempty"`   // others change it too: the sandbox shall revalidate
 	NoXDev   bool    `json:"noxdev,omitempty"`   // do not cross into what is mounted below
@@ -128,7 +129,10 @@ func Serve(fd int, cfg Config) error {
 
 // addTree opens the root of a mount.
 func (s *server) addTree(m Mount) error {
-	fd, err := unix.Open(m.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	fd, err := m.Root, error(nil)
+	if fd == 0 {
+		fd, err = unix.Open(m.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return fmt.Errorf("gofer: mount %s: %w", m.Path, err)
 	}

@@ -19,8 +19,8 @@ const hookPipeDelay = 100 * time.Millisecond
 
 // RunHooks runs hooks one after the other, each with state as JSON on its
 // standard input. kind names them in errors. The first failure ends it. wrap,
-// if not nil, changes how a hook is started.
-func RunHooks(kind string, hooks []specs.Hook, state *specs.State, wrap func(*exec.Cmd) error) error {
+// if not nil, is what calls the function that runs a hook.
+func RunHooks(kind string, hooks []specs.Hook, state *specs.State, wrap func(run func() error) error) error {
 	if len(hooks) == 0 {
 		return nil
 	}
@@ -36,7 +36,7 @@ func RunHooks(kind string, hooks []specs.Hook, state *specs.State, wrap func(*ex
 	return nil
 }
 
-func runHook(h specs.Hook, input []byte, wrap func(*exec.Cmd) error) error {
+func runHook(h specs.Hook, input []byte, wrap func(run func() error) error) error {
 	ctx := context.Background()
 	if h.Timeout != nil {
 		var cancel context.CancelFunc
@@ -54,12 +54,11 @@ func runHook(h specs.Hook, input []byte, wrap func(*exec.Cmd) error) error {
 	var output bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &output, &output
 	cmd.WaitDelay = hookPipeDelay
+	run := cmd.Run
 	if wrap != nil {
-		if err := wrap(cmd); err != nil {
-			return err
-		}
+		run = func() error { return wrap(cmd.Run) }
 	}
-	err := cmd.Run()
+	err := run()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it succeeded, but left a process behind
 	}

@@ -7,12 +7,13 @@ const (
 	// BootFD is a stream unix socket, one end of a Conn: the boot document
 	// comes out of it, and the result goes in.
 	BootFD = 3
-	// FirstFD is the first of the descriptors that the boot document numbers.
-	FirstFD = 4
+	// DescriptorsFD is, in a gofer, its own directory /proc/self/fd.
+	DescriptorsFD = 4
 )
 
 // A Boot is the first message to a sentry: all there is to know about the
-// container it is for. Descriptors are numbers in the sentry's table; -1 is none.
+// container it is for. Descriptors ride on the message: they are numbered
+// from 0 in its order; -1 is none.
 type Boot struct {
 	ID string `json:"id"`
 	// Spec is the container's configuration, defaults filled in. Paths in it
@@ -69,13 +70,12 @@ type Mount struct {
 }
 
 // A Stdio is the outside of one process group of the container: init, or what
-// exec starts. Descriptors are numbers as in Boot, or in the order of the
-// message's files for requests.
+// exec starts. Descriptors are numbered as in Boot.
 type Stdio struct {
-	// Files are the host files behind descriptors 0, 1, 2… of the process. Its
-	// length is 0 when it has a terminal.
+	// Files are the host files behind descriptors 0, 1, 2… of the process, or,
+	// if it has a terminal, behind 3, 4…
 	Files []int `json:"files"`
-	// Terminal is the slave side of a host pseudo-terminal, or -1.
+	// Terminal is the slave side of a host pseudo-terminal, in raw mode, or -1.
 	Terminal int `json:"terminal"`
 	// Holder is a socket to the process that stands for this one outside: how
 	// it ended is written there (platform/script), and signals that somebody

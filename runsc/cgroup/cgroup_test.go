@@ -1,0 +1,88 @@
+package cgroup
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestWanted(t *testing.T) {
+	limit := int64(10)
+	for _, c := range []struct {
+		config Config
+		want   bool
+	}{
+		{Config{}, false},
+		{Config{Resources: &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}}}}, false},
+		{Config{Path: "/x"}, true},
+		{Config{Resources: &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}}, true},
+	} {
+		if got := c.config.Wanted(); got != c.want {
+			t.Errorf("%+v: %v", c.config, got)
+		}
+	}
+}
+
+func TestResources(t *testing.T) {
+	limit, swap, pids, shares := int64(100<<20), int64(-1), int64(10), uint64(512)
+	r, err := resources(&specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: &limit, Swap: &swap},
+		Pids:   &specs.LinuxPids{Limit: &pids},
+		CPU:    &specs.LinuxCPU{Shares: &shares},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Memory != limit+SentryMemory || r.MemorySwap != -1 || *r.PidsLimit <= pids || r.CpuShares != 512 || r.CpuWeight == 0 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := resources(&specs.LinuxResources{Unified: map[string]string{"../x": "1"}}); err == nil {
+		t.Error("a path passes for a file name")
+	}
+}
+
+func TestLife(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	limit := int64(64 << 20)
+	c := Config{ID: "garrison-test-" + strconv.Itoa(os.Getpid()), Resources: &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}}
+	g, err := Create(c)
+	if err != nil {
+		t.Skip("no cgroups here: ", err)
+	}
+	cmd := exec.Command("sleep", "100")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	if err := g.Add(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/cgroup")
+	if err != nil || !strings.Contains(string(data), c.ID) {
+		t.Fatalf("%s %v", data, err)
+	}
+	again, err := Open(c, g.Paths())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := again.Processes()
+	if err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
+		t.Errorf("%v %v", pids, err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err := again.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range g.Paths() {
+		if _, err := os.Stat(p); err == nil {
+			t.Errorf("%s is left", p)
+		}
+	}
+}

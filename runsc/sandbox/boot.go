@@ -1,0 +1,213 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/runsc/container"
+	"garrison/runsc/control"
+)
+
+// bootTimeout is how long a sentry may take to say that it is ready, on the
+// slowest of hosts.
+const bootTimeout = 2 * time.Minute
+
+// boot opens what sentry and gofer are to have, sends it to them, and waits
+// until the container is ready to start.
+func (s *Sandbox) boot() error {
+	l, err := newLayout(s.ID, s.Spec, s.Bundle, s.Overlay)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	ours, theirs, err := goferSockets()
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	if err := s.bootGofer(l, theirs); err != nil {
+		return err
+	}
+	if err := s.bootSentry(l, ours); err != nil {
+		return err
+	}
+	var answer control.Booted
+	if err := s.sentry.conn.SetDeadline(time.Now().Add(bootTimeout)); err != nil {
+		return err
+	}
+	if _, err := s.sentry.conn.Receive(&answer); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("sentry: no answer in %v", bootTimeout)
+		}
+		return s.sentryFailure(err)
+	}
+	if answer.Problem != nil {
+		return answer.Problem
+	}
+	if s.Step != nil {
+		for _, step := range answer.Steps {
+			s.Step("  sentry: " + step.Name + " " + time.Duration(step.Nanos).String())
+		}
+	}
+	return s.sentry.conn.SetDeadline(time.Time{})
+}
+
+// goferSockets are the two ends of the first connection of sentry and gofer.
+func goferSockets() (sentry, gofer *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("gofer socket: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "gofer"), os.NewFile(uintptr(fds[1]), "sentry"), nil
+}
+
+func (s *Sandbox) bootGofer(l *layout, socket *os.File) error {
+	doc := control.GoferBoot{Socket: 0, Mounts: l.gofer, Debug: s.Options.Debug}
+	for i := range doc.Mounts {
+		doc.Mounts[i].Root = i + 1
+	}
+	if err := s.gofer.conn.Send(&doc, append([]*os.File{socket}, l.files()...)...); err != nil {
+		return s.gofer.failure(err)
+	}
+	return nil
+}
+
+func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
+	listener, err := control.Listen(s.rec.Dir(), container.ControlName)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if m := s.memoryLimit(); m > 0 {
+		s.Options.MemoryLimit = m
+	}
+	pages, mount, err := newPageFile(s.Options.MemoryLimit, s.uid)
+	if err != nil {
+		return err
+	}
+	defer pages.Close()
+	defer mount.Close()
+
+	var files fileList
+	doc := control.Boot{
+		ID: s.ID, Spec: s.Spec, Mounts: l.mounts, Options: s.Options,
+		Control: files.add(listener), PageFile: files.add(pages), PageMount: files.add(mount), Gofer: files.add(gofer),
+	}
+	stdio, err := inheritedFiles(s.PreserveFDs)
+	if err != nil {
+		return err
+	}
+	defer control.CloseFiles(stdio)
+	doc.Init = stdioOf(&files, s.holder, s.term, stdio)
+	if err := s.sentry.conn.Send(&doc, files...); err != nil {
+		return s.sentryFailure(err)
+	}
+	return nil
+}
+
+// sentryFailure says why the sentry has broken off. A Go panic in its log says
+// more than its exit status.
+func (s *Sandbox) sentryFailure(err error) error {
+	err = s.sentry.failure(err)
+	if data, readErr := os.ReadFile(s.log.Name()); readErr == nil {
+		for _, mark := range []string{"panic: ", "fatal error: "} {
+			if i := bytes.LastIndex(data, []byte(mark)); i >= 0 {
+				line, _, _ := bytes.Cut(data[i:], []byte("\n"))
+				return fmt.Errorf("%w: %s (see --debug-log)", err, line)
+			}
+		}
+	}
+	return err
+}
+
+// A fileList collects the descriptors that ride on a message.
+type fileList []*os.File
+
+// add appends f and returns its number, or -1 for nil.
+func (l *fileList) add(f *os.File) int {
+	if f == nil {
+		return -1
+	}
+	*l = append(*l, f)
+	return len(*l) - 1
+}
+
+// stdioOf is the outside of a process: its terminal if it has one, else stdio.
+func stdioOf(files *fileList, h *holder, t *terminal, stdio []*os.File) control.Stdio {
+	out := control.Stdio{Terminal: -1, Holder: files.add(h.peer), HolderPID: files.add(h.pidfd)}
+	if t != nil {
+		out.Terminal = files.add(t.slave)
+		stdio = stdio[min(3, len(stdio)):]
+	}
+	for _, f := range stdio {
+		out.Files = append(out.Files, files.add(f))
+	}
+	return out
+}
+
+// inheritedFiles are copies of this process's descriptors 0, 1, 2 and preserve
+// more. One that is closed is a /dev/null: the guest's descriptors have the
+// same numbers.
+func inheritedFiles(preserve int) (files []*os.File, err error) {
+	for fd := range 3 + preserve {
+		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err == unix.EBADF {
+			if fd > 2 {
+				control.CloseFiles(files)
+				return nil, fmt.Errorf("--preserve-fds: descriptor %d is not open", fd)
+			}
+			n, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		}
+		if err != nil {
+			control.CloseFiles(files)
+			return nil, fmt.Errorf("dup: %w", err)
+		}
+		files = append(files, os.NewFile(uintptr(n), "stdio"))
+	}
+	return files, nil
+}
+
+// memoryLimit is the guest's memory limit in bytes, or 0.
+func (s *Sandbox) memoryLimit() uint64 {
+	r := s.Spec.Linux.Resources
+	if r == nil || r.Memory == nil || r.Memory.Limit == nil || *r.Memory.Limit <= 0 {
+		return 0
+	}
+	return uint64(*r.Memory.Limit)
+}
+
+// setOOMScore makes the host's OOM killer prefer or spare a process. Only a
+// privileged host lets it be lowered.
+func setOOMScore(pid, score int) {
+	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(strconv.Itoa(score)), 0)
+}
+
+// writePIDFile writes pid to path, which is seen whole or not at all.
+func writePIDFile(path string, pid int) error {
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o666)
+	if err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	_, err = io.WriteString(f, strconv.Itoa(pid))
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		_ = os.Remove(temp)
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return nil
+}

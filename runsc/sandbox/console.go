@@ -1,0 +1,66 @@
+package sandbox
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/containerd/console"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// A terminal is a host pseudo-terminal: the sentry holds the slave and runs the
+// guest's line discipline on it; the other side is whoever shows it to somebody.
+type terminal struct {
+	master console.Console
+	slave  *os.File
+}
+
+// newTerminal makes a pseudo-terminal of the given size, which may be nil. Its
+// slave is raw from the start: echo, editing and signals are the sentry's.
+func newTerminal(size *specs.Box) (*terminal, error) {
+	master, path, err := console.NewPty()
+	if err != nil {
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	slave, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		master.Close()
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	t := &terminal{master, slave}
+	if size != nil && size.Height != 0 && size.Width != 0 {
+		err = master.Resize(console.WinSize{Height: uint16(size.Height), Width: uint16(size.Width)})
+	}
+	if err == nil {
+		err = master.SetRaw() // both sides share one termios
+	}
+	if err != nil {
+		t.close()
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	return t, nil
+}
+
+func (t *terminal) close() {
+	if t != nil {
+		t.master.Close()
+		t.slave.Close()
+	}
+}
+
+// send gives the master to whoever listens on the unix socket at path: its name
+// as the message, with the descriptor (runc's --console-socket).
+func (t *terminal) send(path string) error {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return fmt.Errorf("console socket: %w", err)
+	}
+	defer c.Close()
+	_, _, err = c.(*net.UnixConn).WriteMsgUnix([]byte(t.master.Name()), unix.UnixRights(int(t.master.Fd())), nil)
+	if err != nil {
+		return fmt.Errorf("console socket %s: %w", path, err)
+	}
+	return nil
+}

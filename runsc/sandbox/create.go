@@ -1,0 +1,298 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"garrison/runsc/cgroup"
+	"garrison/runsc/container"
+	"garrison/runsc/control"
+	"garrison/runsc/spec"
+)
+
+// A Config is what the command line and the bundle say of a container to be made.
+type Config struct {
+	Store   container.Store
+	ID      string
+	Bundle  string // absolute
+	Spec    *specs.Spec
+	Options control.Options
+
+	Overlay       string // "none", "memory" or "dir=PATH"
+	SystemdCgroup bool
+	ConsoleSocket string // where the terminal's master goes; "" keeps it for Relay
+	PIDFile       string
+	PreserveFDs   int      // descriptors from 3 on that init inherits
+	DebugLog      *os.File // where sentry and gofer write; nil for a file in the container's directory
+
+	// Step, if not nil, is told when each part of the creation is done.
+	Step func(name string)
+}
+
+// A Sandbox is a container that this process has created: it is the parent of
+// its processes until it exits.
+type Sandbox struct {
+	Config
+	rec    *container.Container
+	uid    uint32
+	log    *os.File
+	group  *cgroup.Group // nil when no cgroup was asked for
+	gate   *os.File      // sentry and gofer go on when a byte each is written to it
+	sentry *child
+	gofer  *child
+	holder *holder
+	term   *terminal
+	hooked bool // hooks have begun to run
+}
+
+// Create makes a container and everything it needs, up to where only Start is
+// missing. If it fails, nothing is left behind.
+func Create(c Config) (*Sandbox, error) {
+	rec, err := c.Store.Create(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{Config: c, rec: rec}
+	if err := s.create(); err != nil {
+		s.undo()
+		return nil, err
+	}
+	s.closeFiles()
+	rec.Close()
+	return s, nil
+}
+
+// create is the order of creation. The sentry is started first, as it has the
+// longest way to go; what it then needs is prepared while it is on it.
+func (s *Sandbox) create() error {
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"record", s.begin},
+		{"cgroup", s.makeCgroup},
+		{"start sentry", s.startSentry},
+		{"start gofer", s.startGofer},
+		{"start holder", s.startHolder},
+		{"join cgroup", s.joinCgroup},
+		{"hooks", s.runCreateHooks},
+		{"boot", s.boot},
+		{"finish", s.finish},
+	} {
+		if err := step.do(); err != nil {
+			return err
+		}
+		if s.Step != nil {
+			s.Step(step.name)
+		}
+	}
+	return nil
+}
+
+// begin writes down that the container is being created.
+func (s *Sandbox) begin() error {
+	self, err := container.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	if s.uid, err = chooseUID(s.Store); err != nil {
+		return err
+	}
+	s.rec.State = container.State{
+		ID: s.ID, Bundle: s.Bundle, Rootfs: s.Spec.Root.Path, Created: time.Now().UTC(), Annotations: s.Spec.Annotations,
+		Owner: os.Getuid(), Phase: container.Creating, Creator: self, UID: s.uid,
+		Platform: s.Options.Platform, Hooks: s.Spec.Hooks, Process: s.Spec.Process,
+		CgroupsPath: s.Spec.Linux.CgroupsPath, SystemdCgroup: s.SystemdCgroup,
+	}
+	s.log = s.DebugLog
+	if s.log == nil {
+		s.log, err = os.OpenFile(filepath.Join(s.rec.Dir(), container.LogName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+	}
+	return s.rec.Save()
+}
+
+func (s *Sandbox) makeCgroup() error {
+	c := cgroup.Config{ID: s.ID, Path: s.rec.CgroupsPath, Systemd: s.SystemdCgroup, Resources: s.Spec.Linux.Resources}
+	if !c.Wanted() {
+		return nil
+	}
+	var err error
+	if s.group, err = cgroup.Create(c); err != nil {
+		return err
+	}
+	s.rec.Cgroups = s.group.Paths()
+	return s.rec.Save()
+}
+
+// ownNamespaces are those that neither sentry nor gofer share with anybody.
+const ownNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+
+// goferCapabilities are what it takes to act on files for any user; none of
+// them reaches beyond the files that the gofer was given.
+const goferCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH |
+	1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID | 1<<unix.CAP_MKNOD | 1<<unix.CAP_SETFCAP
+
+func (s *Sandbox) startSentry() error {
+	p := program{
+		name: "runsc-sentry", args: []string{"--platform=" + s.Options.Platform, s.ID},
+		namespaces: ownNamespaces, uid: s.uid, log: s.log,
+	}
+	var err error
+	if s.group != nil {
+		// The sentry's children, the stubs, must be born in the cgroup too.
+		if p.gate, s.gate, err = os.Pipe(); err != nil {
+			return err
+		}
+		defer p.gate.Close()
+	}
+	s.sentry, err = p.start()
+	return err
+}
+
+func (s *Sandbox) startGofer() (err error) {
+	p := program{
+		name: "runsc-gofer", args: []string{s.ID},
+		namespaces: ownNamespaces, caps: goferCapabilities, descriptors: true, log: s.log,
+	}
+	s.gofer, err = p.start()
+	return err
+}
+
+func (s *Sandbox) startHolder() (err error) {
+	var slave *os.File
+	if s.Spec.Process.Terminal {
+		if s.term, err = newTerminal(s.Spec.Process.ConsoleSize); err != nil {
+			return err
+		}
+		slave = s.term.slave
+	}
+	var net network
+	if ns := spec.Namespace(s.Spec, specs.NetworkNamespace); ns != nil {
+		net.fresh, net.path = ns.Path == "", ns.Path
+	}
+	s.holder, err = startHolder(s.ID, net, slave)
+	if err != nil {
+		return err
+	}
+	s.rec.Init, s.rec.Sentry, s.rec.Gofer = s.holder.Process, s.sentry.Process, s.gofer.Process
+	return s.rec.Save()
+}
+
+func (s *Sandbox) joinCgroup() error {
+	for _, p := range []container.Process{s.holder.Process, s.sentry.Process, s.gofer.Process} {
+		if s.group != nil {
+			if err := s.group.Add(p.PID); err != nil {
+				return err
+			}
+		}
+		if adj := s.Spec.Process.OOMScoreAdj; adj != nil {
+			setOOMScore(p.PID, *adj)
+		}
+	}
+	if s.gate != nil {
+		if _, err := s.gate.Write([]byte{0}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runCreateHooks runs the hooks of the create operation: after the holder, so
+// that they find the network namespace, and before the root is opened, so that
+// what they mount in it is seen.
+func (s *Sandbox) runCreateHooks() error {
+	h := s.Spec.Hooks
+	if h == nil {
+		return nil
+	}
+	s.hooked = true
+	state := s.rec.OCI()
+	if err := container.RunHooks("prestart", h.Prestart, state, nil); err != nil { //nolint:staticcheck // what docker uses
+		return err
+	}
+	if err := container.RunHooks("createRuntime", h.CreateRuntime, state, nil); err != nil {
+		return err
+	}
+	return container.RunHooks("createContainer", h.CreateContainer, state, s.holder.enter)
+}
+
+// finish puts the container on record as created and tells those who wait.
+func (s *Sandbox) finish() error {
+	s.rec.Phase, s.rec.Creator = container.Created, container.Process{}
+	if s.term != nil && s.ConsoleSocket != "" {
+		if err := s.term.send(s.ConsoleSocket); err != nil {
+			return err
+		}
+	}
+	if s.PIDFile != "" {
+		if err := writePIDFile(s.PIDFile, s.holder.PID); err != nil {
+			return err
+		}
+	}
+	if err := s.rec.Save(); err != nil {
+		return err
+	}
+	if err := s.sentry.conn.Send(&control.Commit{}); err != nil {
+		return s.sentry.failure(err)
+	}
+	return nil
+}
+
+// closeFiles gives up what only the creation needed. The terminal's slave is
+// the sentry's now: as long as nobody else has it, its end is the master's.
+func (s *Sandbox) closeFiles() {
+	for _, c := range []*child{s.sentry, s.gofer} {
+		if c != nil {
+			c.close()
+		}
+	}
+	if s.holder != nil {
+		s.holder.close()
+	}
+	if s.gate != nil {
+		s.gate.Close()
+	}
+	if s.log != nil && s.log != s.DebugLog {
+		s.log.Close()
+	}
+	if s.term != nil {
+		s.term.slave.Close()
+		if s.ConsoleSocket != "" {
+			s.term.master.Close()
+		}
+	}
+}
+
+// undo ends and removes whatever the failed creation has made. The holder goes
+// last, as its death would make the sentry report another error.
+func (s *Sandbox) undo() {
+	for _, c := range []*child{s.sentry, s.gofer} {
+		if c != nil {
+			c.kill()
+		}
+	}
+	if s.holder != nil {
+		s.holder.kill()
+	}
+	s.closeFiles()
+	if s.term != nil {
+		s.term.master.Close()
+	}
+	if s.group != nil {
+		_ = s.group.Destroy()
+	}
+	if s.PIDFile != "" && s.rec.Phase == container.Created {
+		_ = os.Remove(s.PIDFile)
+	}
+	if s.hooked && s.Spec.Hooks != nil {
+		_ = container.RunHooks("poststop", s.Spec.Hooks.Poststop, s.rec.OCI(), nil)
+	}
+	_ = s.rec.Remove()
+}

@@ -1,0 +1,129 @@
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"garrison/runsc/cgroup"
+	"garrison/runsc/container"
+	"garrison/runsc/control"
+)
+
+// An ExecConfig is a process to start in a running container.
+type ExecConfig struct {
+	Store         container.Store
+	ID            string
+	Process       *specs.Process
+	ConsoleSocket string
+	PIDFile       string
+	PreserveFDs   int
+}
+
+// An Execed is a process that this one has started in a container.
+type Execed struct {
+	Config ExecConfig
+	// PID is the process as the container numbers them.
+	PID    int
+	holder *holder
+	term   *terminal
+}
+
+// InitProcess is the description of a container's init, whose environment and
+// rights exec starts from.
+func InitProcess(store container.Store, id string) (*specs.Process, error) {
+	c, err := running(store, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.Process == nil {
+		return nil, errors.New("container has no process")
+	}
+	return c.Process, nil
+}
+
+// Exec starts a process in a running container. It is there, and on record at
+// PIDFile, when Exec returns.
+func Exec(cfg ExecConfig) (*Execed, error) {
+	c, err := running(cfg.Store, cfg.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Phase == container.Paused {
+		return nil, errors.New("cannot exec in a paused container")
+	}
+	e := &Execed{Config: cfg}
+	if err := e.start(c); err != nil {
+		if e.holder != nil {
+			e.holder.kill()
+		}
+		e.term.close()
+		return nil, err
+	}
+	e.holder.close()
+	if e.term != nil {
+		e.term.slave.Close()
+		if cfg.ConsoleSocket != "" {
+			e.term.master.Close()
+			e.term = nil
+		}
+	}
+	return e, nil
+}
+
+func (e *Execed) start(c *container.Container) (err error) {
+	var slave *os.File
+	if e.Config.Process.Terminal {
+		if e.term, err = newTerminal(e.Config.Process.ConsoleSize); err != nil {
+			return err
+		}
+		slave = e.term.slave
+	}
+	net := network{path: "/proc/" + strconv.Itoa(c.Init.PID) + "/ns/net"}
+	if e.holder, err = startHolder(c.ID, net, slave); err != nil {
+		return err
+	}
+	if len(c.Cgroups) > 0 {
+		g, err := cgroup.Open(cgroup.Config{ID: c.ID, Path: c.CgroupsPath, Systemd: c.SystemdCgroup}, c.Cgroups)
+		if err == nil {
+			err = g.Add(e.holder.PID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	stdio, err := inheritedFiles(e.Config.PreserveFDs)
+	if err != nil {
+		return err
+	}
+	defer control.CloseFiles(stdio)
+	if e.term != nil && e.Config.ConsoleSocket != "" {
+		if err := e.term.send(e.Config.ConsoleSocket); err != nil {
+			return err
+		}
+	}
+	var files fileList
+	q := &control.Exec{ID: c.ID, Process: e.Config.Process, Stdio: stdioOf(&files, e.holder, e.term, stdio)}
+	a, err := request(c, &control.Request{Exec: q}, 0, files...)
+	if err != nil {
+		return err
+	}
+	e.PID = a.PID
+	if e.Config.PIDFile != "" {
+		return writePIDFile(e.Config.PIDFile, e.holder.PID)
+	}
+	return nil
+}
+
+// Wait returns how the process ended: its exit status, or 128 and the number
+// of the signal that killed it.
+func (e *Execed) Wait() (int, error) { return e.holder.wait() }
+
+// Wait returns how the container's init ended: its exit status, or 128 and the
+// number of the signal that killed it.
+func (s *Sandbox) Wait() (int, error) { return s.holder.wait() }
+
+// HostPID is the host process that stands for the container's init.
+func (s *Sandbox) HostPID() int { return s.holder.PID }

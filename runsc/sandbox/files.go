@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// newPageFile returns an unnamed file for the container's memory, and the mount
+// that it is on: a tmpfs of its own that is mounted nowhere, so that it goes
+// with the last descriptor. limit is its size in bytes, which is the
+// container's memory limit; 0 is no limit. The file belongs to uid.
+func newPageFile(limit uint64, uid uint32) (file, mount *os.File, err error) {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, nil, fmt.Errorf("page file: fsopen: %w", err)
+	}
+	defer unix.Close(fs)
+	for _, o := range [][2]string{{"size", strconv.FormatUint(limit, 10)}, {"mode", "0700"}, {"source", "garrison"}} {
+		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
+			return nil, nil, fmt.Errorf("page file: %s=%s: %w", o[0], o[1], err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, nil, fmt.Errorf("page file: fsconfig: %w", err)
+	}
+	// Not noexec: guest code in anonymous memory lies in this file.
+	m, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+	if err != nil {
+		return nil, nil, fmt.Errorf("page file: fsmount: %w", err)
+	}
+	mount = os.NewFile(uintptr(m), "page mount")
+	fd, err := unix.Openat(m, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		file = os.NewFile(uintptr(fd), "page file")
+		err = file.Chown(int(uid), int(uid))
+	}
+	if err != nil {
+		if file != nil {
+			file.Close()
+		}
+		mount.Close()
+		return nil, nil, fmt.Errorf("page file: %w", err)
+	}
+	return file, mount, nil
+}
+
+// A hostTree is a file or directory of the host as the gofer gets it: a mount
+// of its own that is mounted nowhere.
+type hostTree struct {
+	root  *os.File // O_PATH
+	file  bool     // not a directory
+	flags uint64   // MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC that its mount has on the host
+}
+
+// treeOptions say how a host path is to be seen.
+type treeOptions struct {
+	recursive bool // with the mounts below it
+	readOnly  bool // enforced by the host's kernel
+	follow    bool // what the host mounts below it later shows up
+}
+
+// openTree opens path for a gofer. The gofer's view has no devices, whatever
+// the guest's mount says: guests open the sentry's own. It may be executed,
+// whatever the host's mount says, as mmap(2) of a noexec mount would refuse the
+// sentry too; the guest's mount carries the flag instead.
+func openTree(path string, o treeOptions) (*hostTree, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return nil, err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return nil, err
+	}
+	t := &hostTree{file: st.Mode&unix.S_IFMT != unix.S_IFDIR}
+	// The ST_ flags of statfs(2) are the MS_ flags of mount(2).
+	t.flags = uint64(fs.Flags) & (unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
+	flags, recursive := uint(unix.OPEN_TREE_CLONE|unix.O_CLOEXEC), uint(0)
+	if o.recursive && !t.file {
+		recursive = unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, flags|recursive)
+	if err != nil {
+		return nil, fmt.Errorf("open_tree: %w", err)
+	}
+	t.root = os.NewFile(uintptr(fd), path)
+	attr := unix.MountAttr{
+		Attr_set:    unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOSUID,
+		Attr_clr:    unix.MOUNT_ATTR_NOEXEC,
+		Propagation: unix.MS_PRIVATE,
+	}
+	if o.readOnly {
+		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	if o.follow {
+		attr.Propagation = unix.MS_SLAVE
+	}
+	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &attr)
+	if errors.Is(err, unix.EPERM) {
+		// In a user namespace the host's noexec is locked.
+		attr.Attr_clr = 0
+		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &attr)
+	}
+	if err != nil {
+		t.root.Close()
+		return nil, fmt.Errorf("mount_setattr: %w", err)
+	}
+	return t, nil
+}

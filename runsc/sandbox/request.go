@@ -1,0 +1,263 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/runsc/cgroup"
+	"garrison/runsc/container"
+	"garrison/runsc/control"
+)
+
+// requestTimeout is how long a sentry may take to answer what it can do at
+// once. It may be busy, stopped by a debugger, or taken over by its guest.
+const requestTimeout = 10 * time.Second
+
+// killTimeout is how long a sentry may take to kill its guest before it is
+// killed itself.
+const killTimeout = time.Second
+
+// endTimeout is how long killed processes may take to be gone.
+const endTimeout = 10 * time.Second
+
+// ErrNoAnswer says that the sentry is there but does not answer.
+var ErrNoAnswer = errors.New("the sandbox does not answer (delete --force ends it)")
+
+// request sends q to the sentry of c and returns the answer. No deadline is
+// set if timeout is 0.
+func request(c *container.Container, q *control.Request, timeout time.Duration, files ...*os.File) (*control.Reply, error) {
+	conn, err := control.Dial(c.Dir(), container.ControlName)
+	if err != nil {
+		if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
+			return nil, container.ErrNotRunning
+		}
+		return nil, err
+	}
+	defer conn.Close()
+	if timeout > 0 {
+		if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+			return nil, err
+		}
+	}
+	var a control.Reply
+	err = conn.Send(q, files...)
+	if err == nil {
+		var received []*os.File
+		received, err = conn.Receive(&a)
+		control.CloseFiles(received) // a sentry has none to give
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, ErrNoAnswer
+	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+		return nil, container.ErrNotRunning
+	case err != nil:
+		return nil, err
+	case a.Problem != nil:
+		return nil, a.Problem
+	}
+	return &a, nil
+}
+
+// Start lets the init of a created container run.
+func Start(store container.Store, id string) error {
+	c, err := store.Open(id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return start(c)
+}
+
+// Start lets the container's init run.
+func (s *Sandbox) Start() error { return Start(s.Store, s.ID) }
+
+func start(c *container.Container) error {
+	switch c.Status() {
+	case string(container.Created):
+	case container.Stopped:
+		return errors.New("cannot start a container that has stopped")
+	default:
+		return errors.New("cannot start an already running container")
+	}
+	q := &control.Start{ID: c.ID}
+	if c.Hooks != nil && len(c.Hooks.StartContainer) > 0 {
+		q.Hooks, q.State = c.Hooks.StartContainer, c.OCI()
+	}
+	if _, err := request(c, &control.Request{Start: q}, 0); err != nil {
+		return err
+	}
+	c.Phase = container.Running
+	if err := c.Save(); err != nil {
+		return err
+	}
+	if c.Hooks != nil {
+		// The container runs: a hook that fails does not change that, but is told.
+		return container.RunHooks("poststart", c.Hooks.Poststart, c.OCI(), nil)
+	}
+	return nil
+}
+
+// Signal sends sig to the init of container id, or with all to each of its
+// processes. SIGKILL ends even a container whose sentry does not answer.
+func Signal(store container.Store, id string, sig unix.Signal, all bool) error {
+	c, err := store.Peek(id)
+	if err != nil {
+		return err
+	}
+	switch c.Status() {
+	case container.Stopped:
+		if all {
+			return nil
+		}
+		return container.ErrNotRunning
+	case string(container.Creating):
+		return container.ErrNotRunning
+	}
+	q := &control.Request{Signal: &control.Signal{ID: id, Signal: int(sig), All: all}}
+	timeout := requestTimeout
+	if sig == unix.SIGKILL {
+		timeout = killTimeout
+	}
+	_, err = request(c, q, timeout)
+	if sig == unix.SIGKILL {
+		if err == nil && c.Init.Wait(killTimeout) {
+			return nil
+		}
+		return endSandbox(c)
+	}
+	return err
+}
+
+// SignalProcess sends sig to the process that the container numbers pid.
+func SignalProcess(store container.Store, id string, pid int, sig unix.Signal) error {
+	c, err := store.Peek(id)
+	if err != nil {
+		return err
+	}
+	_, err = request(c, &control.Request{Signal: &control.Signal{ID: id, Signal: int(sig), PID: pid}}, requestTimeout)
+	return err
+}
+
+// endSandbox kills the processes of a container from outside, in the order of
+// who would report another's death as an error.
+func endSandbox(c *container.Container) error {
+	var failed error
+	for _, p := range []container.Process{c.Sentry, c.Gofer, c.Init} {
+		if err := p.Kill(endTimeout); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// Processes lists the processes of a container.
+func Processes(store container.Store, id string) ([]control.ProcessInfo, error) {
+	c, err := running(store, id)
+	if err != nil {
+		return nil, err
+	}
+	a, err := request(c, &control.Request{PS: &control.PS{ID: id}}, requestTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return a.Processes, nil
+}
+
+// Stacks returns the stacks of the goroutines of a container's sentry.
+func Stacks(store container.Store, id string) (string, error) {
+	c, err := running(store, id)
+	if err != nil {
+		return "", err
+	}
+	a, err := request(c, &control.Request{Stacks: &control.Stacks{}}, requestTimeout)
+	if err != nil {
+		return "", err
+	}
+	return a.Text, nil
+}
+
+// running returns the record of a container in which something may run.
+func running(store container.Store, id string) (*container.Container, error) {
+	c, err := store.Peek(id)
+	if err != nil {
+		return nil, err
+	}
+	if status := c.Status(); status == container.Stopped || status == string(container.Creating) {
+		return nil, container.ErrNotRunning
+	}
+	return c, nil
+}
+
+// Pause stops every process of a container until Resume.
+func Pause(store container.Store, id string) error {
+	return setPaused(store, id, container.Running, container.Paused, &control.Request{Pause: &control.Pause{ID: id}})
+}
+
+// Resume lets a paused container go on.
+func Resume(store container.Store, id string) error {
+	return setPaused(store, id, container.Paused, container.Running, &control.Request{Resume: &control.Resume{ID: id}})
+}
+
+func setPaused(store container.Store, id string, from, to container.Phase, q *control.Request) error {
+	c, err := store.Open(id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if status := c.Status(); status != string(from) {
+		return fmt.Errorf("container is %s, not %s", status, from)
+	}
+	if _, err := request(c, q, requestTimeout); err != nil {
+		return err
+	}
+	c.Phase = to
+	return c.Save()
+}
+
+// Delete removes a container that has stopped, or was never started. With
+// force it is ended first, and one that does not exist is no error.
+func Delete(store container.Store, id string, force bool) error {
+	c, err := store.Open(id)
+	if err != nil {
+		if force && errors.Is(err, container.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	defer c.Close()
+	status := c.Status()
+	if !force && status != container.Stopped && status != string(container.Created) {
+		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+	}
+	if status == container.Stopped {
+		// It ends by itself; that is a matter of a moment.
+		c.Sentry.Wait(killTimeout)
+		c.Gofer.Wait(killTimeout)
+	}
+	if err := endSandbox(c); err != nil {
+		return err
+	}
+	if len(c.Cgroups) > 0 {
+		g, err := cgroup.Open(cgroup.Config{ID: c.ID, Path: c.CgroupsPath, Systemd: c.SystemdCgroup}, c.Cgroups)
+		if err == nil {
+			err = g.Destroy()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	state, hooks := c.OCI(), c.Hooks
+	if err := c.Remove(); err != nil {
+		return fmt.Errorf("remove state: %w", err)
+	}
+	if hooks != nil {
+		return container.RunHooks("poststop", hooks.Poststop, state, nil)
+	}
+	return nil
+}
