@@ -33,7 +33,7 @@ func (s *Script) ELF() ([]byte, error) {
 	}
 	const programs = 3
 	entry := uint64(elfHeader + programs*programSize)
-	text := interpreter()
+	text := Text(interpreterAddress())
 	// mov $header, %rbx: all that the interpreter needs to know.
 	dataOff := (entry + 10 + uint64(len(text)) + pageSize - 1) &^ (pageSize - 1)
 	prologue := binary.LittleEndian.AppendUint64([]byte{0x48, 0xbb}, base+dataOff)

@@ -1,0 +1,319 @@
+package ptrace
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// period is how often placement is reconsidered while guests run.
+const period = 4 * time.Millisecond
+
+// cpus decides where guest threads run. A tracer and its tracee hand over to
+// each other in 6 µs on one processor and in ten times that across two, so
+// each pair is bound to one: the tracer thread for good, the tracee for as
+// long as it keeps returning to the sentry. A guest that computes for a whole
+// period without an event is set loose, for the host to place as it thinks
+// best, and bound again at its next Switch. A processor whose bound guests
+// together want clearly more than all of its time gives one to another that
+// has time to spare.
+type cpus struct {
+	start time.Time
+	first unix.CPUSet // processors this process could use when it began
+	armed atomic.Bool // timer is running
+	timer *time.Timer
+
+	mu       sync.Mutex
+	allowed  []int         // processors this process may use
+	all      unix.CPUSet   // the same
+	contexts []*Context    // all there are
+	last     time.Duration // of the last tick
+	off      bool          // the host refuses affinity, or the platform is gone
+}
+
+// placed is a Context's part in it.
+type placed struct {
+	index   int  // in cpus.contexts
+	hasHome bool // cpu is where its tracer is bound, or is to be
+	cpu     int
+
+	bound  atomic.Int32 // the processor the tracee is bound to + 1, 0 when loose
+	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none
+	since  atomic.Int64 // when the running Switch began, ns from cpus.start; 0: none is
+	served atomic.Int64 // ns spent in finished Switches
+	seen   int64        // total at the last tick; the tick's alone
+}
+
+func newCPUs() *cpus {
+	c := &cpus{start: time.Now()}
+	c.off = true
+	if unix.SchedGetaffinity(0, &c.first) == nil {
+		c.setAllowedLocked(c.first)
+	}
+	c.timer = time.AfterFunc(time.Hour, c.tick)
+	return c
+}
+
+// setAllowedLocked makes set the processors to choose from.
+func (c *cpus) setAllowedLocked(set unix.CPUSet) {
+	c.all, c.allowed = set, c.allowed[:0]
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			c.allowed = append(c.allowed, i)
+		}
+	}
+	c.off = len(c.allowed) < 2
+}
+
+// readAgainLocked asks the host which processors are left of those this
+// process had at first. The calling thread, a bound one, finds out by asking
+// for all there are.
+func (c *cpus) readAgainLocked() {
+	var every, now unix.CPUSet
+	for i := range every {
+		every[i] = ^every[i]
+	}
+	if unix.SchedSetaffinity(0, &every) != nil || unix.SchedGetaffinity(0, &now) != nil {
+		c.off = true
+		return
+	}
+	both := now
+	for i := range both {
+		both[i] &= c.first[i]
+	}
+	if both.Count() == 0 {
+		both = now
+	}
+	c.setAllowedLocked(both)
+}
+
+// add makes x known.
+func (c *cpus) add(x *Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x.place.index = len(c.contexts)
+	c.contexts = append(c.contexts, x)
+}
+
+// remove forgets x.
+func (c *cpus) remove(x *Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := x.place.index
+	if i >= len(c.contexts) || c.contexts[i] != x {
+		return
+	}
+	last := c.contexts[len(c.contexts)-1]
+	c.contexts[i], last.place.index = last, i
+	c.contexts[len(c.contexts)-1] = nil
+	c.contexts = c.contexts[:len(c.contexts)-1]
+}
+
+// inherit makes a new thread start where its parent runs: its first pages and
+// the parent's answers are in that processor's cache, and no other has to be
+// woken. If both go on running, the balance will part them.
+func (p *placed) inherit(parent *placed) { p.cpu, p.hasHome = parent.cpu, parent.hasHome }
+
+// pin binds the calling thread and x's tracee, before the one first seizes
+// the other.
+func (c *cpus) pin(x *Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off {
+		return
+	}
+	if !x.place.hasHome {
+		x.place.cpu = c.emptiestLocked()
+		x.place.hasHome = true
+	}
+	c.bindLocked(x, true)
+}
+
+// emptiestLocked is the processor that is home to the fewest contexts.
+func (c *cpus) emptiestLocked() int {
+	best, least := c.allowed[0], len(c.contexts)+1
+	for _, cpu := range c.allowed {
+		n := 0
+		for _, x := range c.contexts {
+			if x.place.hasHome && x.place.cpu == cpu {
+				n++
+			}
+		}
+		if n < least {
+			best, least = cpu, n
+		}
+	}
+	return best
+}
+
+// bindLocked binds x's tracee, and with tracer the calling thread, to x's cpu.
+func (c *cpus) bindLocked(x *Context, tracer bool) {
+	for range 2 {
+		var set unix.CPUSet
+		set.Set(x.place.cpu)
+		var err error
+		if tracer {
+			err = unix.SchedSetaffinity(0, &set)
+		}
+		if err == nil {
+			err = x.affinity(&set)
+		}
+		if err != unix.EINVAL {
+			x.place.bound.Store(int32(x.place.cpu) + 1)
+			return
+		}
+		// The cpuset has changed, and this processor is no longer in it.
+		c.readAgainLocked()
+		if c.off {
+			_ = x.affinity(&c.all)
+			return
+		}
+		x.place.cpu, tracer = c.emptiestLocked(), true
+	}
+}
+
+// affinity sets where x's host thread may run.
+func (x *Context) affinity(set *unix.CPUSet) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.tid == 0 {
+		return nil
+	}
+	return unix.SchedSetaffinity(x.tid, set)
+}
+
+// resume is called on x's tracer thread before the guest runs.
+func (c *cpus) resume(x *Context) {
+	p := &x.place
+	if want := p.want.Swap(0); want != 0 || p.bound.Load() == 0 {
+		c.rebind(x, want)
+	}
+	p.since.Store(int64(time.Since(c.start)))
+	if !c.armed.Load() && c.armed.CompareAndSwap(false, true) {
+		c.timer.Reset(period)
+	}
+}
+
+func (c *cpus) rebind(x *Context, want int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off {
+		return
+	}
+	move := want != 0 && int(want-1) != x.place.cpu
+	if move {
+		x.place.cpu = int(want - 1)
+	}
+	c.bindLocked(x, move)
+}
+
+// pause is called when the guest has stopped.
+func (c *cpus) pause(x *Context) {
+	p := &x.place
+	p.served.Add(int64(time.Since(c.start)) - p.since.Swap(0))
+}
+
+// tick reconsiders all placements, and comes again if any guest has run.
+func (c *cpus) tick() {
+	if c.reconsider() {
+		c.timer.Reset(period)
+		return
+	}
+	c.armed.Store(false)
+	// A guest that began to run while armed was still set relied on this tick.
+	if c.boundGuests() && c.armed.CompareAndSwap(false, true) {
+		c.timer.Reset(period)
+	}
+}
+
+// boundGuests reports whether a bound guest is running.
+func (c *cpus) boundGuests() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off {
+		return false
+	}
+	for _, x := range c.contexts {
+		if x.place.since.Load() != 0 && x.place.bound.Load() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// reconsider sets computing guests loose and balances the others.
+func (c *cpus) reconsider() (again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off {
+		return false
+	}
+	now := time.Since(c.start)
+	span := min(now-c.last, 4*period)
+	c.last = now
+	demand := make(map[int]time.Duration, len(c.allowed))
+	used := make([]time.Duration, len(c.contexts))
+	for i, x := range c.contexts {
+		p := &x.place
+		since, total := p.since.Load(), p.served.Load()
+		running := since != 0
+		if running {
+			total += int64(now) - since
+		}
+		used[i] = min(time.Duration(total-p.seen), span)
+		p.seen = total
+		bound := p.bound.Load()
+		if bound == 0 {
+			continue
+		}
+		if running && now-time.Duration(since) > period {
+			p.bound.Store(0)
+			_ = x.affinity(&c.all)
+			continue
+		}
+		if used[i] > 0 {
+			again = true
+			demand[p.cpu] += used[i]
+		}
+	}
+	c.balanceLocked(demand, used, span)
+	return again
+}
+
+// balanceLocked moves one bound context from the busiest processor to the
+// idlest, if the one has clearly too much to do and the other too little.
+func (c *cpus) balanceLocked(demand map[int]time.Duration, used []time.Duration, span time.Duration) {
+	busiest, idlest := c.allowed[0], c.allowed[0]
+	for _, cpu := range c.allowed {
+		if demand[cpu] > demand[busiest] {
+			busiest = cpu
+		}
+		if demand[cpu] < demand[idlest] {
+			idlest = cpu
+		}
+	}
+	if demand[busiest] < span*5/4 || demand[idlest] > span/2 {
+		return
+	}
+	// The least busy of those that matter: it is moved most cheaply.
+	var mover *Context
+	least := span + 1
+	for i, x := range c.contexts {
+		if x.place.bound.Load() != 0 && x.place.cpu == busiest && used[i] > span/8 && used[i] < least {
+			mover, least = x, used[i]
+		}
+	}
+	if mover != nil {
+		mover.place.want.Store(int32(idlest) + 1)
+	}
+}
+
+// stop ends all placing.
+func (c *cpus) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off = true
+	c.timer.Stop()
+}

@@ -1,0 +1,109 @@
+package ptrace
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPassed is how many descriptors are passed in one batch: a socket queues
+// about ten messages.
+const maxPassed = 8
+
+// flushLocked makes the stopped tracee t do all that is queued. An error means
+// that the space has been ended.
+func (s *space) flushLocked(t *thread) error {
+	if s.err != nil {
+		return s.err
+	}
+	for len(s.queue) > 0 {
+		n, err := s.batchLocked(t)
+		if err != nil {
+			s.endLocked(fmt.Errorf("ptrace: host refuses to change an address space: %w", err))
+			return s.err
+		}
+		for _, o := range s.queue[:n] {
+			closeKept(o.file)
+		}
+		rest := copy(s.queue, s.queue[n:])
+		clear(s.queue[rest:])
+		s.queue = s.queue[:rest]
+	}
+	s.pending.Store(false)
+	if s.waiters.Load() > 0 {
+		s.left.Broadcast()
+	}
+	return nil
+}
+
+// batchLocked does as many of the first queued operations as fit the
+// operations page, and returns how many.
+func (s *space) batchLocked(t *thread) (done int, err error) {
+	calls, passed := 0, 0
+	put := func(c call) {
+		s.stub.slot.set(calls, c)
+		calls++
+	}
+	defer func() {
+		if passed > 0 {
+			if err != nil {
+				s.p.passer.drainLocked()
+			}
+			s.p.passer.mu.Unlock()
+		}
+	}()
+	for i := range s.queue {
+		o := &s.queue[i]
+		if calls+5 > slotCapacity || passed == maxPassed {
+			break
+		}
+		fd := 0
+		if o.kind == opMap {
+			var known bool
+			if fd, known = s.files.find(o.file); !known {
+				if passed == 0 {
+					s.p.passer.mu.Lock()
+				}
+				passed++
+				if fd, err = s.passLocked(o, put); err != nil {
+					return 0, err
+				}
+			}
+		}
+		put(o.hostCall(fd))
+		done++
+	}
+	return done, s.runLocked(t, calls)
+}
+
+// passLocked sends o's descriptor on its way and puts the calls that receive
+// it; the passer is locked.
+func (s *space) passLocked(o *op, put func(call)) (fd int, err error) {
+	if err := s.p.passer.sendLocked(o.file.FD()); err != nil {
+		return 0, err
+	}
+	fd, evict := s.files.add(o.file)
+	if evict >= 0 {
+		put(call{unix.SYS_CLOSE, [6]uint64{uint64(evict)}})
+	}
+	for _, c := range receive(fd) {
+		put(c)
+	}
+	return fd, nil
+}
+
+// runLocked makes t do the first n calls of the operations page.
+func (s *space) runLocked(t *thread, n int) error {
+	regs := unix.PtraceRegs{R15: stubRun, R12: stubOps, R13: uint64(n)}
+	if err := t.inject(&regs); err != nil {
+		return err
+	}
+	if regs.R13 == 0 {
+		return nil
+	}
+	if _, err := result(regs.Rax); err != nil {
+		return err
+	}
+	return errors.New("operations stopped half way")
+}

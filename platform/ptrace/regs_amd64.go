@@ -1,0 +1,34 @@
+package ptrace
+
+import (
+	"golang.org/x/sys/unix"
+
+	"garrison/platform/arch"
+)
+
+// userCS is the code segment of 64-bit user code.
+const userCS = 0x33
+
+// load sets the general registers of raw, leaving its segment selectors, which
+// guests may load as they please, as the tracee has them.
+func load(raw *unix.PtraceRegs, r *arch.Regs) {
+	raw.R15, raw.R14, raw.R13, raw.R12 = r.R15, r.R14, r.R13, r.R12
+	raw.R11, raw.R10, raw.R9, raw.R8 = r.R11, r.R10, r.R9, r.R8
+	raw.Rbp, raw.Rbx, raw.Rax, raw.Rcx = r.RBP, r.RBX, r.RAX, r.RCX
+	raw.Rdx, raw.Rsi, raw.Rdi, raw.Rsp = r.RDX, r.RSI, r.RDI, r.RSP
+	raw.Rip, raw.Eflags = r.RIP, r.RFLAGS
+	raw.Fs_base, raw.Gs_base = r.FSBase, r.GSBase
+	// The host must not take RAX for the result of a call it may restart.
+	raw.Orig_rax = ^uint64(0)
+}
+
+// store is load's inverse.
+func store(r *arch.Regs, raw *unix.PtraceRegs) {
+	r.R15, r.R14, r.R13, r.R12 = raw.R15, raw.R14, raw.R13, raw.R12
+	r.R11, r.R10, r.R9, r.R8 = raw.R11, raw.R10, raw.R9, raw.R8
+	r.RBP, r.RBX, r.RAX, r.RCX = raw.Rbp, raw.Rbx, raw.Rax, raw.Rcx
+	r.RDX, r.RSI, r.RDI, r.RSP = raw.Rdx, raw.Rsi, raw.Rdi, raw.Rsp
+	r.RIP, r.RFLAGS = raw.Rip, raw.Eflags
+	r.FSBase, r.GSBase = raw.Fs_base, raw.Gs_base
+	r.OrigRAX = raw.Orig_rax
+}

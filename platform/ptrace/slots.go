@@ -1,0 +1,101 @@
+package ptrace
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform/arch"
+)
+
+// slotsPerChunk is how many operations pages the sentry maps at a time.
+const slotsPerChunk = 256
+
+// slots hands out operations pages: pages of one memory file that the sentry
+// has mapped writable, and that each space's stubs see read-only at stubOps.
+type slots struct {
+	file *os.File
+
+	mu     sync.Mutex
+	chunks [][]byte
+	free   []int
+	made   int
+}
+
+func newSlots() (*slots, error) {
+	fd, err := unix.MemfdCreate("stub-control", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("ptrace: memfd_create: %w", err)
+	}
+	return &slots{file: os.NewFile(uintptr(fd), "stub-control")}, nil
+}
+
+// A slot is one operations page.
+type slot struct {
+	index int
+	page  []byte
+}
+
+// offset is where the slot is in the memory file.
+func (s slot) offset() int64 { return int64(s.index) * arch.PageSize }
+
+// capacity is how many calls fit.
+const slotCapacity = arch.PageSize / 64
+
+// set writes call number i.
+func (s slot) set(i int, c call) {
+	b := s.page[64*i:][:64]
+	binary.LittleEndian.PutUint64(b, c.nr)
+	for n, a := range c.args {
+		binary.LittleEndian.PutUint64(b[8+8*n:], a)
+	}
+}
+
+// get takes a free slot.
+func (s *slots) get() (slot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free) == 0 {
+		if err := s.growLocked(); err != nil {
+			return slot{}, err
+		}
+	}
+	i := s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	return slot{i, s.chunks[i/slotsPerChunk][i%slotsPerChunk*arch.PageSize:][:arch.PageSize]}, nil
+}
+
+// put returns a slot that no stub has mapped any more.
+func (s *slots) put(v slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, v.index)
+}
+
+func (s *slots) growLocked() error {
+	const size = slotsPerChunk * arch.PageSize
+	off := int64(len(s.chunks)) * size
+	if err := unix.Ftruncate(int(s.file.Fd()), off+size); err != nil {
+		return fmt.Errorf("ptrace: grow control memory: %w", err)
+	}
+	b, err := unix.Mmap(int(s.file.Fd()), off, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("ptrace: map control memory: %w", err)
+	}
+	s.chunks = append(s.chunks, b)
+	for i := slotsPerChunk - 1; i >= 0; i-- {
+		s.free = append(s.free, s.made+i)
+	}
+	s.made += slotsPerChunk
+	return nil
+}
+
+func (s *slots) close() {
+	for _, c := range s.chunks {
+		_ = unix.Munmap(c)
+	}
+	s.file.Close()
+}
