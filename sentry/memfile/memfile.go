@@ -1,17 +1,278 @@
 // Package memfile is the memory of a container's guests: one sparse host file
 // whose pages are mapped into guests and, in large chunks, into the sentry.
-// Offsets are plentiful (2^62) and memory is not: ranges are reserved
-// liberally, memory comes when they are touched and goes back to the host soon
-// after the last reference. A freed offset serves nobody else while any
-// address space that mapped it could still reach it (see Arena).
+//
+// Offsets are plentiful and memory is not: ranges are reserved liberally, in
+// arenas; memory comes when a page is touched and goes back to the host soon
+// after the last reference, many pages in one call. A page that was freed is
+// used again only by who is sure to be the only one that may still see it: an
+// arena knows the address spaces that ever mapped a part of it (its holders),
+// and its offsets serve others only when every one of them is gone.
 package memfile
 
 import (
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
 	"garrison/platform"
+	"garrison/platform/arch"
 	"garrison/sentry/interval"
+	"garrison/sentry/linux"
+	"garrison/sentry/lock"
 )
 
 // A Range is a range of offsets in a File, page aligned.
 type Range = interval.Range[uint64]
 
+const (
+	// arenaUnit is what arenas are multiples of: one page table's worth, so
+	// that neighbours share nothing.
+	arenaUnit = 2 << 20
+
+	// maxOffset bounds offsets; the directory of chunks is made for it.
+	maxOffset = 1 << 50
+
+	// flushBytes of freed pages are given back at once, fewer after flushDelay.
+	flushBytes = 16 << 20
+	flushDelay = 50 * time.Millisecond
+)
+
+// A File is the page file of one container. Its methods may be called from any
+// goroutine.
+type File struct {
+	fd, ro  int
+	windows directory
+	timer   *time.Timer // runs Flush
+	flushes atomic.Uint64
+
+	// flushing serialises Flush; taken before mu.
+	flushing chan struct{}
+
+	mu     lock.Mutex[lock.Pages]
+	size   uint64                          // of the host file; protected by mu, as all below
+	uses   interval.Map[uint64, use]       // pages that can't be allocated
+	dirty  interval.Map[uint64, set]       // pages without references whose memory is still there
+	arenas interval.Map[uint64, arenaSlot] // every arena
+	pins   []Range                         // ranges that host calls are using
+	dirtyN uint64                          // bytes in dirty
+	doomed []*Arena                        // closed, to be punched whole and forgotten
+	armed  bool                            // timer is running
+	closed bool
+}
+
+// set is the value of an interval.Map that is only a set.
+type set = interval.Plain[uint64, struct{}]
+
+// A use says why pages can't be allocated: they have n references, or none,
+// but memory (dirty), or were punched while others might see them (spent).
+type use struct {
+	n     int32
+	spent bool
+}
+
+// Split implements interval.Value.
+func (u use) Split(Range, uint64) use { return u }
+
+// Join implements interval.Value.
+func (u use) Join(_, _ Range, o use) (use, bool) { return u, u == o }
+
 var _ platform.File = (*File)(nil)
+
+// New returns the File on the descriptor fd of an empty file on a tmpfs
+// (memfd_create or the container's private mount), and on readOnly, a second
+// description of the same file opened O_RDONLY. It owns both from then on.
+func New(fd, readOnly int) (*File, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("page file: %w", err)
+	}
+	f := &File{fd: fd, ro: readOnly, size: uint64(st.Size), flushing: make(chan struct{}, 1)}
+	f.timer = time.AfterFunc(time.Hour, f.Flush)
+	f.timer.Stop()
+	return f, nil
+}
+
+// FD implements platform.File: the descriptor for pages that a guest may write.
+func (f *File) FD() int { return f.fd }
+
+// ReadOnly is the platform.File through which pages that a guest must not
+// write are mapped, so that no mprotect makes them writable. It is always the
+// same value.
+func (f *File) ReadOnly() platform.File { return readOnly{f} }
+
+type readOnly struct{ f *File }
+
+// FD implements platform.File.
+func (r readOnly) FD() int { return r.f.ro }
+
+// IncRef adds a reference to each page of r; each has one already.
+func (f *File) IncRef(r Range) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uses.Update(r, func(_ Range, u *use) { u.n++ })
+}
+
+// DecRef gives up a reference to each page of r. The memory of pages that have
+// none left goes back to the host a little later, in batches.
+func (f *File) DecRef(r Range) {
+	f.mu.Lock()
+	var flush bool
+	last := false
+	f.uses.Update(r, func(er Range, u *use) {
+		if u.n--; u.n == 0 {
+			last = true
+			f.dirty.Insert(er, set{})
+			f.dirtyN += er.Len()
+		}
+	})
+	if last {
+		for _, s := range f.arenas.In(r) {
+			f.doomLocked(s.Arena)
+		}
+		flush = f.scheduleLocked()
+	}
+	f.mu.Unlock()
+	if flush {
+		f.Flush()
+	}
+}
+
+// scheduleLocked sees to it that dirty pages are flushed in time; it is true if
+// the caller should, now.
+func (f *File) scheduleLocked() bool {
+	if f.dirtyN >= flushBytes {
+		return true
+	}
+	if !f.armed && !f.closed {
+		f.armed = true
+		f.timer.Reset(flushDelay)
+	}
+	return false
+}
+
+// Exclusive reports whether h's owner alone has references to all pages of r,
+// one each, and no other address space can still see them.
+func (f *File) Exclusive(r Range, h *Holder) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.arenas.In(r) {
+		if s.holders != 1 || !h.has(s.Arena) {
+			return false
+		}
+	}
+	for _, u := range f.uses.In(r) {
+		if u.n != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// Pin keeps the memory of r from being given to anyone else while a host call
+// uses it, whatever happens to its references. Unpin must follow soon.
+func (f *File) Pin(r Range) {
+	f.mu.Lock()
+	f.pins = append(f.pins, r)
+	f.mu.Unlock()
+}
+
+// Unpin undoes one Pin of r.
+func (f *File) Unpin(r Range) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.pins {
+		if f.pins[i] == r {
+			last := len(f.pins) - 1
+			f.pins[i], f.pins = f.pins[last], f.pins[:last]
+			return
+		}
+	}
+}
+
+func (f *File) pinnedLocked(r Range) bool {
+	for _, p := range f.pins {
+		if p.Overlaps(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// Clear makes the bytes of r, which has references, zero by giving their memory
+// back to the host.
+func (f *File) Clear(r Range) error { return f.punch(r) }
+
+func (f *File) punch(r Range) error {
+	for {
+		err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len()))
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// Usage is the number of bytes of memory that the file uses.
+func (f *File) Usage() (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return 0, err
+	}
+	return uint64(st.Blocks) * 512, nil
+}
+
+// Resident is the number of bytes of r that have memory.
+func (f *File) Resident(r Range) (n uint64) {
+	f.residents(r, func(d Range) { n += d.Len() })
+	return n
+}
+
+// Incore sets bit 0 of page[i] if page i of r has memory (mincore(2)).
+func (f *File) Incore(r Range, page []byte) {
+	f.residents(r, func(d Range) {
+		for o := d.Start; o < d.End; o += arch.PageSize {
+			page[(o-r.Start)/arch.PageSize] |= 1
+		}
+	})
+}
+
+func (f *File) residents(r Range, found func(Range)) {
+	for at := r.Start; at < r.End; {
+		data, err := unix.Seek(f.fd, int64(at), unix.SEEK_DATA)
+		if err != nil || uint64(data) >= r.End {
+			return
+		}
+		hole, err := unix.Seek(f.fd, data, unix.SEEK_HOLE)
+		if err != nil {
+			return
+		}
+		at = min(uint64(hole), r.End)
+		found(Range{Start: max(uint64(data), r.Start), End: at})
+	}
+}
+
+// growLocked makes the host file reach end.
+func (f *File) growLocked(end uint64) error {
+	if end <= f.size {
+		return nil
+	}
+	size := max(uint64(1)<<bits.Len64(end-1), chunkSize)
+	if err := unix.Ftruncate(f.fd, int64(size)); err != nil {
+		return linux.ENOMEM
+	}
+	f.size = size
+	return nil
+}
+
+// Close unmaps and closes f, which nothing uses any more.
+func (f *File) Close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.timer.Stop()
+	f.windows.unmap()
+	unix.Close(f.fd)
+	unix.Close(f.ro)
+}
