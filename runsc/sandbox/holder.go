@@ -25,7 +25,8 @@ type holder struct {
 const (
 	holderSocketFD = 3
 	holderReportFD = 4
-	holderExtraFD  = 5 // network namespace and terminal, if any, in this order
+	// Then network namespace and terminal, if any, in this order.
+	holderEndFD = 7 // no descriptor from here on
 )
 
 // holderComm is what ps(1) and top(1) call a holder.
@@ -64,6 +65,7 @@ func startHolder(id string, net network, terminal *os.File) (*holder, error) {
 	files := []*os.File{null, null, null, socket, reportEnd}
 	s := new(script.Script)
 	s.ReportTo(holderReportFD)
+	closeFrom(s, holderEndFD)
 	attr := &unix.SysProcAttr{Setsid: true}
 	if net.fresh {
 		attr.Cloneflags = unix.CLONE_NEWNET

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -146,6 +147,7 @@ func (p *program) attributes() *syscall.SysProcAttr {
 func (p *program) script() *script.Script {
 	s := new(script.Script)
 	s.ReportTo(reportFD)
+	closeFrom(s, gateFD+1)
 	if p.gate != nil {
 		b := s.Buffer(16)
 		s.Call("wait", unix.SYS_READ, script.Int(gateFD), b.At(0), script.Int(1)).Retry(unix.EINTR)
@@ -172,6 +174,12 @@ func (p *program) script() *script.Script {
 	s.Call("execute "+p.name, unix.SYS_EXECVEAT, script.Int(programFD), s.String(""),
 		s.Strings(append([]string{p.name}, p.args...)), s.Strings(env), script.Int(unix.AT_EMPTY_PATH))
 	return s
+}
+
+// closeFrom closes the descriptors from first on: a caller of runsc may have
+// left some open that are not close-on-exec.
+func closeFrom(s *script.Script, first uintptr) {
+	s.Call("close_range", unix.SYS_CLOSE_RANGE, script.Int(first), script.Int(math.MaxUint32), script.Int(0))
 }
 
 // openDescriptors opens the process's own /proc/self/fd as control.DescriptorsFD,
