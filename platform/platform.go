@@ -72,7 +72,9 @@ type AddressSpace interface {
 	Release()
 }
 
-// A File is host memory that can be mapped into a guest.
+// A File is host memory that can be mapped into a guest. Its dynamic type is
+// comparable (a pointer), and a value stands for one open file for good:
+// platforms keep duplicates of descriptors, and know them again by it.
 type File interface {
 	// FD is a host descriptor open for what the mapping's access asks.
 	FD() int

@@ -89,11 +89,19 @@ func (m *mother) run(o Options, ready chan<- error) {
 
 // stub returns a clean stub, from the pool if it has one.
 func (m *mother) stub() (stub, error) {
-	select {
-	case st := <-m.pool:
-		m.askRefill()
-		return st, nil
-	default:
+	for {
+		select {
+		case st := <-m.pool:
+			m.askRefill()
+			// Something outside may have killed it while it waited.
+			if pid, err := unix.Wait4(st.pid, nil, unix.WALL|unix.WNOHANG, nil); pid == 0 && err == nil {
+				return st, nil
+			}
+			m.p.slots.put(st.slot)
+			continue
+		default:
+		}
+		break
 	}
 	reply := make(chan made, 1)
 	select {

@@ -118,12 +118,14 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 
 // Barrier implements platform.AddressSpace. A thread that is not in the guest
 // can only enter it by doing what is queued, so with none inside there is
-// nothing to wait for; with some inside, one is stopped and does it.
+// nothing to wait for; with some inside, one is stopped and does it. A space
+// that has died has no process that could reach anything, so that is no error.
 func (s *space) Barrier(by platform.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := by.(*Context); ok && c != nil && c.space == s && c.attached {
-		return s.flushLocked(&c.thread)
+		_ = s.flushLocked(&c.thread)
+		return nil
 	}
 	s.waiters.Add(1)
 	defer s.waiters.Add(-1)
@@ -136,16 +138,17 @@ func (s *space) Barrier(by platform.Context) error {
 			}
 		}
 		if !inside {
-			return s.keepFilesLocked()
+			s.keepFilesLocked()
+			break
 		}
 		s.left.Wait()
 	}
-	return s.err
+	return nil
 }
 
 // keepFilesLocked makes queued mappings independent of descriptors that the
 // caller may close from now on.
-func (s *space) keepFilesLocked() error {
+func (s *space) keepFilesLocked() {
 	for i := range s.queue {
 		o := &s.queue[i]
 		if o.kind != opMap {
@@ -157,11 +160,10 @@ func (s *space) keepFilesLocked() error {
 		fd, err := unix.FcntlInt(uintptr(o.file.FD()), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			s.endLocked(fmt.Errorf("ptrace: keep descriptor: %w", err))
-			return s.err
+			return
 		}
 		o.file = &keptFile{fd}
 	}
-	return nil
 }
 
 // A keptFile is a duplicate that the space closes when it is mapped.
