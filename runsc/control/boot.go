@@ -46,6 +46,12 @@ type Options struct {
 	Release string `json:"release,omitempty"`
 	// MemoryLimit is the size of the page file's mount in bytes, 0 for none.
 	MemoryLimit uint64 `json:"memoryLimit,omitempty"`
+	// Mortal makes init die of signals that it has no handler for, as any other
+	// process, also of those that the container sends.
+	Mortal bool `json:"mortal,omitempty"`
+	// Break replaces system calls by their names, to see whether a test notices:
+	// "ENOSYS", or "nothing" to return 0 and do nothing.
+	Break map[string]string `json:"break,omitempty"`
 	// CPUs is how many processors the container may keep busy, 0 for all.
 	CPUs int `json:"cpus,omitempty"`
 }
@@ -113,8 +119,11 @@ type Step struct {
 }
 
 // A Commit tells a sentry that its container is on record, and that it may
-// outlive the runsc that started it.
-type Commit struct{}
+// outlive the runsc that started it, unless Leash: then the end of the connection
+// is the end of the container.
+type Commit struct {
+	Leash bool `json:"leash,omitempty"`
+}
 
 // A GoferBoot is the first message to a gofer.
 type GoferBoot struct {

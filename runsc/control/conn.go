@@ -16,7 +16,7 @@ import (
 // Limits of one message.
 const (
 	maxFrame = 16 << 20 // bytes
-	maxFiles = 64       // descriptors
+	maxFiles = 250      // descriptors; SCM_MAX_FD is 253
 )
 
 // A Conn is one end of a stream unix socket that carries messages.

@@ -23,7 +23,7 @@ const bootTimeout = 2 * time.Minute
 // boot opens what sentry and gofer are to have, sends it to them, and waits
 // until the container is ready to start.
 func (s *Sandbox) boot() error {
-	l, err := newLayout(s.ID, s.Spec, s.Bundle, s.Overlay)
+	l, err := newLayout(&s.Config)
 	if err != nil {
 		return err
 	}

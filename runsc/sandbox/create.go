@@ -26,6 +26,8 @@ type Config struct {
 	SystemdCgroup bool
 	ConsoleSocket string // where the terminal's master goes; "" keeps it for Relay
 	PIDFile       string
+	HostRoot      bool     // the root is the host's own: its mounts come along, below overlays in memory
+	Leash         bool     // the container ends when this process does
 	PreserveFDs   int      // descriptors from 3 on that init inherits
 	DebugLog      *os.File // where sentry and gofer write; nil for a file in the container's directory
 
@@ -141,7 +143,7 @@ const goferCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix
 
 func (s *Sandbox) startSentry() error {
 	p := program{
-		name: "runsc-sentry", args: []string{"--platform=" + s.Options.Platform, s.ID},
+		name: SentryProgram, args: []string{"--platform=" + s.Options.Platform, s.ID},
 		namespaces: ownNamespaces, uid: s.uid, log: s.log,
 	}
 	var err error
@@ -158,7 +160,7 @@ func (s *Sandbox) startSentry() error {
 
 func (s *Sandbox) startGofer() (err error) {
 	p := program{
-		name: "runsc-gofer", args: []string{s.ID},
+		name: GoferProgram, args: []string{s.ID},
 		namespaces: ownNamespaces, caps: goferCapabilities, descriptors: true, log: s.log,
 	}
 	s.gofer, err = p.start()
@@ -239,7 +241,7 @@ func (s *Sandbox) finish() error {
 	if err := s.rec.Save(); err != nil {
 		return err
 	}
-	if err := s.sentry.conn.Send(&control.Commit{}); err != nil {
+	if err := s.sentry.conn.Send(&control.Commit{Leash: s.Leash}); err != nil {
 		return s.sentry.failure(err)
 	}
 	return nil
@@ -249,7 +251,7 @@ func (s *Sandbox) finish() error {
 // the sentry's now: as long as nobody else has it, its end is the master's.
 func (s *Sandbox) closeFiles() {
 	for _, c := range []*child{s.sentry, s.gofer} {
-		if c != nil {
+		if c != nil && !(s.Leash && c == s.sentry) {
 			c.close()
 		}
 	}

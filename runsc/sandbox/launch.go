@@ -105,16 +105,30 @@ func (p *program) start() (*child, error) {
 	return c, nil
 }
 
-// open finds p's binary in the directory of runsc's own.
-func (p *program) open() (*os.File, error) {
+// The programs that runsc starts. They stand beside it.
+const (
+	SentryProgram = "runsc-sentry"
+	GoferProgram  = "runsc-gofer"
+)
+
+// Program is the path of the program name in the directory of runsc's own.
+func Program(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
-	path := filepath.Join(filepath.Dir(self), p.name)
+	return filepath.Join(filepath.Dir(self), name), nil
+}
+
+// open opens p's binary.
+func (p *program) open() (*os.File, error) {
+	path, err := Program(p.name)
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s must stand beside runsc (make build puts both in bin/): %w", p.name, err)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"garrison/runsc/control"
@@ -49,44 +48,46 @@ func (l *layout) serve(path string, o treeOptions, shared bool) (int, *hostTree,
 	return len(l.gofer) - 1, t, nil
 }
 
-// newLayout opens the host files that s asks for. overlay is the command line's
-// choice for the root: "none", "memory" or "dir=PATH".
-func newLayout(id string, s *specs.Spec, bundle, overlay string) (*layout, error) {
+// newLayout opens the host files that c asks for.
+func newLayout(c *Config) (*layout, error) {
 	l := new(layout)
-	if err := l.addRoot(id, s.Root, overlay); err != nil {
+	err := l.addRoot(c)
+	if err == nil && c.HostRoot {
+		err = l.addHostMounts()
+	}
+	for _, m := range c.Spec.Mounts {
+		if err == nil {
+			err = l.addMount(spec.ParseMount(m), c.Bundle)
+		}
+	}
+	if err != nil {
 		l.close()
 		return nil, err
-	}
-	for _, m := range s.Mounts {
-		if err := l.addMount(spec.ParseMount(m), bundle); err != nil {
-			l.close()
-			return nil, err
-		}
 	}
 	return l, nil
 }
 
-func (l *layout) addRoot(id string, root *specs.Root, overlay string) error {
+func (l *layout) addRoot(c *Config) error {
 	m := control.Mount{Destination: "/", Type: "gofer", Source: "root"}
-	if root.Readonly {
+	if c.Spec.Root.Readonly {
 		m.Flags |= unix.MS_RDONLY
 	}
 	upper := ""
-	switch {
-	case overlay == "" || overlay == "none":
-	case overlay == "memory":
-		m.Overlay = overlay
-	case strings.HasPrefix(overlay, "dir=") && filepath.IsAbs(overlay[len("dir="):]):
-		m.Overlay, upper = "gofer", filepath.Join(overlay[len("dir="):], id)
+	switch dir, isDir := strings.CutPrefix(c.Overlay, "dir="); {
+	case c.Overlay == "" || c.Overlay == "none":
+	case c.Overlay == "memory":
+		m.Overlay = c.Overlay
+	case isDir && filepath.IsAbs(dir):
+		m.Overlay, upper = "gofer", filepath.Join(dir, c.ID)
 	default:
-		return fmt.Errorf("--overlay=%s: must be none, memory or dir=/absolute/path", overlay)
+		return fmt.Errorf("--overlay=%s: must be none, memory or dir=/absolute/path", c.Overlay)
 	}
 	// A read-only root is the guest's business, not the gofer's: mount points
 	// may still have to be made in it.
-	o := treeOptions{recursive: true, readOnly: m.Overlay != ""}
-	number, tree, err := l.serve(root.Path, o, false)
+	o := treeOptions{recursive: !c.HostRoot, readOnly: m.Overlay != ""}
+	number, tree, err := l.serve(c.Spec.Root.Path, o, false)
 	if err != nil {
-		return fmt.Errorf("rootfs %s: %w", root.Path, err)
+		return fmt.Errorf("rootfs %s: %w", c.Spec.Root.Path, err)
 	}
 	m.Gofer = number
 	m.Flags |= tree.flags &^ unix.MS_NODEV // devices are the sentry's own
@@ -95,13 +96,35 @@ func (l *layout) addRoot(id string, root *specs.Root, overlay string) error {
 	}
 	if upper != "" {
 		if err := os.MkdirAll(upper, 0o755); err != nil {
-			return fmt.Errorf("--overlay=%s: %w", overlay, err)
+			return fmt.Errorf("--overlay=%s: %w", c.Overlay, err)
 		}
 		if m.Upper, _, err = l.serve(upper, treeOptions{}, false); err != nil {
-			return fmt.Errorf("--overlay=%s: %w", overlay, err)
+			return fmt.Errorf("--overlay=%s: %w", c.Overlay, err)
 		}
 	}
 	l.mounts = append(l.mounts, m)
+	return nil
+}
+
+// addHostMounts adds what the host has mounted below its root, each below an
+// overlay of its own. What can't be opened is not there for the guest either.
+func (l *layout) addHostMounts() error {
+	points, err := hostMounts()
+	if err != nil {
+		return err
+	}
+	for _, point := range points {
+		number, tree, err := l.serve(point, treeOptions{readOnly: true}, false)
+		if err != nil {
+			continue
+		}
+		m := control.Mount{Destination: point, Type: "gofer", Source: point, Gofer: number, File: tree.file, Flags: tree.flags &^ unix.MS_NODEV}
+		if !tree.file {
+			m.Overlay = "memory"
+			m.Flags &^= unix.MS_RDONLY
+		}
+		l.mounts = append(l.mounts, m)
+	}
 	return nil
 }
 
@@ -126,11 +149,11 @@ func (l *layout) addMount(m spec.Mount, bundle string) error {
 	return nil
 }
 
-// ReadMounts lists the mounts of this process's namespace that hold files of a
+// hostMounts lists the mounts of this process's namespace that hold files of a
 // disk or of memory, apart from the root: what a copy of the host's root has to
 // be completed with. The kernel's own filesystems, which a sandbox has
 // of its own, are left out, as is what lies below them.
-func ReadMounts() ([]string, error) {
+func hostMounts() ([]string, error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err

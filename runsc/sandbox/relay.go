@@ -70,3 +70,12 @@ func (r *Relay) Close() {
 		r.term.master.Close()
 	})
 }
+
+// Abandon gives the outer terminal back without waiting for output.
+func (r *Relay) Abandon() {
+	if r == nil {
+		return
+	}
+	r.term.master.Close()
+	r.Close()
+}

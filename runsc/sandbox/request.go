@@ -169,6 +169,16 @@ func Processes(store container.Store, id string) ([]control.ProcessInfo, error) 
 	return a.Processes, nil
 }
 
+// HostProcesses are the host processes that stand for a container's: what an
+// engine may look up on the host.
+func HostProcesses(store container.Store, id string) ([]int, error) {
+	c, err := running(store, id)
+	if err != nil {
+		return nil, err
+	}
+	return []int{c.Init.PID}, nil
+}
+
 // Stacks returns the stacks of the goroutines of a container's sentry.
 func Stacks(store container.Store, id string) (string, error) {
 	c, err := running(store, id)

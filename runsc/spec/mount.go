@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,4 +98,14 @@ func ParseSize(s string) (uint64, bool) {
 		return 0, false
 	}
 	return n << shift, true
+}
+
+// MountOptions are the options that ParseMount tells apart, sorted.
+func MountOptions() []string {
+	names := []string{"bind", "rbind", "shared", "rshared", "rslave"}
+	for name := range options {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

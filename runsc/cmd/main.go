@@ -1,0 +1,184 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"garrison/runsc/container"
+	"garrison/runsc/control"
+)
+
+// app is what the global flags say.
+type app struct {
+	root       string
+	logPath    string
+	logFormat  string
+	debug      bool
+	debugLog   string
+	platform   string
+	network    string
+	overlay    string
+	strace     bool
+	release    string
+	breakCalls map[string]string
+	systemd    bool
+
+	log  logger
+	code int // exit status of a command that succeeded
+}
+
+// defaultRoot is where containers are on record.
+const defaultRoot = "/run/garrison"
+
+// Main runs the command line and returns the exit status.
+func Main(args []string) int {
+	a := &app{}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	command, err := root.ExecuteC()
+	if err == nil {
+		return a.code
+	}
+	err = a.explain(command, err)
+	a.log.open(a.logPath, a.logFormat, a.debug) // flags may be what failed
+	a.log.fail(err)
+	return exitStatus(command, err)
+}
+
+// rootCommand is runsc itself, with all its commands.
+func (a *app) rootCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "runsc",
+		Short: "run containers in sandboxes that have a kernel of their own",
+		Long: `runsc is an OCI runtime. Docker, containerd and podman use it in runc's place;
+"runsc do" runs one command in a sandbox on this host's own files.`,
+		Example:                    "  runsc do -- sh -c 'uname -a; id'",
+		Version:                    control.Version,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			a.log.open(a.logPath, a.logFormat, a.debug)
+			return a.check(c)
+		},
+	}
+	c.CompletionOptions.HiddenDefaultCmd = true
+	c.SetVersionTemplate(versionText())
+	c.SetFlagErrorFunc(flagError)
+	f := c.PersistentFlags()
+	f.StringVar(&a.root, "root", defaultRoot, "directory where containers are on record (should be in memory)")
+	f.StringVar(&a.logPath, "log", "", "file that errors are appended to, beside standard error")
+	f.StringVar(&a.logFormat, "log-format", "text", "format of --log: text or json")
+	f.BoolVar(&a.debug, "debug", false, "log more")
+	f.StringVar(&a.debugLog, "debug-log", "", "file that the sandbox's own processes write to (default: one in --root, deleted with the container)")
+	f.StringVar(&a.platform, "platform", control.DefaultPlatform, "what runs the guest's code (see: runsc platforms)")
+	f.StringVar(&a.network, "network", "none", "network of the sandbox: none (a loopback of its own)")
+	f.StringVar(&a.overlay, "overlay", "none", "where writes to the root go: none (the root itself), memory, or dir=/path")
+	f.BoolVar(&a.strace, "strace", false, "log every system call of the guest")
+	f.StringVar(&a.release, "kernel-release", "", "release that uname(2) reports in the sandbox (default 6.12.0)")
+	f.BoolVar(&a.systemd, "systemd-cgroup", false, "make cgroups by systemd; cgroupsPath is slice:prefix:name")
+	f.StringToStringVar(&a.breakCalls, "break-syscall", nil, "NAME=ENOSYS or NAME=nothing, for tests")
+	f.String("rootless", "", "accepted for runc's sake")
+	f.String("criu", "", "accepted for runc's sake")
+	for _, hidden := range []string{"break-syscall", "rootless", "criu"} {
+		_ = f.MarkHidden(hidden)
+	}
+	c.Flags().BoolP("version", "v", false, "print the version")
+	c.AddCommand(
+		a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.execCommand(), a.featuresCommand(),
+		a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(), a.resumeCommand(),
+		a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.versionCommand(),
+	)
+	return c
+}
+
+// noRoot are the commands that anybody may use.
+var noRoot = map[string]bool{
+	"runsc": true, "spec": true, "version": true, "platforms": true, "syscalls": true, "features": true, "help": true,
+	"completion": true, "bash": true, "zsh": true, "fish": true, "powershell": true, "debug": true,
+}
+
+// check refuses what can't work before anything is begun.
+func (a *app) check(c *cobra.Command) error {
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return fmt.Errorf("--log-format=%s: must be text or json", a.logFormat)
+	}
+	if !knownPlatform(a.platform) {
+		return fmt.Errorf("--platform=%s: no such platform; there is: %s", a.platform, strings.Join(platformNames(), ", "))
+	}
+	if a.network != "none" {
+		return fmt.Errorf("--network=%s: not supported; there is: none", a.network)
+	}
+	for name, how := range a.breakCalls {
+		if how != "ENOSYS" && how != "nothing" {
+			return fmt.Errorf("--break-syscall=%s=%s: must be ENOSYS or nothing", name, how)
+		}
+	}
+	if !noRoot[c.Name()] && os.Geteuid() != 0 {
+		return errors.New("needs root: it makes namespaces, mounts and cgroups (use sudo)")
+	}
+	root, err := filepath.Abs(a.root)
+	if err != nil {
+		return err
+	}
+	a.root = root
+	return nil
+}
+
+func (a *app) store() container.Store { return container.Store{Root: a.root} }
+
+// options are what a sentry gets of the global flags.
+func (a *app) options() control.Options {
+	return control.Options{
+		Platform: a.platform, Network: a.network, Strace: a.strace, Debug: a.debug, Release: a.release, Break: a.breakCalls,
+	}
+}
+
+// openDebugLog opens --debug-log, or returns nil if there is none.
+func (a *app) openDebugLog() (*os.File, error) {
+	if a.debugLog == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(a.debugLog, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--debug-log: %w", err)
+	}
+	return f, nil
+}
+
+// An operationError is a failure of a command on a container. It reads as
+// `create "web": what went wrong`.
+type operationError struct {
+	what string
+	err  error
+}
+
+func (e *operationError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *operationError) Unwrap() error { return e.err }
+
+// failed names the container in an error, unless the error is of the few that
+// engines compare as a whole.
+func failed(verb, id string, err error) error {
+	if err == nil || errors.Is(err, container.ErrNotExist) || errors.Is(err, container.ErrNotRunning) || errors.Is(err, container.ErrExist) {
+		return err
+	}
+	return &operationError{fmt.Sprintf("%s %q", verb, id), err}
+}
+
+// exitStatus is what a command that failed ends with. Docker expects 127 of a
+// program that was not found and 126 of one that can't be executed.
+func exitStatus(c *cobra.Command, err error) int {
+	var p *control.Problem
+	if errors.As(err, &p) && p.Code != 0 {
+		return p.Code
+	}
+	if c != nil && c.Name() == "exec" {
+		return 255
+	}
+	return 1
+}

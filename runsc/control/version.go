@@ -1,0 +1,13 @@
+package control
+
+// Version is the version of Garrison. Programs of different versions do not
+// understand each other.
+const Version = "0.1.0"
+
+// DefaultPlatform is the platform that runs a guest when none is chosen.
+const DefaultPlatform = "ptrace"
+
+// Platforms are the names that --platform takes, with what there is to say of each.
+func Platforms() [][2]string {
+	return [][2]string{{"ptrace", "ptrace(2) with PTRACE_SYSEMU; works on every host"}}
+}
