@@ -1,12 +1,14 @@
 package guest
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestC runs the C programs that the runner compiled into /c. Each ends with 0
@@ -26,8 +28,11 @@ func TestC(t *testing.T) {
 			if m := coverLine.FindSubmatch(text); m != nil {
 				covers(t, strings.Fields(string(m[1]))...)
 			}
-			cmd := exec.Command(strings.TrimSuffix(src, ".c"))
+			ctx, cancel := context.WithTimeout(t.Context(), 2*soon)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, strings.TrimSuffix(src, ".c"))
 			cmd.Dir = t.TempDir()
+			cmd.WaitDelay = time.Second
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)

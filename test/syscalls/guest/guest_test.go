@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,12 +35,15 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-// fails checks that err is errno, and not merely an error.
-func fails(t *testing.T, err error, errno syscall.Errno) {
+// fails checks that err is one of the errnos, and not merely an error.
+func fails(t *testing.T, err error, errnos ...syscall.Errno) {
 	t.Helper()
-	if err != errno {
-		t.Errorf("got %v, want %v", err, errno)
+	for _, e := range errnos {
+		if err == e {
+			return
+		}
 	}
+	t.Errorf("got %v, want %v", err, errnos)
 }
 
 // call makes a system call of which the wrappers know nothing; its error is nil
@@ -100,4 +104,29 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
+}
+
+func itoa(n int) string { return fmt.Sprint(n) }
+
+func hex(p uintptr) string { return fmt.Sprintf("%x", p) }
+
+// findLine is the first line of text that begins with prefix, or "".
+func findLine(text, prefix string) string {
+	for l := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(l, prefix) {
+			return l
+		}
+	}
+	return ""
+}
+
+// fields is line's words, and six more that are empty.
+func fields(line string) []string { return append(strings.Fields(line), make([]string, 6)...) }
+
+func splitLines(s string) []string { return strings.Split(strings.TrimRight(s, "\n"), "\n") }
+
+// cutColon splits "Key:\tvalue" of a status file.
+func cutColon(l string) (key, value string, found bool) {
+	key, value, found = strings.Cut(l, ":")
+	return key, strings.TrimSpace(value), found
 }
