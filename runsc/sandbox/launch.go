@@ -170,11 +170,11 @@ func (p *program) script() *script.Script {
 	if p.descriptors {
 		s.Call("umask", unix.SYS_UMASK, script.Int(0))
 		openDescriptors(s)
-	}
-	emptyRoot(s)
-	if p.descriptors {
 		s.Call("close", unix.SYS_CLOSE, script.Int(procFD))
+		emptyRoot(s)
 	} else {
+		mountProc(s)
+		emptyRoot(s)
 		enterProc(s)
 	}
 	raiseLimits(s)
@@ -206,8 +206,24 @@ func openDescriptors(s *script.Script) {
 	s.Call("close", unix.SYS_CLOSE, fd.Result())
 }
 
-// enterProc makes the host's /proc the working directory. The program leaves it
-// when it has what it needs; no other way leads there.
+// mountProc makes procFD a proc(5) of the process's own PID namespace that is
+// mounted nowhere. Where the host forbids it, as in a container whose own is
+// masked, procFD stays the host's.
+func mountProc(s *script.Script) {
+	const create = 6 // FSCONFIG_CMD_CREATE
+	zero, host := script.Int(0), s.NewLabel()
+	fs := s.Call("fsopen proc", unix.SYS_FSOPEN, s.String("proc"), script.Int(unix.FSOPEN_CLOEXEC)).OnError(host)
+	s.Call("create proc", unix.SYS_FSCONFIG, fs.Result(), script.Int(create), zero, zero, zero).OnError(host)
+	const attributes = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+	m := s.Call("mount proc", unix.SYS_FSMOUNT, fs.Result(), zero, script.Int(attributes)).OnError(host)
+	s.Call("dup", unix.SYS_DUP2, m.Result(), script.Int(procFD))
+	s.Call("close", unix.SYS_CLOSE, m.Result())
+	s.Place(host)
+	s.Call("close", unix.SYS_CLOSE, fs.Result()).Ignore(unix.EBADF)
+}
+
+// enterProc makes procFD the working directory. The program leaves it when it
+// has what it needs; no other way leads there.
 func enterProc(s *script.Script) {
 	s.Call("chdir to /proc", unix.SYS_FCHDIR, script.Int(procFD))
 	s.Call("close", unix.SYS_CLOSE, script.Int(procFD))

@@ -71,7 +71,7 @@ func TestSentryWalls(t *testing.T) {
 	log := logFile(t)
 	const look = `
 show() { echo "$1:"; while IFS= read -r line; do echo "$line"; done < $1; }
-show self/status; show self/uid_map; show self/limits; ls -al /; touch /x; ls -l self/fd; echo pid $$`
+show self/status; show self/uid_map; show self/limits; show 1/comm;  ls -al /; touch /x; ls -l self/fd; echo pid $$`
 	const leak = 250 // a descriptor that is not close-on-exec, as a careless caller leaves
 	if err := unix.Dup2(0, leak); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ show self/status; show self/uid_map; show self/limits; ls -al /; touch /x; ls -l
 	out, _ := os.ReadFile(log.Name())
 	for _, want := range []string{
 		"CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "CapAmb:\t0000000000000000\n",
-		"NoNewPrivs:\t1\n", "Uid:\t0\t0\t0\t0\n", "Groups:\t", "1610613027 ", "Read-only file system", "pid 1\n",
+		"NoNewPrivs:\t1\n", "Uid:\t0\t0\t0\t0\n", "Groups:\t", "1610613027 ", "Read-only file system", "pid 1\n", "1/comm:\nsh\n",
 		"Max core file size        0                    0 ",
 	} {
 		if !bytes.Contains(out, []byte(want)) {
