@@ -27,8 +27,18 @@ func (s *server) doCreate(c *call, q *wire.CreateReq) (wire.Message, error) {
 			return nil, err
 		}
 		defer s.put(n)
-		return &wire.NodeResp{Node: wire.Node{ID: n.id, Attr: attrOf(&st)}}, nil
+		return &wire.NodeResp{Node: wire.Node{ID: n.id, Attr: attrOf(&st)}, Dir: dirAttr(dfd)}, nil
 	})
+}
+
+// dirAttr is the attributes of a directory in which something has just changed. If
+// they can't be had, the change stands all the same, and they are zero.
+func dirAttr(dfd int) (a wire.Attr) {
+	var st unix.Statx_t
+	if err := statx(dfd, "", &st); err == nil {
+		a = attrOf(&st)
+	}
+	return a
 }
 
 // own gives a new file its owner and mode and reads its attributes. Mostly the file
@@ -100,7 +110,7 @@ func (s *server) doMknod(_ *call, q *wire.MknodReq) (wire.Message, error) {
 			return nil, err
 		}
 		s.put(n)
-		return &wire.NodeResp{Node: found}, nil
+		return &wire.NodeResp{Node: found, Dir: dirAttr(dfd)}, nil
 	})
 }
 
@@ -187,6 +197,6 @@ func (s *server) doLink(_ *call, q *wire.LinkReq) (wire.Message, error) {
 		s.mu.Lock()
 		s.placeLocked(n, dir, q.Name)
 		s.mu.Unlock()
-		return &wire.AttrResp{Attr: attrOf(&st)}, nil
+		return &wire.LinkResp{Attr: attrOf(&st), Dir: dirAttr(dfd)}, nil
 	})
 }

@@ -34,12 +34,15 @@ func (s *server) doUnlink(_ *call, q *wire.UnlinkReq) (wire.Message, error) {
 			flags = unix.AT_REMOVEDIR
 		}
 		s.names.Lock()
-		defer s.names.Unlock()
-		if err := unix.Unlinkat(dfd, q.Name, flags); err != nil {
+		err = unix.Unlinkat(dfd, q.Name, flags)
+		if err == nil {
+			s.lose(victim, dir, q.Name, q.Keep)
+		}
+		s.names.Unlock()
+		if err != nil {
 			return nil, err
 		}
-		s.lose(victim, dir, q.Name, q.Keep)
-		return &wire.Empty{}, nil
+		return &wire.UnlinkResp{Dir: dirAttr(dfd)}, nil
 	})
 }
 
@@ -61,6 +64,7 @@ func (s *server) lose(n, dir *node, name string, keep bool) {
 	switch {
 	case !keep:
 		s.detachLocked(n)
+		n.gone = true // its descriptor, if it has one, must not keep its blocks
 	case n.parent == dir && n.name == name:
 		s.placeLocked(n, nil, "")
 	}
@@ -85,34 +89,54 @@ func (s *server) doRename(_ *call, q *wire.RenameReq) (wire.Message, error) {
 				return nil, err
 			}
 			defer s.put(victim)
-			return s.rename(q, moved, victim, from, to, ofd, nfd)
+			return s.rename(&renaming{q, moved, victim, from, to, ofd, nfd})
 		})
 	})
 }
 
+// A renaming is a rename with all that its request names.
+type renaming struct {
+	*wire.RenameReq
+	moved, victim *node // nil: not known
+	from, to      *node
+	ofd, nfd      int
+}
+
 // rename renames and notes who is where.
-func (s *server) rename(q *wire.RenameReq, moved, victim, from, to *node, ofd, nfd int) (wire.Message, error) {
-	exchange := q.Flags&unix.RENAME_EXCHANGE != 0
-	if !exchange {
-		if err := s.prepareLoss(victim, q.Keep); err != nil {
+func (s *server) rename(r *renaming) (wire.Message, error) {
+	if r.Flags&unix.RENAME_EXCHANGE == 0 {
+		if err := s.prepareLoss(r.victim, r.Keep); err != nil {
 			return nil, err
 		}
 	}
-	s.names.Lock()
-	defer s.names.Unlock()
-	if err := unix.Renameat2(ofd, q.OldName, nfd, q.NewName, uint(q.Flags)); err != nil {
+	if err := s.renameNodes(r); err != nil {
 		return nil, err
 	}
-	if victim != nil && !exchange && victim != moved {
-		s.lose(victim, to, q.NewName, q.Keep)
+	resp := &wire.RenameResp{Old: dirAttr(r.ofd)}
+	if r.from != r.to {
+		resp.New = dirAttr(r.nfd)
+	}
+	return resp, nil
+}
+
+// renameNodes does it while nobody looks for a node by its name.
+func (s *server) renameNodes(r *renaming) error {
+	s.names.Lock()
+	defer s.names.Unlock()
+	if err := unix.Renameat2(r.ofd, r.OldName, r.nfd, r.NewName, uint(r.Flags)); err != nil {
+		return err
+	}
+	exchange := r.Flags&unix.RENAME_EXCHANGE != 0
+	if r.victim != nil && !exchange && r.victim != r.moved {
+		s.lose(r.victim, r.to, r.NewName, r.Keep)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if moved != nil {
-		s.placeLocked(moved, to, q.NewName)
+	if r.moved != nil {
+		s.placeLocked(r.moved, r.to, r.NewName)
 	}
-	if victim != nil && exchange {
-		s.placeLocked(victim, from, q.OldName)
+	if r.victim != nil && exchange {
+		s.placeLocked(r.victim, r.from, r.OldName)
 	}
-	return &wire.Empty{}, nil
+	return nil
 }

@@ -38,6 +38,7 @@ type node struct {
 
 	fd         int // O_PATH, or -1
 	fixed      bool
+	gone       bool  // removed and not in use: fd is closed with the last user
 	prev, next *node // in server.open
 }
 
@@ -123,6 +124,11 @@ func (s *server) forget(id wire.ID, count uint32) {
 
 // releaseLocked frees n if nothing refers to it, and then perhaps its parents.
 func (s *server) releaseLocked(n *node) {
+	if n != nil && n.gone && n.users == 0 && n.fd >= 0 {
+		s.open.remove(n)
+		unix.Close(n.fd)
+		n.fd, n.fixed = -1, false
+	}
 	for n != nil && n.refs == 0 && n.kids == 0 && n.users == 0 && n != n.tree.root {
 		if n.fd >= 0 {
 			s.open.remove(n)

@@ -402,7 +402,20 @@ func (c *Client) make(done <-chan struct{}, cpus []uint32, home chan *channel) (
 	conn, err := NewConn(fd)
 	if err != nil {
 		unix.Close(fd)
-		return nil, &LinkError{"new connection", err}
+		err = &LinkError{"new connection", err}
+		c.fail(err)
+		return nil, err
 	}
 	return c.adopt(conn, home)
+}
+
+// FlushSoon sends all pending forgets in the background: something waits for them.
+func (c *Client) FlushSoon() {
+	c.forgetMu.Lock()
+	start := len(c.forgets) > 0 && !c.forgetting
+	c.forgetting = c.forgetting || start
+	c.forgetMu.Unlock()
+	if start {
+		go c.Flush()
+	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,6 +58,8 @@ func (f *FDs) add(fd int) bool {
 type Conn struct {
 	sock socket
 	in   []byte // of MaxMessage+1 bytes, so that a longer message shows
+
+	closed atomic.Bool
 }
 
 // NewConn takes over a connected SOCK_SEQPACKET socket. A socket of another type,
@@ -149,5 +152,11 @@ func (c *Conn) Recv(fds *FDs) ([]byte, error) {
 // Close it may be called by any goroutine at any time before Close.
 func (c *Conn) Shutdown() { _ = unix.Shutdown(c.sock.fd, unix.SHUT_RDWR) }
 
-// Close ends the connection and frees its descriptor.
-func (c *Conn) Close() error { return unix.Close(c.sock.fd) }
+// Close ends the connection and frees its descriptor. To close it again does nothing:
+// the number may be another's by then.
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	return unix.Close(c.sock.fd)
+}

@@ -148,10 +148,16 @@ func (m *CreateReq) Fields(c *Coder) {
 	c.bad = c.bad || !c.enc && m.Name != "" && !ValidName(m.Name)
 }
 
-// NodeResp is a file that was made.
-type NodeResp struct{ Node Node }
+// NodeResp is a file that was made, and its directory thereafter.
+type NodeResp struct {
+	Node Node
+	Dir  Attr
+}
 
-func (m *NodeResp) Fields(c *Coder) { m.Node.Fields(c) }
+func (m *NodeResp) Fields(c *Coder) {
+	m.Node.Fields(c)
+	m.Dir.Fields(c)
+}
 
 // IDs implements Holder.
 func (m *NodeResp) IDs(f func(ID)) { f(m.Node.ID) }
@@ -189,6 +195,14 @@ func (m *LinkReq) Fields(c *Coder) {
 	c.Name(&m.Name)
 }
 
+// LinkResp is the file and the directory of a new link thereafter.
+type LinkResp struct{ Attr, Dir Attr }
+
+func (m *LinkResp) Fields(c *Coder) {
+	m.Attr.Fields(c)
+	m.Dir.Fields(c)
+}
+
 // RenameReq is renameat2(2) with its flags. Moved is the file that moves and Victim
 // the one at the new name, each 0 if the asker has no id for it. Keep says that
 // Victim stays in use though it loses this name: it is open, or has other names.
@@ -211,6 +225,14 @@ func (m *RenameReq) Fields(c *Coder) {
 	c.Bool(&m.Keep)
 }
 
+// RenameResp is the two directories thereafter; New is zero if they are one.
+type RenameResp struct{ Old, New Attr }
+
+func (m *RenameResp) Fields(c *Coder) {
+	m.Old.Fields(c)
+	m.New.Fields(c)
+}
+
 // UnlinkReq removes a name, of a directory if RmDir says so. Victim and Keep are
 // as in RenameReq.
 type UnlinkReq struct {
@@ -228,6 +250,11 @@ func (m *UnlinkReq) Fields(c *Coder) {
 	c.ID(&m.Victim)
 	c.Bool(&m.Keep)
 }
+
+// UnlinkResp is the directory thereafter.
+type UnlinkResp struct{ Dir Attr }
+
+func (m *UnlinkResp) Fields(c *Coder) { m.Dir.Fields(c) }
 
 // ReaddirReq asks for the next page of a directory from Cookie on, 0 being its start.
 type ReaddirReq struct {

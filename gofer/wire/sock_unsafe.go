@@ -15,7 +15,9 @@ type socket struct {
 	hdr unix.Msghdr
 	iov unix.Iovec
 	// oob has room for more descriptors than are allowed, so that a peer that sends
-	// too many is found out by their number; what does not fit the kernel closes.
+	// too many is found out by their number. The kernel does not deliver what does not
+	// fit, nor what finds this process's table of descriptors full (MSG_CTRUNC): then
+	// the message stands, and its receiver misses a descriptor.
 	oob [oobLen]byte
 }
 
@@ -55,7 +57,7 @@ func (s *socket) recv(b []byte, fds *FDs) (n int, whole bool, e syscall.Errno) {
 	if e != 0 {
 		return 0, false, e
 	}
-	whole = s.hdr.Flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) == 0
+	whole = s.hdr.Flags&unix.MSG_TRUNC == 0
 	if s.hdr.Controllen > 0 && !s.rights(fds) {
 		whole = false
 	}

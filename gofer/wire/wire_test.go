@@ -1,0 +1,250 @@
+package wire
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// messages is one of each, empty.
+func messages() []Message {
+	return []Message{
+		&Empty{}, &ChannelReq{}, &ForgetReq{}, &AttachReq{}, &AttachResp{}, &WalkReq{}, &WalkResp{}, &GetattrReq{},
+		&SetattrReq{}, &AttrResp{}, &OpenReq{}, &CreateReq{}, &NodeResp{}, &MknodReq{}, &LinkReq{}, &LinkResp{},
+		&RenameReq{}, &RenameResp{}, &UnlinkReq{}, &UnlinkResp{}, &ReaddirReq{}, &ReaddirResp{}, &ReadlinkReq{},
+		&ReadlinkResp{}, &GetxattrReq{}, &XattrResp{}, &SetxattrReq{}, &ListxattrReq{}, &ListxattrResp{},
+		&RemovexattrReq{}, &StatfsReq{}, &StatfsResp{}, &FsyncReq{}, &SyncfsReq{}, &ConnectReq{}, &BindReq{},
+	}
+}
+
+// fill gives every field a value of its own.
+func fill(v reflect.Value, next *uint64) {
+	*next++
+	switch v.Kind() {
+	case reflect.Pointer:
+		fill(v.Elem(), next)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), next)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0), next)
+		fill(v.Index(1), next)
+	case reflect.String:
+		v.SetString("n" + strings.Repeat("x", int(*next%7)))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int64:
+		v.SetInt(-int64(*next))
+	default:
+		v.SetUint(*next % 256)
+	}
+}
+
+// Every field of every message arrives, and no truncated message does.
+func TestRoundTrip(t *testing.T) {
+	for _, in := range messages() {
+		n := uint64(0)
+		fill(reflect.ValueOf(in), &n)
+		b := AppendReply(nil, in)
+		out := reflect.New(reflect.TypeOf(in).Elem()).Interface().(Message)
+		if err := ParseReply(b, out); err != nil || !reflect.DeepEqual(in, out) {
+			t.Errorf("%T: %v\n in %+v\nout %+v", in, err, in, out)
+		}
+		for i := range b {
+			out := reflect.New(reflect.TypeOf(in).Elem()).Interface().(Message)
+			if err := ParseReply(b[:i], out); err != ErrMessage {
+				t.Errorf("%T: %d of %d bytes: %v", in, i, len(b), err)
+			}
+		}
+		if err := ParseReply(append(b, 0), out); err != ErrMessage {
+			t.Errorf("%T: a trailing byte: %v", in, err)
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	forgets := []Forget{{1, 2}, {3, 4}}
+	b := AppendRequest(nil, &WalkReq{Dir: 7, Names: []string{"usr", "bin"}}, forgets)
+	var h RequestHeader
+	body, err := ParseRequest(b, &h)
+	if err != nil || h.Op != OpWalk || !reflect.DeepEqual(h.Forgets, forgets) {
+		t.Fatal(h, err)
+	}
+	var q WalkReq
+	if err := Unmarshal(body, &q); err != nil || q.Dir != 7 || len(q.Names) != 2 {
+		t.Fatal(q, err)
+	}
+	for op := Op(1); op < NumOps; op++ {
+		if op.String() == "unknown operation" {
+			t.Errorf("operation %d has no name", op)
+		}
+	}
+}
+
+func TestErrno(t *testing.T) {
+	if err := ParseReply(AppendError(nil, unix.ENOENT), &Empty{}); err != unix.ENOENT {
+		t.Error(err)
+	}
+	if err := ParseReply(AppendError(nil, 5000), &Empty{}); err != ErrMessage {
+		t.Error(err)
+	}
+	link := &LinkError{"receive", ErrClosed}
+	if Errno(link) != unix.EIO || Errno(unix.EPERM) != unix.EPERM || Errno(nil) != 0 || Errno(ErrMessage) != unix.EIO {
+		t.Error("wrong errno")
+	}
+	if link.Error() != "gofer: receive: connection closed by peer" {
+		t.Error(link)
+	}
+}
+
+// Nothing is allocated for a length that the message does not bear out.
+func TestLyingLength(t *testing.T) {
+	b := AppendRequest(nil, &WalkReq{}, nil)[4:]
+	copy(b[8:], "\x80\x00\x00\x00") // 128 names
+	n := testing.AllocsPerRun(10, func() {
+		var q WalkReq
+		if err := Unmarshal(b, &q); err == nil {
+			t.Error("accepted")
+		}
+	})
+	if n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzMessages decodes arbitrary bytes as each message, and what decodes must encode
+// to the same bytes.
+func FuzzMessages(f *testing.F) {
+	for i, m := range messages() {
+		n := uint64(0)
+		fill(reflect.ValueOf(m), &n)
+		f.Add(uint8(i), AppendReply(nil, m)[4:])
+	}
+	f.Fuzz(func(t *testing.T, i uint8, b []byte) {
+		all := messages()
+		m := all[int(i)%len(all)]
+		if err := Unmarshal(b, m); err != nil {
+			return
+		}
+		if again := AppendReply(nil, m)[4:]; string(again) != string(b) {
+			t.Errorf("%T: %x became %x", m, b, again)
+		}
+	})
+}
+
+// FuzzRequest decodes arbitrary bytes as a request's header.
+func FuzzRequest(f *testing.F) {
+	f.Add(AppendRequest(nil, &ForgetReq{}, []Forget{{1, 2}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var h RequestHeader
+		if _, err := ParseRequest(b, &h); err != nil && !errors.Is(err, ErrMessage) {
+			t.Error(err)
+		}
+	})
+}
+
+// peers is a client and the other end of its first connection.
+func peers(t *testing.T) (*Client, *Conn) {
+	t.Helper()
+	a, b, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewClient(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewConn(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); s.Close() })
+	return c, s
+}
+
+// A gofer that answers nonsense is given up with an error that says so.
+func TestHostileGofer(t *testing.T) {
+	for name, answer := range map[string]func(*Conn) error{
+		"silence":        func(s *Conn) error { return s.Close() },
+		"garbage":        func(s *Conn) error { return s.Send([]byte("garbage")) },
+		"no descriptor":  func(s *Conn) error { return s.Send(AppendReply(nil, &Empty{})) },
+		"not a socket":   func(s *Conn) error { return s.Send(AppendReply(nil, &Empty{}), 0) },
+		"trailing bytes": func(s *Conn) error { return s.Send(append(AppendReply(nil, &Empty{}), 1)) },
+	} {
+		c, s := peers(t)
+		go func() {
+			if _, err := s.Recv(nil); err == nil {
+				_ = answer(s)
+			}
+		}()
+		err := c.Call(nil, &GetattrReq{}, &AttrResp{}, nil)
+		var link *LinkError
+		if !errors.As(err, &link) || Errno(err) != syscall.EIO {
+			t.Errorf("%s: %v", name, err)
+		}
+		<-c.Dead()
+	}
+}
+
+// An error of the gofer is an answer like another.
+func TestErrorAnswer(t *testing.T) {
+	c, s := peers(t)
+	go func() {
+		if _, err := s.Recv(nil); err == nil {
+			_ = s.Send(AppendError(nil, unix.EMFILE))
+		}
+	}()
+	if err := c.Call(nil, &GetattrReq{}, &AttrResp{}, nil); err != unix.EMFILE {
+		t.Error(err)
+	}
+}
+
+func TestTooManyDescriptors(t *testing.T) {
+	a, b, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewConn(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	defer unix.Close(a)
+	if err := unix.Sendmsg(a, []byte("x"), unix.UnixRights(0, 0, 0, 0, 0), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	var fds FDs
+	if _, err := s.Recv(&fds); !errors.Is(err, ErrMessage) || fds.Len() != 0 {
+		t.Error(fds.Len(), err)
+	}
+	if err := unix.Sendmsg(a, make([]byte, MaxMessage+1), nil, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(nil); !errors.Is(err, ErrMessage) {
+		t.Error(err)
+	}
+	if _, err := NewConn(0); err == nil {
+		t.Error("standard input is a connection")
+	}
+}
+
+func BenchmarkMarshal(b *testing.B) {
+	b.ReportAllocs()
+	in := &WalkReq{Dir: 7, Names: []string{"usr", "bin"}}
+	buf := make([]byte, 0, 256)
+	for b.Loop() {
+		buf = AppendRequest(buf[:0], in, nil)
+	}
+}
+
+func BenchmarkCurrentCPU(b *testing.B) {
+	for b.Loop() {
+		_ = currentCPU()
+	}
+}
