@@ -1,0 +1,95 @@
+package vfs
+
+import (
+	"garrison/sentry/linux"
+	"garrison/sentry/wait"
+)
+
+// An IOOwner is sent SIGIO when a file with O_ASYNC becomes ready: fcntl(F_SETOWN).
+type IOOwner interface {
+	// SignalIO sends sig (0: SIGIO, without information) for events e of d. It is
+	// called in a goroutine of its own.
+	SignalIO(sig linux.Signal, d *FileDescription, e wait.Events)
+}
+
+// asyncIO is a description's part in signal-driven I/O; protected by hookMu.
+type asyncIO struct {
+	owner IOOwner
+	sig   linux.Signal
+	on    bool
+	watch *asyncWatch
+}
+
+// asyncWatch watches the file of d.
+type asyncWatch struct {
+	wait.Watch
+	d *FileDescription
+}
+
+// Wake implements wait.Waker. Signals take locks, which a Waker must not.
+func (w *asyncWatch) Wake(_ *wait.Watch, e wait.Events) {
+	go func() {
+		w.d.hookMu.Lock()
+		o, sig, on := w.d.async.owner, w.d.async.sig, w.d.async.on
+		w.d.hookMu.Unlock()
+		if o != nil && on {
+			o.SignalIO(sig, w.d, e)
+		}
+	}()
+}
+
+// SetOwner is fcntl(F_SETOWN): nil is nobody.
+func (d *FileDescription) SetOwner(o IOOwner) {
+	d.hookMu.Lock()
+	d.async.owner = o
+	on := d.async.on
+	d.hookMu.Unlock()
+	d.setAsync(on)
+}
+
+// Owner is fcntl(F_GETOWN); nil is nobody.
+func (d *FileDescription) Owner() IOOwner {
+	d.hookMu.Lock()
+	defer d.hookMu.Unlock()
+	return d.async.owner
+}
+
+// SetSignal is fcntl(F_SETSIG).
+func (d *FileDescription) SetSignal(s linux.Signal) {
+	d.hookMu.Lock()
+	defer d.hookMu.Unlock()
+	d.async.sig = s
+}
+
+// Signal is fcntl(F_GETSIG).
+func (d *FileDescription) Signal() linux.Signal {
+	d.hookMu.Lock()
+	defer d.hookMu.Unlock()
+	return d.async.sig
+}
+
+// setAsync turns signal-driven I/O on or off: it is watched for only if somebody is
+// to be told.
+func (d *FileDescription) setAsync(on bool) {
+	if d.object == nil {
+		return
+	}
+	d.hookMu.Lock()
+	d.async.on = on
+	var start, stop *asyncWatch
+	switch w := d.async.watch; {
+	case on && d.async.owner != nil && w == nil:
+		start = &asyncWatch{d: d}
+		start.Mask, start.To = wait.Readable|wait.Writable|wait.Pri|wait.RdHup, start
+		d.async.watch = start
+	case w != nil && (!on || d.async.owner == nil):
+		stop, d.async.watch = w, nil
+	}
+	d.hookMu.Unlock()
+	if start != nil {
+		d.object.Watch(&start.Watch)
+	}
+	if stop != nil {
+		d.object.Unwatch(&stop.Watch)
+	}
+}

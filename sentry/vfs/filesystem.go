@@ -1,0 +1,197 @@
+package vfs
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"garrison/sentry/linux"
+	"garrison/sentry/lock"
+)
+
+// A Filesystem is one instance of a Type: what mounts show (a super block).
+type Filesystem struct {
+	sys    *System
+	typ    *Type
+	inode  Inode // the root's; it also speaks for the whole
+	root   *Dentry
+	dev    uint64
+	hidden bool // kernel-internal: names are shown as they are
+
+	refs     atomic.Int64  // mounts, and what keeps it otherwise
+	readOnly atomic.Bool   // all of it, whatever the mounts say
+	watches  atomic.Int32  // watches on inodes: 0 is the fast path
+	locked   atomic.Int32  // inodes with file locks: 0 is the fast path
+	renames  atomic.Uint64 // changes of directories' places, for d_path
+	rename   lock.Mutex[lock.Rename]
+
+	mu     sync.Mutex
+	states map[Inode]*inodeState // protected by mu
+}
+
+// NewFilesystem makes a filesystem of type t. It has one reference, the caller's.
+func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) {
+	a.System = s
+	root, err := t.New(c, a)
+	if err != nil {
+		return nil, err
+	}
+	fs := s.NewFilesystemOf(t, root)
+	fs.readOnly.Store(a.Flags&linux.MS_RDONLY != 0)
+	return fs, nil
+}
+
+// NewFilesystemOf makes a filesystem of a root inode (held once, handed over) that
+// the caller has made: at boot, for what needs more than options. It has one
+// reference, the caller's.
+func (s *System) NewFilesystemOf(t *Type, root Inode) *Filesystem {
+	fs := &Filesystem{sys: s, typ: t, inode: root, states: map[Inode]*inodeState{}}
+	if x, ok := root.(Devicer); ok {
+		fs.dev = x.Device()
+	} else {
+		fs.dev = s.NewDev()
+	}
+	d, err := newDentry(s.internl, fs, nil, "/", root)
+	if err != nil {
+		// A root that can't be looked at is a directory without names.
+		d = &Dentry{fs: fs, node: root, typ: linux.S_IFDIR}
+		d.place.Store(&place{name: "/"})
+		d.refs.Store(1)
+	}
+	fs.root = d
+	fs.refs.Store(1)
+	s.mu.Lock()
+	s.fss[fs] = struct{}{}
+	s.mu.Unlock()
+	return fs
+}
+
+// NewDev is a device number for what has no device.
+func (s *System) NewDev() uint64 { return linux.Makedev(0, s.lastDev.Add(1)+20) }
+
+// Dev is the device number that stat shows.
+func (fs *Filesystem) Dev() uint64 { return fs.dev }
+
+// Type is the filesystem's type.
+func (fs *Filesystem) Type() *Type { return fs.typ }
+
+// System is the virtual filesystem that fs is part of.
+func (fs *Filesystem) System() *System { return fs.sys }
+
+// RootInode is the root's inode.
+func (fs *Filesystem) RootInode() Inode { return fs.inode }
+
+// IncRef and DecRef count references; with the last, fs shuts down.
+func (fs *Filesystem) IncRef() { fs.refs.Add(1) }
+
+// DecRef undoes IncRef.
+func (fs *Filesystem) DecRef() {
+	if fs.refs.Add(-1) != 0 {
+		return
+	}
+	fs.sys.mu.Lock()
+	delete(fs.sys.fss, fs)
+	fs.sys.mu.Unlock()
+	fs.unmounted()
+	fs.root.shrink()
+	if x, ok := fs.inode.(Shutter); ok {
+		x.Shutdown()
+	}
+	fs.root.unhashed.Store(true)
+	fs.root.unref()
+}
+
+// Sync writes back: syncfs(2).
+func (fs *Filesystem) Sync(c Ctx) error {
+	if x, ok := fs.inode.(FSSyncer); ok {
+		return x.SyncFS(c)
+	}
+	return nil
+}
+
+// Statfs is statfs(2) of the filesystem seen through mnt (nil: unmounted).
+func (fs *Filesystem) Statfs(c Ctx, mnt *Mount) (linux.Statfs, error) {
+	st := linux.Statfs{Type: fs.typ.Magic, Bsize: 4096}
+	if x, ok := fs.inode.(Statfser); ok {
+		var err error
+		if st, err = x.Statfs(c); err != nil {
+			return st, err
+		}
+	}
+	if st.Type == 0 {
+		st.Type = fs.typ.Magic
+	}
+	if st.Frsize == 0 {
+		st.Frsize = st.Bsize
+	}
+	if st.Namelen == 0 {
+		st.Namelen = linux.NAME_MAX
+	}
+	if st.Fsid == [2]int32{} {
+		st.Fsid = [2]int32{int32(fs.dev), int32(fs.dev >> 32)}
+	}
+	st.Flags |= linux.ST_VALID
+	if mnt != nil {
+		st.Flags |= mnt.statFlags()
+	}
+	if fs.readOnly.Load() {
+		st.Flags |= linux.ST_RDONLY
+	}
+	return st, nil
+}
+
+// options is what /proc/mounts shows of fs itself.
+func (fs *Filesystem) options() string {
+	o := "rw"
+	if fs.readOnly.Load() {
+		o = "ro"
+	}
+	if x, ok := fs.inode.(Shower); ok {
+		if s := x.ShowOptions(); s != "" {
+			o += "," + s
+		}
+	}
+	return o
+}
+
+// An inodeState is what vfs keeps about an inode that is locked, watched, open as a
+// FIFO or bound to a socket; most have none.
+type inodeState struct {
+	node    Inode // held
+	users   int   // protected by the filesystem's mu
+	locks   fileLocks
+	watches watchList
+	slot    Slot
+	bound   any // protected by the filesystem's mu
+}
+
+// state returns i's state, with one more user. It is made if mk says so, else nil
+// if there is none.
+func (fs *Filesystem) state(i Inode, mk bool) *inodeState {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	st := fs.states[i]
+	if st == nil {
+		if !mk {
+			return nil
+		}
+		holdInode(i)
+		st = &inodeState{node: i}
+		fs.states[i] = st
+	}
+	st.users++
+	return st
+}
+
+// putState gives a use of st back.
+func (fs *Filesystem) putState(st *inodeState) {
+	fs.mu.Lock()
+	st.users--
+	gone := st.users == 0
+	if gone {
+		delete(fs.states, st.node)
+	}
+	fs.mu.Unlock()
+	if gone {
+		dropInode(st.node)
+	}
+}

@@ -1,0 +1,336 @@
+package vfs
+
+import (
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+)
+
+// make makes what spec's mode says at a, for mkdir, mknod, symlink. It returns the
+// new place, held.
+func makeAt(c Ctx, a At, mode linux.FileMode, fill func(*MakeSpec)) (Path, error) {
+	p, err := resolveParent(c, a)
+	if err != nil {
+		return Path{}, err
+	}
+	defer p.dir.Drop()
+	if p.name == "" || p.name == "." || p.name == ".." {
+		return Path{}, linux.EEXIST
+	}
+	x, err := p.make(c, mode, fill)
+	if err != nil {
+		return Path{}, err
+	}
+	at := Path{p.dir.mnt, x}
+	at.mnt.ref()
+	at.notifyDir(linux.IN_CREATE)
+	return at, nil
+}
+
+func (p *parent) make(c Ctx, mode linux.FileMode, fill func(*MakeSpec)) (*Dentry, error) {
+	dir := p.dir.d
+	dir.dir.op.Lock()
+	defer dir.dir.op.Unlock()
+	x, err := dir.lookupLocked(c, p.name)
+	if err != nil {
+		return nil, err
+	}
+	exists := x.node != nil
+	x.unref()
+	if exists {
+		return nil, linux.EEXIST
+	}
+	if p.slash && !mode.IsDir() {
+		return nil, linux.ENOENT
+	}
+	spec, err := mayMake(c, p.dir, mode)
+	if err != nil {
+		return nil, err
+	}
+	fill(spec)
+	mk, ok := dir.node.(Maker)
+	if !ok {
+		return nil, linux.EPERM
+	}
+	node, err := mk.Make(c, p.name, spec)
+	if err != nil {
+		return nil, err
+	}
+	if x, err = newDentry(c, dir.fs, dir, p.name, node); err != nil {
+		return nil, err
+	}
+	dir.hash(x)
+	return x, nil
+}
+
+// Mkdir is mkdirat(2).
+func Mkdir(c Ctx, a At, mode linux.FileMode) error {
+	p, err := makeAt(c, a, linux.S_IFDIR|mode&(linux.PermMask&^(linux.S_ISUID|linux.S_ISGID)), func(*MakeSpec) {})
+	p.Drop()
+	return err
+}
+
+// Mknod is mknodat(2); mode has the type. A socket's name for bind(2) is made with
+// S_IFSOCK. It returns the new file, held. EPERM, EINVAL.
+func Mknod(c Ctx, a At, mode linux.FileMode, rdev uint64) (Path, error) {
+	switch mode.Type() {
+	case 0:
+		mode |= linux.S_IFREG
+	case linux.S_IFREG, linux.S_IFIFO, linux.S_IFSOCK:
+	case linux.S_IFCHR, linux.S_IFBLK:
+		// A whiteout, device 0:0, is harmless.
+		if !(mode.Type() == linux.S_IFCHR && rdev == 0) && !c.Creds().HasCap(auth.CapMknod) {
+			return Path{}, linux.EPERM
+		}
+	case linux.S_IFDIR:
+		return Path{}, linux.EPERM
+	default:
+		return Path{}, linux.EINVAL
+	}
+	return makeAt(c, a, mode, func(s *MakeSpec) { s.Rdev = rdev })
+}
+
+// MakeSymlink is symlinkat(2).
+func MakeSymlink(c Ctx, target string, a At) error {
+	if target == "" {
+		return linux.ENOENT
+	}
+	p, err := makeAt(c, a, linux.S_IFLNK|0o777, func(s *MakeSpec) { s.Target = target })
+	p.Drop()
+	return err
+}
+
+// Link is linkat(2) to what from is. tmp says that from comes from a descriptor, which
+// alone may be an O_TMPFILE without any name.
+func Link(c Ctx, from Path, to At, tmp bool) error {
+	p, err := resolveParent(c, to)
+	if err != nil {
+		return err
+	}
+	defer p.dir.Drop()
+	if p.name == "" || p.name == "." || p.name == ".." {
+		return linux.EEXIST
+	}
+	x, err := p.link(c, from, tmp)
+	if err != nil {
+		return err
+	}
+	at := Path{p.dir.mnt, x}
+	from.d.notify(linux.IN_ATTRIB)
+	at.notifyDir(linux.IN_CREATE)
+	x.unref()
+	return nil
+}
+
+func (p *parent) link(c Ctx, from Path, tmp bool) (*Dentry, error) {
+	dir := p.dir.d
+	dir.dir.op.Lock()
+	defer dir.dir.op.Unlock()
+	old, err := dir.lookupLocked(c, p.name)
+	if err != nil {
+		return nil, err
+	}
+	exists := old.node != nil
+	old.unref()
+	switch {
+	case exists:
+		return nil, linux.EEXIST
+	case p.slash:
+		return nil, linux.ENOENT
+	case from.mnt != p.dir.mnt:
+		return nil, linux.EXDEV
+	}
+	if _, err := mayMake(c, p.dir, linux.S_IFREG); err != nil {
+		return nil, err
+	}
+	a, err := from.Attr(c)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := dir.node.(Linker)
+	switch {
+	case from.IsDir() || !ok:
+		return nil, linux.EPERM
+	case a.Nlink == 0 && !tmp:
+		return nil, linux.ENOENT
+	case !mayLink(c, &a):
+		return nil, linux.EPERM
+	}
+	if err := l.Link(c, p.name, from.d.node); err != nil {
+		return nil, err
+	}
+	holdInode(from.d.node)
+	x, err := newDentry(c, dir.fs, dir, p.name, from.d.node)
+	if err != nil {
+		return nil, err
+	}
+	dir.hash(x)
+	return x, nil
+}
+
+// mayLink is fs.protected_hardlinks, which distributions turn on: one links one's own
+// files, or safe ones that one could read and write.
+func mayLink(c Ctx, a *Attr) bool {
+	if owner(c, a) {
+		return true
+	}
+	safe := a.Mode.IsRegular() && a.Mode&linux.S_ISUID == 0 && a.Mode&(linux.S_ISGID|0o010) != linux.S_ISGID|0o010
+	return safe && allowed(c.Creds(), a, MayRead|MayWrite)
+}
+
+// Unlink is unlink(2).
+func Unlink(c Ctx, a At) error {
+	p, err := resolveParent(c, a)
+	if err != nil {
+		return err
+	}
+	defer p.dir.Drop()
+	if p.name == "" || p.name == "." || p.name == ".." {
+		return linux.EISDIR
+	}
+	return p.remove(c, false)
+}
+
+// Rmdir is rmdir(2).
+func Rmdir(c Ctx, a At) error {
+	p, err := resolveParent(c, a)
+	if err != nil {
+		return err
+	}
+	defer p.dir.Drop()
+	switch p.name {
+	case "":
+		return linux.EBUSY
+	case ".":
+		return linux.EINVAL
+	case "..":
+		return linux.ENOTEMPTY
+	}
+	return p.remove(c, true)
+}
+
+func (p *parent) remove(c Ctx, rmdir bool) error {
+	dir := p.dir.d
+	dir.dir.op.Lock()
+	x, err := dir.lookupLocked(c, p.name)
+	if err != nil {
+		dir.dir.op.Unlock()
+		return err
+	}
+	if err = p.removable(c, x, rmdir); err == nil {
+		err = dir.node.(Remover).Remove(c, p.name, x.node, rmdir)
+	}
+	if err == nil {
+		x.deleted.Store(true)
+		dir.unhash(x)
+		dir.hashNegative(p.name)
+	}
+	dir.dir.op.Unlock()
+	if err == nil && dir.fs.watches.Load() != 0 {
+		if !rmdir {
+			dir.fs.emit(x.node, WatchEvent{Mask: linux.IN_ATTRIB})
+		}
+		mask := uint32(linux.IN_DELETE)
+		if rmdir {
+			mask |= linux.IN_ISDIR
+		}
+		dir.fs.emit(dir.node, WatchEvent{Mask: mask, Name: p.name})
+	}
+	x.unref()
+	return err
+}
+
+// removable checks that x, named in p, may be removed.
+func (p *parent) removable(c Ctx, x *Dentry, rmdir bool) error {
+	if x.node == nil {
+		return linux.ENOENT
+	}
+	if p.slash && !rmdir {
+		if x.dir != nil {
+			return linux.EISDIR
+		}
+		return linux.ENOTDIR
+	}
+	if p.dir.mnt.ReadOnly() {
+		return linux.EROFS
+	}
+	if err := p.mayTake(c, x); err != nil {
+		return err
+	}
+	if rmdir && x.dir == nil {
+		return linux.ENOTDIR
+	}
+	if !rmdir && x.dir != nil {
+		return linux.EISDIR
+	}
+	if _, ok := p.dir.d.node.(Remover); !ok {
+		return linux.EPERM
+	}
+	return p.unmounted(x)
+}
+
+// mayTake checks that c may take x away from p.
+func (p *parent) mayTake(c Ctx, x *Dentry) error {
+	da, err := p.dir.d.node.Attr(c)
+	if err != nil {
+		return err
+	}
+	xa, err := x.node.Attr(c)
+	if err != nil {
+		return err
+	}
+	if _, ok := p.dir.d.node.(Permitter); ok {
+		return permit(c, p.dir.d.node, MayWrite|MayExec)
+	}
+	return mayRemove(c, &da, &xa)
+}
+
+// unmounted is EBUSY if something is mounted on x in this namespace. Mounts on it in
+// others go.
+func (p *parent) unmounted(x *Dentry) error {
+	if x.mounted.Load() == 0 {
+		return nil
+	}
+	t := &p.dir.mnt.sys.mounts
+	t.mu.Lock()
+	var gone []*Mount
+	for k, m := range t.at {
+		if k.point != x {
+			continue
+		}
+		if m.ns == p.dir.mnt.ns {
+			t.mu.Unlock()
+			return linux.EBUSY
+		}
+		gone = append(gone, m)
+	}
+	var rs []released
+	for _, m := range gone {
+		rs = append(rs, t.dissolveLocked(m)...)
+	}
+	t.mu.Unlock()
+	for _, r := range rs {
+		r.release(true)
+	}
+	return nil
+}
+
+// hashNegative notes that name does not exist in d. d's op is held.
+func (d *Dentry) hashNegative(name string) {
+	if n, err := newDentry(nil, d.fs, d, name, nil); err == nil {
+		d.hash(n)
+		n.unref()
+	}
+}
+
+// Readlink is readlinkat(2) of p; magic links give their text. EINVAL.
+func Readlink(c Ctx, p Path) (string, error) {
+	x, ok := p.d.node.(Symlink)
+	if !ok || p.d.typ != linux.S_IFLNK {
+		return "", linux.EINVAL
+	}
+	s, err := x.Readlink(c)
+	if err == nil {
+		p.touch(c, 0)
+	}
+	return s, err
+}

@@ -1,0 +1,153 @@
+package vfs
+
+import (
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+)
+
+// Capable reports whether cr has the capability over a file with attributes a: held
+// in a user namespace that knows the file's owner.
+func Capable(cr *auth.Creds, a *Attr, x auth.Cap) bool {
+	return cr.HasCap(x)
+}
+
+// allowed judges by the mode bits and capabilities: path_resolution(7), "Permissions".
+func allowed(cr *auth.Creds, a *Attr, want Access) bool {
+	bits := a.Mode
+	switch {
+	case cr.FSUID == a.UID:
+		bits >>= 6
+	case cr.InGroup(a.GID):
+		bits >>= 3
+	}
+	if Access(bits)&want == want {
+		return true
+	}
+	if a.Mode.IsDir() {
+		return Capable(cr, a, auth.CapDACOverride) ||
+			want&MayWrite == 0 && Capable(cr, a, auth.CapDACReadSearch)
+	}
+	if want&MayExec == 0 || a.Mode&0o111 != 0 {
+		if Capable(cr, a, auth.CapDACOverride) {
+			return true
+		}
+	}
+	return want == MayRead && Capable(cr, a, auth.CapDACReadSearch)
+}
+
+// permit judges access to an inode, whatever the mount.
+func permit(c Ctx, node Inode, want Access) error {
+	if x, ok := node.(Permitter); ok {
+		return x.Permit(c, want)
+	}
+	a, err := node.Attr(c)
+	if err != nil {
+		return err
+	}
+	if !allowed(c.Creds(), &a, want) {
+		return linux.EACCES
+	}
+	return nil
+}
+
+// Allowed judges access by an inode's attributes alone: what a Permitter falls back on.
+func Allowed(c Ctx, a *Attr, want Access) error {
+	if !allowed(c.Creds(), a, want) {
+		return linux.EACCES
+	}
+	return nil
+}
+
+// Permit judges access to p's file by its mode, its owner and c's credentials, and by
+// the mount: EACCES, EROFS (access(2), open(2), execve(2)).
+func (p Path) Permit(c Ctx, want Access) error {
+	if want&MayWrite != 0 && p.mnt.ReadOnly() {
+		switch p.d.typ {
+		case linux.S_IFREG, linux.S_IFDIR, linux.S_IFLNK:
+			return linux.EROFS
+		}
+	}
+	if want&MayExec != 0 && p.d.typ == linux.S_IFREG && p.mnt.Flags()&linux.MS_NOEXEC != 0 {
+		return linux.EACCES
+	}
+	return permit(c, p.d.node, want)
+}
+
+// owner reports whether c owns a file with attributes a, or may act as if.
+func owner(c Ctx, a *Attr) bool {
+	cr := c.Creds()
+	return cr.FSUID == a.UID || Capable(cr, a, auth.CapFowner)
+}
+
+// mayRemove checks that c may take the file a, named in the directory dir, away: write
+// permission on dir, and the sticky bit's rule.
+func mayRemove(c Ctx, dir *Attr, a *Attr) error {
+	cr := c.Creds()
+	if !allowed(cr, dir, MayWrite|MayExec) {
+		return linux.EACCES
+	}
+	if dir.Mode&linux.S_ISVTX != 0 && cr.FSUID != a.UID && cr.FSUID != dir.UID && !Capable(cr, a, auth.CapFowner) {
+		return linux.EPERM
+	}
+	return nil
+}
+
+// makeSpec is what a new file in dir is: the umask, and setgid directories (inode(7)).
+func makeSpec(c Ctx, dir *Attr, mode linux.FileMode) *MakeSpec {
+	cr := c.Creds()
+	s := &MakeSpec{Mode: mode, UID: cr.FSUID, GID: cr.FSGID}
+	if mode.Type() != linux.S_IFLNK {
+		s.Mode &^= c.FS().Umask()
+	}
+	if dir.Mode&linux.S_ISGID != 0 {
+		s.GID = dir.GID
+		switch {
+		case mode.IsDir():
+			s.Mode |= linux.S_ISGID
+		case s.Mode&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 && !cr.InGroup(dir.GID) && !Capable(cr, dir, auth.CapFsetid):
+			s.Mode &^= linux.S_ISGID
+		}
+	}
+	return s
+}
+
+// killPrivileges is the mode that is left when a file is written by one who may not
+// keep its set-id bits, and whether that is a change.
+func killPrivileges(c Ctx, a *Attr) (linux.FileMode, bool) {
+	m := a.Mode.Perm()
+	if m&linux.S_ISUID != 0 {
+		m &^= linux.S_ISUID
+	}
+	if m&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 {
+		m &^= linux.S_ISGID
+	}
+	if m == a.Mode.Perm() || Capable(c.Creds(), a, auth.CapFsetid) {
+		return a.Mode.Perm(), false
+	}
+	return m, true
+}
+
+// Relatime reports whether an access at now changes the access time of a file with
+// attributes a: mount(8), "relatime".
+func Relatime(a *Attr, now linux.Timespec, strict bool) bool {
+	if strict {
+		return now != a.Atime
+	}
+	const day = 24 * 60 * 60
+	return !before(a.Mtime, a.Atime) || !before(a.Ctime, a.Atime) || now.Sec-a.Atime.Sec >= day
+}
+
+func before(a, b linux.Timespec) bool { return a.Sec < b.Sec || a.Sec == b.Sec && a.Nsec < b.Nsec }
+
+// touch tells p's file that it was read through p.
+func (p Path) touch(c Ctx, flags linux.OpenFlags) {
+	x, ok := p.d.node.(Atimer)
+	if !ok || flags&linux.O_NOATIME != 0 {
+		return
+	}
+	f := p.mnt.Flags()
+	if f&linux.MS_NOATIME != 0 || p.mnt.ReadOnly() || f&linux.MS_NODIRATIME != 0 && p.IsDir() {
+		return
+	}
+	x.TouchAtime(c, f&linux.MS_STRICTATIME != 0)
+}
