@@ -42,7 +42,9 @@ func benchSyscall(b *testing.B, p platform.Platform) {
 	defer g.release()
 	g.regs.RDI = dataAt
 	for b.Loop() {
-		g.syscall()
+		if ev, err := g.c.Switch(g.as, &g.regs); err != nil || ev.Kind != platform.Syscall {
+			b.Fatal(ev, err)
+		}
 	}
 }
 

@@ -30,6 +30,24 @@ func childOf(name string, parent int) (int, bool) {
 	return pid, len(fields) > 1 && fields[1] == strconv.Itoa(parent)
 }
 
+// runningChildren returns the children of this process that have a thread in
+// state R.
+func runningChildren(t testing.TB) map[int]bool {
+	t.Helper()
+	out := map[int]bool{}
+	for pid := range children(t) {
+		dir := "/proc/" + strconv.Itoa(pid) + "/task/"
+		tasks, _ := os.ReadDir(dir)
+		for _, task := range tasks {
+			stat, _ := os.ReadFile(dir + task.Name() + "/stat")
+			if rest := stat[bytes.LastIndexByte(stat, ')')+1:]; bytes.HasPrefix(rest, []byte(" R")) {
+				out[pid] = true
+			}
+		}
+	}
+	return out
+}
+
 // vdsoSymbol returns where in the host's vDSO image the function name is.
 func vdsoSymbol(t testing.TB, name string) uint64 {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +21,7 @@ var processTests = []suiteTest{
 	{"ReleaseInAnyOrder", testReleaseInAnyOrder},
 	{"KilledFromOutside", testKilledFromOutside},
 	{"KilledWithThreads", testKilledWithThreads},
+	{"KilledWhileOthersWait", testKilledWhileOthersWait},
 	{"ReleaseAll", testReleaseAll},
 }
 
@@ -183,17 +185,20 @@ func testReleaseInAnyOrder(t *testing.T, p platform.Platform) {
 	}
 }
 
-// killAll kills the processes that appeared after before was taken.
-func killAll(t *testing.T, before map[int]bool) {
-	for pid := range children(t) {
-		if !before[pid] {
-			_ = unix.Kill(pid, unix.SIGKILL)
+// killGuests kills the child processes that run guest code: those that are
+// found running twice.
+func killGuests(t *testing.T) (killed int) {
+	first := runningChildren(t)
+	time.Sleep(10 * time.Millisecond)
+	for pid := range runningChildren(t) {
+		if first[pid] && unix.Kill(pid, unix.SIGKILL) == nil {
+			killed++
 		}
 	}
+	return killed
 }
 
 func testKilledFromOutside(t *testing.T, p platform.Platform) {
-	before := children(t)
 	g := newGuest(t, p, codeForever...)
 	g.regs.RSI = dataAt
 	wait := elsewhere(func() {
@@ -206,11 +211,10 @@ func testKilledFromOutside(t *testing.T, p platform.Platform) {
 		}
 	})
 	awaitByte(t, g.data(), 0, 1)
-	if len(children(t)) == len(before) {
-		t.Log("no host process to kill")
+	if killGuests(t) != 1 {
+		t.Error("no host process to kill")
 		g.c.Interrupt()
 	}
-	killAll(t, before)
 	wait()
 	// The platform lives.
 	h := newGuest(t, p, codeRead...)
@@ -219,7 +223,6 @@ func testKilledFromOutside(t *testing.T, p platform.Platform) {
 }
 
 func testKilledWithThreads(t *testing.T, p platform.Platform) {
-	before := children(t)
 	g := newGuest(t, p, codeForever...)
 	g.c.Interrupt()
 	g.run()
@@ -247,7 +250,7 @@ func testKilledWithThreads(t *testing.T, p platform.Platform) {
 	for i := range threads {
 		awaitByte(t, g.data(), 1+i, 1)
 	}
-	killAll(t, before)
+	killGuests(t)
 	all.Wait()
 	if _, err := g.c.Switch(g.as, &g.regs); err == nil {
 		t.Error("no error")
@@ -260,6 +263,29 @@ func testKilledWithThreads(t *testing.T, p platform.Platform) {
 		t.Error(err) // the dead reach nothing
 	}
 	g.release()
+}
+
+// The thread that is in the guest learns that its process was killed even if
+// others are not in the guest, and don't come back to it.
+func testKilledWhileOthersWait(t *testing.T, p platform.Platform) {
+	g := newGuest(t, p, codeForever...)
+	copy(g.mem.view[codeOff+0x100:], codeRead)
+	g.regs.RIP, g.regs.RDI = codeAt+0x100, dataAt
+	g.syscall()
+	h := g.spawn()
+	wait := elsewhere(func() {
+		h.regs.RIP, h.regs.RDI = codeAt+0x100, dataAt
+		h.syscall()
+		awaitByte(t, h.data(), 0, 1)
+		killGuests(t)
+	})
+	g.regs.RIP, g.regs.RSI = codeAt, dataAt
+	if ev, err := g.c.Switch(g.as, &g.regs); err == nil {
+		t.Errorf("no error: %+v", ev)
+	}
+	wait()
+	g.release()
+	h.c.Release()
 }
 
 // spawnAfterRun spawns from a guest that may not have run code yet.

@@ -24,6 +24,7 @@ type Context struct {
 	p        *Platform
 	space    *space // where its host thread is or will be
 	attached bool   // thread has been seized by this goroutine's OS thread
+	locked   bool   // the goroutine has been locked to its OS thread
 	thread   thread
 	step     bool
 	switches uint64 // how often the guest has run
@@ -54,12 +55,6 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 		if err := c.enter(s); err != nil {
 			return platform.Event{}, err
 		}
-	}
-	t := &c.thread
-	old := t.raw
-	load(&t.raw, regs)
-	if old != t.raw {
-		t.dirty = true
 	}
 	if err := c.putFPU(); err != nil {
 		return platform.Event{}, c.fail(err)
@@ -95,7 +90,7 @@ func (c *Context) run(s *space, regs *arch.Regs) (platform.Event, error) {
 				return platform.Event{}, err
 			}
 		}
-		ws, err := c.resume()
+		ws, err := c.resume(regs)
 		if err != nil {
 			return platform.Event{}, c.fail(err)
 		}
@@ -111,13 +106,15 @@ func (c *Context) run(s *space, regs *arch.Regs) (platform.Event, error) {
 
 // resume lets the tracee run guest code until it stops, and reads the
 // registers it stopped with.
-func (c *Context) resume() (unix.WaitStatus, error) {
+func (c *Context) resume(regs *arch.Regs) (unix.WaitStatus, error) {
 	t := &c.thread
+	next := t.raw // for its segment selectors
+	load(&next, regs)
 	request := ptraceSysemu
 	if c.step {
 		request = ptraceSysemuSinglestep
 	}
-	if err := t.put(); err != nil {
+	if err := t.put(&next); err != nil {
 		return 0, err
 	}
 	if err := ptrace(request, t.tid, 0, 0); err != nil {
@@ -127,10 +124,7 @@ func (c *Context) resume() (unix.WaitStatus, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := getRegs(t.tid, &t.raw); err != nil {
-		return 0, fmt.Errorf("ptrace: read registers: %w", err)
-	}
-	return ws, nil
+	return ws, t.get()
 }
 
 // fail ends the space after an error that leaves its stub in no known state,
@@ -211,18 +205,65 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 // Release implements platform.Context.
 func (c *Context) Release() {
 	c.leave()
+	// The OS thread traces nothing any more. If it can also be rid of its
+	// processor, it may serve other goroutines, which saves making new ones.
+	if c.locked && c.p.cpus.release() {
+		c.locked = false
+		runtime.UnlockOSThread()
+	}
 	c.p.cpus.remove(c)
 }
 
 // enter makes c's host thread one of s's, traced by this OS thread.
 func (c *Context) enter(s *space) error {
 	if c.space != s {
+		if moved, err := c.move(s); moved || err != nil {
+			return err
+		}
 		c.leave()
 		if err := c.occupy(s); err != nil {
 			return err
 		}
 	}
 	return c.attach()
+}
+
+// move makes a process that c has for itself, and will leave, that of the
+// space s, which has none yet: emptied, it is as good as a new one, and cheaper.
+func (c *Context) move(s *space) (moved bool, err error) {
+	old := c.space
+	if old == nil || !c.attached {
+		return false, nil
+	}
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	s.mu.Lock() // nobody locks two spaces in the other order: s has no threads
+	defer s.mu.Unlock()
+	alone := len(old.threads) == 1 && old.threads[old.stub.pid] == c
+	if !alone || old.err != nil || s.err != nil || s.stub.pid != 0 {
+		return false, nil
+	}
+	for _, o := range old.queue {
+		closeKept(o.file)
+	}
+	old.queue = old.queue[:0]
+	for _, r := range c.p.facts.User {
+		old.queue = append(old.queue, op{kind: opUnmap, rng: r})
+	}
+	if err := old.flushLocked(&c.thread); err != nil {
+		return false, err
+	}
+	s.stub, s.files, s.threads = old.stub, old.files, old.threads
+	old.stub, old.files, old.threads = stub{}, files{}, nil
+	old.err = errNoStub
+	c.p.untrack(old)
+	c.p.track(s)
+	c.space = s
+	// A program starts with no segments of its predecessor's.
+	raw := &c.thread.raw
+	raw.Cs, raw.Ss, raw.Ds, raw.Es, raw.Fs, raw.Gs = userCS, userSS, 0, 0, 0, 0
+	c.thread.known = false
+	return true, nil
 }
 
 // occupy takes the first thread of s's stub, making the stub if need be.
@@ -258,8 +299,11 @@ func (c *Context) occupy(s *space) error {
 // attach seizes c's host thread.
 func (c *Context) attach() error {
 	// A tracer is a thread, and this one is also bound to a processor: it must
-	// never run another goroutine.
-	runtime.LockOSThread()
+	// not run another goroutine.
+	if !c.locked {
+		c.locked = true
+		runtime.LockOSThread()
+	}
 	t := &c.thread
 	c.p.cpus.pin(c)
 	if err := t.seize(); err != nil {
@@ -273,7 +317,6 @@ func (c *Context) attach() error {
 			return c.fail(fmt.Errorf("ptrace: map operations page: %w", err))
 		}
 	}
-	t.dirty = true
 	c.attached = true
 	return nil
 }

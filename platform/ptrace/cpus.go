@@ -22,8 +22,12 @@ const period = 4 * time.Millisecond
 type cpus struct {
 	start time.Time
 	first unix.CPUSet // processors this process could use when it began
-	armed atomic.Bool // timer is running
-	timer *time.Timer
+
+	// settled is called after guests have run for a while.
+	settled func()
+	armed   atomic.Bool // timer is running
+	ticks   uint        // tick's alone
+	timer   *time.Timer
 
 	mu       sync.Mutex
 	allowed  []int         // processors this process may use
@@ -46,8 +50,8 @@ type placed struct {
 	seen   int64        // total at the last tick; the tick's alone
 }
 
-func newCPUs() *cpus {
-	c := &cpus{start: time.Now()}
+func newCPUs(settled func()) *cpus {
+	c := &cpus{start: time.Now(), settled: settled}
 	c.off = true
 	if unix.SchedGetaffinity(0, &c.first) == nil {
 		c.setAllowedLocked(c.first)
@@ -218,9 +222,13 @@ func (c *cpus) pause(x *Context) {
 // tick reconsiders all placements, and comes again if any guest has run.
 func (c *cpus) tick() {
 	if c.reconsider() {
+		if c.ticks++; c.ticks%64 == 0 {
+			c.settled()
+		}
 		c.timer.Reset(period)
 		return
 	}
+	c.settled()
 	c.armed.Store(false)
 	// A guest that began to run while armed was still set relied on this tick.
 	if c.boundGuests() && c.armed.CompareAndSwap(false, true) {
@@ -308,6 +316,13 @@ func (c *cpus) balanceLocked(demand map[int]time.Duration, used []time.Duration,
 	if mover != nil {
 		mover.place.want.Store(int32(idlest) + 1)
 	}
+}
+
+// release undoes what binding the calling thread has, and reports success.
+func (c *cpus) release() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.allowed) < 2 || unix.SchedSetaffinity(0, &c.all) == nil
 }
 
 // stop ends all placing.

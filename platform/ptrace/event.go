@@ -45,6 +45,10 @@ func (c *Context) event(ws unix.WaitStatus, regs *arch.Regs) (ev platform.Event,
 	switch {
 	case sig == syscallStop:
 		return c.syscall(regs), true, nil
+	}
+	// What is left there of an earlier call is not the guest's.
+	regs.OrigRAX = ^uint64(0)
+	switch {
 	case ws>>16 != 0: // a stop from outside, which a resume ends
 		return ev, false, nil
 	case sig == interruptSignal:

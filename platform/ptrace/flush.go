@@ -99,11 +99,16 @@ func (s *space) runLocked(t *thread, n int) error {
 	if err := t.inject(&regs); err != nil {
 		return err
 	}
-	if regs.R13 == 0 {
-		return nil
-	}
-	if _, err := result(regs.Rax); err != nil {
+	left, err := peekUser(t.tid, userR13)
+	if err != nil || left == 0 {
 		return err
 	}
-	return errors.New("operations stopped half way")
+	rax, err := peekUser(t.tid, userRAX)
+	if err == nil {
+		_, err = result(rax)
+	}
+	if err == nil {
+		err = errors.New("operations stopped half way")
+	}
+	return err
 }

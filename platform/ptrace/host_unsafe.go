@@ -63,6 +63,19 @@ func peek(tid int, addr uint64) (uint64, error) {
 	return word, asError(e)
 }
 
+// Offsets in struct user that peekUser is used for.
+const (
+	userR13 = 2 * 8
+	userRAX = 10 * 8
+)
+
+// peekUser reads one of the tracee's registers.
+func peekUser(tid int, offset uintptr) (uint64, error) {
+	var word uint64
+	_, _, e := syscall.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_PEEKUSR, uintptr(tid), offset, uintptr(unsafe.Pointer(&word)), 0, 0)
+	return word, asError(e)
+}
+
 // getXState reads the tracee's floating-point state into b, which must not be
 // empty, and returns its full length, which may be less than b's.
 func getXState(tid int, b []byte) (int, error) {

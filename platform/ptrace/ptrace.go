@@ -10,6 +10,8 @@ package ptrace
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +36,9 @@ type Platform struct {
 	passer     *passer
 	cpus       *cpus
 	mother     *mother
+
+	watching atomic.Bool // watcher is running
+	watcher  *time.Timer
 
 	mu     sync.Mutex
 	spaces map[*space]struct{} // those with a stub
@@ -68,7 +73,8 @@ func New(o Options) (*Platform, error) {
 		p.slots.close()
 		return nil, err
 	}
-	p.cpus = newCPUs()
+	p.watcher = time.AfterFunc(time.Hour, p.watch)
+	p.cpus = newCPUs(p.watchIfNeeded)
 	if p.mother, err = startMother(p, o); err != nil {
 		p.passer.close()
 		p.slots.close()
@@ -84,13 +90,13 @@ func New(o Options) (*Platform, error) {
 // Syscalls returns the numbers of all host calls that the platform makes after
 // New, in the sentry's process, besides those of Go's runtime.
 //
-// ptrace, wait4, kill and tgkill are for stubs, which are the caller's
+// ptrace, wait4, waitid, kill and tgkill are for stubs, which are the caller's
 // children; sched_setaffinity and sched_getaffinity for them and the caller's
 // threads. sendmsg and recvmsg are on the platform's own socket. mmap is shared
 // and writable, of a memfd that ftruncate grows; fcntl is F_DUPFD_CLOEXEC.
 func Syscalls() []uintptr {
 	return []uintptr{
-		unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_KILL, unix.SYS_TGKILL,
+		unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_KILL, unix.SYS_TGKILL,
 		unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_GETAFFINITY,
 		unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_FCNTL, unix.SYS_CLOSE,
 		unix.SYS_FTRUNCATE, unix.SYS_MMAP, unix.SYS_MUNMAP,
@@ -121,6 +127,7 @@ func (p *Platform) Release() {
 		s.Release()
 	}
 	p.cpus.stop()
+	p.watcher.Stop()
 	p.passer.close()
 	p.slots.close()
 }

@@ -6,8 +6,11 @@ import (
 	"garrison/platform/arch"
 )
 
-// userCS is the code segment of 64-bit user code.
-const userCS = 0x33
+// Segments of 64-bit user code, as a new program has them.
+const (
+	userCS = 0x33
+	userSS = 0x2b
+)
 
 // load sets the general registers of raw, leaving its segment selectors, which
 // guests may load as they please, as the tracee has them.
@@ -18,8 +21,6 @@ func load(raw *unix.PtraceRegs, r *arch.Regs) {
 	raw.Rdx, raw.Rsi, raw.Rdi, raw.Rsp = r.RDX, r.RSI, r.RDI, r.RSP
 	raw.Rip, raw.Eflags = r.RIP, r.RFLAGS
 	raw.Fs_base, raw.Gs_base = r.FSBase, r.GSBase
-	// The host must not take RAX for the result of a call it may restart.
-	raw.Orig_rax = ^uint64(0)
 }
 
 // store is load's inverse.

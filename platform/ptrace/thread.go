@@ -11,8 +11,8 @@ import (
 // on the OS thread that seized it, and while it is stopped.
 type thread struct {
 	pid, tid int
-	raw      unix.PtraceRegs // registers at the last stop, with what load changed
-	dirty    bool            // raw differs from what the host has
+	raw      unix.PtraceRegs // the guest's registers at the last stop
+	known    bool            // raw is what the host has, so that put can compare
 }
 
 // errKilled says that something outside the platform ended a stub.
@@ -40,9 +40,15 @@ func (t *thread) seize() error {
 			return fmt.Errorf("ptrace: continue stub: %w", err)
 		}
 	}
+	return t.get()
+}
+
+// get reads the registers the tracee stopped with.
+func (t *thread) get() error {
 	if err := getRegs(t.tid, &t.raw); err != nil {
-		return fmt.Errorf("ptrace: read stub's registers: %w", err)
+		return fmt.Errorf("ptrace: read registers: %w", err)
 	}
+	t.known = true
 	return nil
 }
 
@@ -68,8 +74,7 @@ func (t *thread) wait() (unix.WaitStatus, error) {
 }
 
 // inject runs the stub's text with regs, from which segments are taken over,
-// until it stops, and leaves the registers it stopped with in regs. The
-// guest's are in t.raw, for the next resume to put back.
+// until it stops. The guest's are in t.raw, for the next resume to put back.
 func (t *thread) inject(regs *unix.PtraceRegs) error {
 	regs.Rip = stubText
 	regs.Eflags = 0x202
@@ -78,7 +83,7 @@ func (t *thread) inject(regs *unix.PtraceRegs) error {
 	if regs.Cs != userCS {
 		regs.Cs = userCS // a guest that has switched to 32-bit code
 	}
-	t.dirty = true
+	t.known = false
 	if err := setRegs(t.tid, regs); err != nil {
 		return fmt.Errorf("ptrace: set stub's registers: %w", err)
 	}
@@ -99,10 +104,19 @@ func (t *thread) inject(regs *unix.PtraceRegs) error {
 			return fmt.Errorf("ptrace: stub crashed with signal %d", int(s))
 		}
 	}
-	if err := getRegs(t.tid, regs); err != nil {
-		return fmt.Errorf("ptrace: read stub's registers: %w", err)
-	}
 	return nil
+}
+
+// injected runs the stub's text like inject, and returns its RAX at the stop.
+func (t *thread) injected(regs *unix.PtraceRegs) (uint64, error) {
+	if err := t.inject(regs); err != nil {
+		return 0, err
+	}
+	rax, err := peekUser(t.tid, userRAX)
+	if err != nil {
+		return 0, fmt.Errorf("ptrace: read stub's registers: %w", err)
+	}
+	return result(rax)
 }
 
 // call makes the tracee do one host system call.
@@ -112,10 +126,7 @@ func (t *thread) call(nr uint64, args ...uint64) (uint64, error) {
 	regs := unix.PtraceRegs{
 		Rax: nr, Rdi: a[0], Rsi: a[1], Rdx: a[2], R10: a[3], R8: a[4], R9: a[5], R15: stubOne,
 	}
-	if err := t.inject(&regs); err != nil {
-		return 0, err
-	}
-	return result(regs.Rax)
+	return t.injected(&regs)
 }
 
 // clone makes the tracee clone itself. For a new process, slot is the offset of
@@ -129,10 +140,7 @@ func (t *thread) clone(flags uint64, slot int64) (tid int, err error) {
 		Rax: unix.SYS_CLONE, Rdi: flags, R15: stubClone,
 		Rbx: control, Rbp: uint64(slot), R12: stubOps,
 	}
-	if err := t.inject(&regs); err != nil {
-		return 0, err
-	}
-	v, err := result(regs.Rax)
+	v, err := t.injected(&regs)
 	if err != nil {
 		return 0, fmt.Errorf("ptrace: clone stub: %w", err)
 	}
@@ -160,11 +168,16 @@ func result(rax uint64) (uint64, error) {
 	return rax, nil
 }
 
-// put writes raw to the tracee if it changed.
-func (t *thread) put() error {
-	if !t.dirty {
+// put makes the host's registers those in next, which differ from raw, what
+// the host has, by what the guest was answered. For the usual few that is
+// cheaper one by one.
+func (t *thread) put(next *unix.PtraceRegs) error {
+	if t.known && t.putFew(next) {
 		return nil
 	}
+	t.raw = *next
+	// The host must not take RAX for the result of a call it may restart.
+	t.raw.Orig_rax = ^uint64(0)
 	err := setRegs(t.tid, &t.raw)
 	if err == unix.EIO {
 		err = t.putEach()
@@ -172,8 +185,38 @@ func (t *thread) put() error {
 	if err != nil {
 		return fmt.Errorf("ptrace: set registers: %w", err)
 	}
-	t.dirty = false
+	t.known = true
 	return nil
+}
+
+// putFew writes up to two changed registers, and reports whether that was all.
+func (t *thread) putFew(next *unix.PtraceRegs) bool {
+	const origRAX, limit = 15, 2
+	have, want := regWords(&t.raw), regWords(next)
+	var changed [limit]int
+	n := 0
+	for i := range have {
+		if have[i] == want[i] || i == origRAX {
+			continue
+		}
+		if n == limit {
+			return false
+		}
+		changed[n] = i
+		n++
+	}
+	// ORIG_RAX may stay as it is, unless RAX looks like -ERESTARTSYS and such.
+	const restartFirst, restartLast = 512, 516
+	if r := -next.Rax; r >= restartFirst && r <= restartLast && t.raw.Orig_rax != ^uint64(0) {
+		return false
+	}
+	for _, i := range changed[:n] {
+		if ptrace(unix.PTRACE_POKEUSR, t.tid, uintptr(8*i), uintptr(want[i])) != nil {
+			return false
+		}
+		have[i] = want[i]
+	}
+	return true
 }
 
 // putEach writes the registers one by one, except segment bases that the host

@@ -1,0 +1,77 @@
+package ptrace
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchPeriod is how often crowded spaces are looked after.
+const watchPeriod = 100 * time.Millisecond
+
+// watch finds stubs that something outside has killed where nobody else would.
+// The tracer of a process's first thread learns of its end only when all other
+// threads have been reaped, and those whose Contexts are not in the guest, and
+// may not be for a long time, have nobody who waits for them. So while the
+// first thread of a process with several is in the guest, the others are asked
+// after from time to time.
+func (p *Platform) watch() {
+	if p.lookAfter(true) {
+		p.watcher.Reset(watchPeriod)
+		return
+	}
+	p.watching.Store(false)
+	p.watchIfNeeded()
+}
+
+// watchIfNeeded starts watch, if there is a space that calls for it. It is
+// called some time after any thread has entered a guest.
+func (p *Platform) watchIfNeeded() {
+	if !p.watching.Load() && p.lookAfter(false) && p.watching.CompareAndSwap(false, true) {
+		p.watcher.Reset(watchPeriod)
+	}
+}
+
+// lookAfter reports whether there are spaces to watch, and, if end is set, ends
+// those that have been killed.
+func (p *Platform) lookAfter(end bool) (any bool) {
+	p.mu.Lock()
+	spaces := make([]*space, 0, len(p.spaces))
+	for s := range p.spaces {
+		spaces = append(spaces, s)
+	}
+	p.mu.Unlock()
+	for _, s := range spaces {
+		s.mu.Lock()
+		if s.crowdedLocked() {
+			any = true
+			if end && s.killedLocked() {
+				s.endLocked(errKilled)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return any
+}
+
+// crowdedLocked reports whether the first thread is in the guest and others
+// exist.
+func (s *space) crowdedLocked() bool {
+	first := s.threads[s.stub.pid]
+	return len(s.threads) > 1 && first != nil && first.inGuest.Load()
+}
+
+// killedLocked reports whether a thread that is not in the guest has died.
+func (s *space) killedLocked() bool {
+	for tid, c := range s.threads {
+		if c.inGuest.Load() || tid == s.stub.pid {
+			continue
+		}
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, tid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+		if err == nil && info.Signo == int32(unix.SIGCHLD) {
+			return true
+		}
+	}
+	return false
+}
