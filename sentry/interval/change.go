@@ -129,3 +129,14 @@ func (m *Map[K, V]) LowestGap(within Range[K], n K) (k K, ok bool) {
 	}
 	return start, true
 }
+
+// Clone is a copy of m; the values are copied as they are.
+func (m *Map[K, V]) Clone() Map[K, V] {
+	n := Map[K, V]{c: make([]*chunk[K, V], len(m.c)), n: m.n}
+	for i, c := range m.c {
+		d := newChunk[K, V]()
+		d.r, d.v = append(d.r, c.r...), append(d.v, c.v...)
+		n.c[i] = d
+	}
+	return n
+}

@@ -113,3 +113,13 @@ const (
 
 	MLOCK_ONFAULT = 1
 )
+
+// Codes of SIGSEGV and SIGBUS, <asm-generic/siginfo.h>.
+const (
+	SEGV_MAPERR = 1
+	SEGV_ACCERR = 2
+
+	BUS_ADRALN = 1
+	BUS_ADRERR = 2
+	BUS_OBJERR = 3
+)

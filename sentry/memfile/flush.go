@@ -9,7 +9,10 @@ import (
 // Flush gives the memory of all pages without references back to the host now.
 // Call it with no lock of rank Pages or later held; it takes about a microsecond and the
 // pages' time.
-func (f *File) Flush() {
+func (f *File) Flush() { f.Reclaim() }
+
+// Reclaim is Flush; it reports whether there was anything to give back.
+func (f *File) Reclaim() (any bool) {
 	f.flushing <- struct{}{}
 	defer func() { <-f.flushing }()
 
@@ -17,7 +20,7 @@ func (f *File) Flush() {
 	f.armed = false
 	if f.closed {
 		f.mu.Unlock()
-		return
+		return false
 	}
 	work, arenas := f.takeLocked()
 	f.mu.Unlock()
@@ -48,7 +51,7 @@ func (f *File) Flush() {
 		f.timer.Reset(flushDelay)
 	}
 	f.mu.Unlock()
-	f.flushes.Add(1)
+	return len(work) > failed
 }
 
 // zero clears r through the sentry's own mapping, for a host that can't punch holes.

@@ -12,7 +12,6 @@ package memfile
 import (
 	"fmt"
 	"math/bits"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +45,6 @@ type File struct {
 	fd, ro  int
 	windows directory
 	timer   *time.Timer // runs Flush
-	flushes atomic.Uint64
 
 	// flushing serialises Flush; taken before mu.
 	flushing chan struct{}
@@ -113,6 +111,15 @@ func (f *File) IncRef(r Range) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.uses.Update(r, func(_ Range, u *use) { u.n++ })
+}
+
+// IncRefs is IncRef of many ranges.
+func (f *File) IncRefs(rs []Range) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range rs {
+		f.uses.Update(r, func(_ Range, u *use) { u.n++ })
+	}
 }
 
 // DecRef gives up a reference to each page of r. The memory of pages that have
@@ -205,6 +212,16 @@ func (f *File) pinnedLocked(r Range) bool {
 // back to the host.
 func (f *File) Clear(r Range) error { return f.punch(r) }
 
+// Populate gives each page of r memory now. An error means that there is not enough.
+func (f *File) Populate(r Range) error {
+	for {
+		err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len()))
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func (f *File) punch(r Range) error {
 	for {
 		err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len()))
@@ -225,20 +242,21 @@ func (f *File) Usage() (uint64, error) {
 
 // Resident is the number of bytes of r that have memory.
 func (f *File) Resident(r Range) (n uint64) {
-	f.residents(r, func(d Range) { n += d.Len() })
+	f.EachResident(r, func(d Range) { n += d.Len() })
 	return n
 }
 
 // Incore sets bit 0 of page[i] if page i of r has memory (mincore(2)).
 func (f *File) Incore(r Range, page []byte) {
-	f.residents(r, func(d Range) {
+	f.EachResident(r, func(d Range) {
 		for o := d.Start; o < d.End; o += arch.PageSize {
 			page[(o-r.Start)/arch.PageSize] |= 1
 		}
 	})
 }
 
-func (f *File) residents(r Range, found func(Range)) {
+// EachResident calls found for each part of r that has memory, in order.
+func (f *File) EachResident(r Range, found func(Range)) {
 	for at := r.Start; at < r.End; {
 		data, err := unix.Seek(f.fd, int64(at), unix.SEEK_DATA)
 		if err != nil || uint64(data) >= r.End {

@@ -54,6 +54,10 @@ func (f *File) Bytes(off, n uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(w), at)), min(n, chunkSize-at))
 }
 
+// ChunkStart is the offset of the chunk that holds off: Bytes may begin there
+// and reach beyond off.
+func ChunkStart(off uint64) uint64 { return off &^ (chunkSize - 1) }
+
 // mapChunk maps the chunk at off. The file reaches at least to the chunk's end:
 // sizes are powers of two, no smaller than a chunk.
 func (f *File) mapChunk(s *atomic.Pointer[window], off uint64) *window {

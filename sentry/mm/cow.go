@@ -1,0 +1,217 @@
+package mm
+
+import (
+	"golang.org/x/sys/unix"
+
+	"garrison/platform/arch"
+	"garrison/sentry/linux"
+	"garrison/sentry/memfile"
+)
+
+const (
+	clusterPages = 16  // copied at once, aligned so
+	clusterMax   = 512 // what that grows to when a mapping is written in order
+)
+
+// A clusterState remembers where the last copy ended: one that goes on there is larger.
+type clusterState struct {
+	next  arch.Addr
+	pages uint64
+}
+
+// size is the number of bytes to copy for a write that faulted at a.
+func (c *clusterState) size(at arch.Addr) uint64 {
+	if at == c.next && c.pages != 0 {
+		c.pages = min(c.pages*2, clusterMax)
+	} else {
+		c.pages = clusterPages
+	}
+	return c.pages * arch.PageSize
+}
+
+// makeWritable makes the page p, which has a run and lies in v at vr, writable
+// by the kernel, and by the guest as far as v allows. The error is EFAULT or ENOMEM.
+func (s *Space) makeWritable(p, vr arch.Range, v *vma) error {
+	sr, x, _ := s.runs.Lookup(p.Start)
+	r := rng(sr).Intersect(vr)
+	x.off += uint64(r.Start - sr.Start)
+	switch {
+	case !x.cow && x.can&arch.Write != 0:
+		s.setRunAccess(r, v)
+		return nil
+	case !x.cow:
+		return s.refill(p, vr, v, arch.Write)
+	case x.owned && s.env.memory.Exclusive(x.memory(r), s.holder):
+		s.uncow(r, v)
+		return nil
+	}
+	c := s.chooseCluster(p, r)
+	x.off += uint64(c.Start - r.Start)
+	if x.owned && s.env.memory.Exclusive(x.memory(c), s.holder) {
+		s.uncow(c, v)
+		return nil
+	}
+	done, err := s.copyCluster(c, &x, vr, v)
+	if done.Len() == 0 || !done.Covers(p) {
+		// The rest of the cluster may be beyond the end of a file.
+		x.off += uint64(p.Start - c.Start)
+		if done, err = s.copyCluster(p, &x, vr, v); done.Len() == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// chooseCluster is the part of run r to copy for a write to page p: aligned, so that
+// neighbours' copies touch; everything if the host's mappings run out.
+func (s *Space) chooseCluster(p, r arch.Range) arch.Range {
+	if s.runs.Len() > s.env.maxRuns {
+		return r
+	}
+	const align = clusterPages * arch.PageSize
+	start := p.Start / align * align
+	c := arch.Range{Start: start, End: start + arch.Addr(s.cluster.size(start))}.Intersect(r)
+	s.cluster.next = c.End
+	return c
+}
+
+// uncow lets the space write the pages of r in place, as it alone has them.
+func (s *Space) uncow(r arch.Range, v *vma) {
+	s.runs.Update(ivl(r), func(_ span, x *run) { x.cow = false })
+	s.setRunAccess(r, v)
+}
+
+// setRunAccess gives the runs in r what mapping v allows, and tells the host.
+func (s *Space) setRunAccess(r arch.Range, v *vma) {
+	s.changes++
+	type part struct {
+		r arch.Range
+		x run
+	}
+	var remap []part // what Protect can't raise
+	s.runs.Update(ivl(r), func(sr span, x *run) {
+		want := v.host()
+		if x.cow {
+			want &^= arch.Write
+		}
+		if want == x.access {
+			return
+		}
+		if x.can.Has(want) {
+			x.access = want
+			s.ops.protect(s, rng(sr), want)
+			return
+		}
+		if x.owned { // only its descriptor stands against it
+			x.can, x.access = allAccess, want
+			remap = append(remap, part{rng(sr), *x})
+			return
+		}
+		if want &= x.can; want != x.access {
+			x.access = want
+			s.ops.protect(s, rng(sr), want)
+		}
+	})
+	for _, p := range remap {
+		s.ops.mapRun(s, p.r, p.x)
+	}
+	s.tlb.flush(r)
+}
+
+// copyCluster gives the space its own copy of c, which x shows (from x.off on),
+// or of a prefix of it, which it returns.
+func (s *Space) copyCluster(c arch.Range, x *run, vr arch.Range, v *vma) (done arch.Range, err error) {
+	done = arch.Range{Start: c.Start, End: c.Start}
+	off, err := s.allocate(c, vr, true)
+	if err != nil {
+		return done, err
+	}
+	n, err := s.copyPages(off, x, c.Len())
+	if err == linux.ENOMEM && s.env.reclaim() {
+		n, err = s.copyPages(off, x, c.Len())
+	}
+	n &^= arch.PageMask
+	if n < c.Len() {
+		s.env.memory.DecRef(memfile.Range{Start: off + n, End: off + c.Len()})
+	}
+	if n == 0 {
+		return done, err
+	}
+	done.End += arch.Addr(n)
+	s.forgetRuns(done)
+	y := run{off: off, access: v.host(), can: allAccess, owned: true}
+	s.addRun(done, y)
+	return done, nil
+}
+
+// copyPages copies n bytes of what x shows to off in the page file, and returns
+// how many it managed; holes stay holes. The error is EFAULT (no such page
+// in x) or ENOMEM.
+func (s *Space) copyPages(off uint64, x *run, n uint64) (done uint64, err error) {
+	if x.host != nil {
+		return s.copyHostPages(off, x, n)
+	}
+	from := memfile.Range{Start: x.off, End: x.off + n}
+	done = n
+	s.env.memory.EachResident(from, func(d memfile.Range) {
+		if err == nil {
+			_, err = s.writePages(off+d.Start-from.Start, s.env.memory.Bytes(d.Start, d.Len()), d)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return done, nil
+}
+
+// writePages writes b, the bytes of d, to the page file at off: one host call,
+// where copying by hand would fault in each page first.
+func (s *Space) writePages(off uint64, b []byte, d memfile.Range) (n uint64, err error) {
+	for n < d.Len() {
+		if len(b) == 0 { // the next chunk of the sentry's mapping
+			if b = s.env.memory.Bytes(d.Start+n, d.Len()-n); len(b) == 0 {
+				return n, linux.ENOMEM
+			}
+		}
+		m, err := unix.Pwrite(s.env.memory.FD(), b, int64(off+n))
+		if m > 0 {
+			n, b = n+uint64(m), b[m:]
+		}
+		switch err {
+		case nil, unix.EINTR:
+		case unix.EFAULT:
+			return n, linux.EFAULT
+		default:
+			return n, linux.ENOMEM
+		}
+		if m == 0 && err == nil {
+			return n, linux.ENOMEM
+		}
+	}
+	return n, nil
+}
+
+// copyHostPages is copyPages from a donated descriptor.
+func (s *Space) copyHostPages(off uint64, x *run, n uint64) (done uint64, err error) {
+	for done < n {
+		w, b := s.env.windows.get(x.host, x.off+done, n-done, false)
+		if w == nil {
+			return done, linux.EFAULT
+		}
+		m, err := unix.Pwrite(s.env.memory.FD(), b, int64(off+done))
+		w.release()
+		if m > 0 {
+			done += uint64(m)
+		}
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EFAULT:
+			return done, linux.EFAULT
+		case err != nil:
+			return done, linux.ENOMEM
+		case m < len(b): // it stopped where the file does
+			return done, linux.EFAULT
+		}
+	}
+	return done, nil
+}

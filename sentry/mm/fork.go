@@ -1,0 +1,116 @@
+package mm
+
+import (
+	"garrison/platform"
+	"garrison/platform/arch"
+	"garrison/sentry/limits"
+	"garrison/sentry/memfile"
+)
+
+// Fork returns a copy for fork(2), with one user and the limits lim: private
+// memory is shared until either writes it. by is the calling task's context,
+// between two Switches in s.
+func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.protectForFork()
+	s.flush()
+	as, err := s.as.Fork(by)
+	if err != nil {
+		return nil, err
+	}
+	c := newSpace(s.env, lim)
+	c.as, c.holder = as, s.holder.Fork()
+	// Mappables learn of the copy before it is complete; who then invalidates
+	// it waits. Nobody has the lock, so trying it can't fail.
+	c.mu.TryLock()
+	defer c.unlock()
+
+	c.layout, c.brk, c.count = s.layout, s.brk, s.count
+	c.layout.Auxv = append(c.layout.Auxv[:0:0], s.layout.Auxv...)
+	if c.exe = s.exe; c.exe != nil {
+		c.exe.IncRef()
+	}
+	s.forkRuns(c)
+	s.forkVMAs(c)
+	return c, nil
+}
+
+// protectForFork makes private pages copy-on-write: one Protect for each stretch
+// that could be written.
+func (s *Space) protectForFork() {
+	s.changes++
+	s.tlb.clear()
+	s.runs.Update(span{End: ^arch.Addr(0)}, func(r span, x *run) {
+		if !x.owned {
+			return
+		}
+		x.cow = true
+		if x.access&arch.Write != 0 {
+			x.access &^= arch.Write
+			s.ops.protect(s, rng(r), x.access)
+		}
+	})
+}
+
+// forkRuns gives c, whose host process is a copy of s's, the runs of s but for
+// those of mappings that are not to be copied.
+func (s *Space) forkRuns(c *Space) {
+	c.runs = s.runs.Clone()
+	for r, v := range s.vmas.All() {
+		if v.is(vmDontFork|vmWipeOnFork) && !c.runs.Empty(r) {
+			c.runs.Remove(r, nil)
+			c.as.Unmap(rng(r))
+		}
+	}
+	var owned []memfile.Range
+	for r, x := range c.runs.All() {
+		if x.owned {
+			owned = append(owned, x.memory(rng(r)))
+		}
+		if x.host != nil {
+			if c.hosts[x.host] == 0 {
+				x.host.IncRef()
+			}
+			c.hosts[x.host] += uint64(r.Len())
+		}
+	}
+	s.env.memory.IncRefs(owned)
+}
+
+// forkVMAs gives c, which has its runs, the mappings of s.
+func (s *Space) forkVMAs(c *Space) {
+	c.vmas = s.vmas.Clone()
+	copies := make(map[*shown]*shown)
+	for it := c.vmas.First(); it.Ok(); it.Next() {
+		v := it.Ptr()
+		if v.shown == nil {
+			continue
+		}
+		x := copies[v.shown]
+		if x == nil {
+			x = &shown{file: v.shown.file, id: v.shown.id}
+			if x.id != nil {
+				x.id.IncRef()
+			}
+			copies[v.shown] = x
+		}
+		x.vmas++
+		v.shown = x
+		if x.file != nil {
+			// A file that let s map it can't refuse the copy.
+			x.file.AddMapping(c.mapping(rng(it.Range()), v)) //nolint:errcheck
+		}
+	}
+	for r, v := range s.vmas.All() {
+		switch {
+		case v.is(vmDontFork):
+			c.dropVMAs(rng(r))
+		case v.is(vmWipeOnFork):
+			c.fill(rng(r), rng(r), &v) //nolint:errcheck // what is missing faults
+		}
+	}
+	if c.count.locked > 0 { // locks are not inherited
+		c.update(arch.Range{End: ^arch.Addr(0)}, func(v *vma) { v.flags &^= vmLocked | vmLockOnFault })
+	}
+}

@@ -1,0 +1,165 @@
+package mm
+
+import (
+	"strings"
+
+	"garrison/platform/arch"
+)
+
+// A Region is a mapping as /proc/pid/maps and smaps show it.
+type Region struct {
+	arch.Range
+	Access   arch.Access
+	Shared   bool
+	Offset   uint64
+	Dev, Ino uint64
+	Name     string // path, "[heap]", "[anon:…]", or ""
+	File     bool   // Name is a path
+	Locked   bool
+	Flags    string // smaps' VmFlags: "rd wr mr mw me ac"
+
+	// Bytes of memory, for smaps; only if asked for.
+	RSS, SharedClean, SharedDirty, PrivateClean, PrivateDirty, Anonymous uint64
+}
+
+// Vsyscall is the page that every process seems to have at the end of the
+// address space.
+var vsyscall = Region{
+	Range:  arch.Range{Start: 0xffffffffff600000, End: 0xffffffffff601000},
+	Access: arch.Exec, Name: "[vsyscall]", Flags: "ex",
+}
+
+// Regions is the mappings in order, the vsyscall page last. With usage it
+// counts memory too, which takes a host call for a run or so. Files are asked
+// their names; the caller holds no lock.
+func (s *Space) Regions(usage bool) []Region {
+	s.mu.RLock()
+	rs := make([]Region, 0, s.vmas.Len()+1)
+	ids := make([]Identity, 0, s.vmas.Len())
+	for r, v := range s.vmas.All() {
+		x := Region{Range: rng(r), Access: v.access, Shared: v.is(vmShared), Name: v.name,
+			Locked: v.is(vmLocked), Flags: v.smapsFlags()}
+		var id Identity
+		switch {
+		case v.shown != nil:
+			if id = v.shown.id; id != nil {
+				id.IncRef()
+			}
+			x.Offset, x.File = v.off, true
+		case x.Name != "":
+		case x.Start <= s.brk.End && x.End >= s.brk.Start && s.brk.End > s.brk.Start:
+			x.Name = "[heap]"
+		case x.Start <= s.layout.StackStart && x.End >= s.layout.StackStart && s.layout.StackStart != 0:
+			x.Name = "[stack]"
+		}
+		if usage {
+			s.usage(&x, &v)
+		}
+		rs, ids = append(rs, x), append(ids, id)
+	}
+	s.mu.RUnlock()
+	for i, id := range ids {
+		if id == nil {
+			continue
+		}
+		n := id.MappedName()
+		id.DecRef()
+		rs[i].Dev, rs[i].Ino = n.Dev, n.Ino
+		if rs[i].Name == "" {
+			rs[i].Name = n.Path
+		}
+	}
+	return append(rs, vsyscall)
+}
+
+// usage counts the memory of x, which is v's.
+func (s *Space) usage(x *Region, v *vma) {
+	for rr, u := range s.runs.In(ivl(x.Range)) {
+		part := rng(rr).Intersect(x.Range)
+		u.off += uint64(part.Start - rr.Start)
+		n := part.Len()
+		if u.host == nil {
+			n = s.env.memory.Resident(u.memory(part))
+		}
+		x.RSS += n
+		switch {
+		case u.owned && u.cow:
+			x.SharedDirty, x.Anonymous = x.SharedDirty+n, x.Anonymous+n
+		case u.owned:
+			x.PrivateDirty, x.Anonymous = x.PrivateDirty+n, x.Anonymous+n
+		case v.is(vmShared) && u.access&arch.Write != 0:
+			x.SharedDirty += n
+		default:
+			x.SharedClean += n
+		}
+	}
+}
+
+// smapsFlags is v as the VmFlags line of smaps has it.
+func (v *vma) smapsFlags() string {
+	var b strings.Builder
+	add := func(on bool, name string) {
+		if on {
+			if b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(name)
+		}
+	}
+	add(v.access&arch.Read != 0, "rd")
+	add(v.access&arch.Write != 0, "wr")
+	add(v.access&arch.Exec != 0, "ex")
+	add(v.is(vmShared), "sh")
+	add(v.max&arch.Read != 0, "mr")
+	add(v.max&arch.Write != 0, "mw")
+	add(v.max&arch.Exec != 0, "me")
+	add(v.is(vmShared) && v.max&arch.Write != 0, "ms")
+	add(v.is(vmGrowsDown), "gd")
+	add(v.is(vmLocked), "lo")
+	add(v.is(vmSequential), "sr")
+	add(v.is(vmRandom), "rr")
+	add(v.is(vmDontFork), "dc")
+	add(v.is(vmFixedSize), "de")
+	add(v.isData() && !v.is(vmNoReserve), "ac")
+	add(v.is(vmNoReserve), "nr")
+	add(v.is(vmWipeOnFork), "wf")
+	add(v.is(vmDontDump), "dd")
+	add(v.is(vmHugePage), "hg")
+	add(v.is(vmNoHugePage), "nh")
+	add(v.is(vmMergeable), "mg")
+	return b.String()
+}
+
+// Stats is what /proc/pid/{stat,statm,status} tell, in bytes.
+type Stats struct {
+	VM, PeakVM, Locked, Pinned, Data, Stack, Exec, Lib, PTE uint64
+	RSS, PeakRSS, RSSAnon, RSSFile, RSSShmem                uint64
+}
+
+// Stats counts s's memory. With rss false the RSS fields are zero, and it takes
+// no time.
+func (s *Space) Stats(rss bool) Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	c := &s.count
+	st := Stats{VM: c.vm, PeakVM: c.peak, Locked: c.locked, Data: c.data, Stack: c.stack, Exec: c.exec,
+		PTE: uint64(s.runs.Len()+4) * arch.PageSize}
+	if !rss {
+		return st
+	}
+	for r, x := range s.runs.All() {
+		switch {
+		case x.host != nil:
+			st.RSSFile += uint64(r.Len())
+		case x.owned:
+			st.RSSAnon += s.env.memory.Resident(x.memory(rng(r)))
+		default:
+			st.RSSShmem += s.env.memory.Resident(x.memory(rng(r)))
+		}
+	}
+	st.RSS = st.RSSAnon + st.RSSFile + st.RSSShmem
+	for old := s.peakRSS.Load(); st.RSS > old && !s.peakRSS.CompareAndSwap(old, st.RSS); old = s.peakRSS.Load() {
+	}
+	st.PeakRSS = s.peakRSS.Load()
+	return st
+}

@@ -1,0 +1,110 @@
+package mm
+
+import (
+	"garrison/platform/arch"
+	"garrison/sentry/linux"
+)
+
+// Sync is msync(2). Without locks held it writes back what shared mappings
+// show; holes in the range are ENOMEM, after the rest was done.
+func (s *Space) Sync(a arch.Addr, n uint64, f linux.SyncFlags) error {
+	if f&^(linux.MS_ASYNC|linux.MS_INVALIDATE|linux.MS_SYNC) != 0 || a.Offset() != 0 ||
+		f&linux.MS_ASYNC != 0 && f&linux.MS_SYNC != 0 {
+		return linux.EINVAL
+	}
+	r, ok := pages(a, n)
+	if !ok {
+		return linux.ENOMEM
+	}
+	hole := false
+	for at := r.Start; at < r.End; {
+		s.mu.RLock()
+		it := s.vmas.Find(at)
+		if !it.Ok() || it.Range().Start >= r.End {
+			s.mu.RUnlock()
+			return linux.ENOMEM
+		}
+		vr, v := rng(it.Range()), it.Value()
+		hole = hole || vr.Start > at
+		part := vr.Intersect(arch.Range{Start: at, End: r.End})
+		at = part.End
+		if f&linux.MS_INVALIDATE != 0 && v.is(vmLocked) {
+			s.mu.RUnlock()
+			return linux.EBUSY
+		}
+		file, syncs := v.file().(Syncer)
+		if f&linux.MS_SYNC == 0 || !syncs || !v.is(vmShared) {
+			s.mu.RUnlock()
+			continue
+		}
+		p := v.part(part, vr)
+		s.mu.RUnlock()
+		err := file.SyncPages(p.off, p.n)
+		p.release()
+		if err != nil {
+			return err
+		}
+	}
+	if hole {
+		return linux.ENOMEM
+	}
+	return nil
+}
+
+// Incore is mincore(2): one byte a page, bit 0 for residence.
+func (s *Space) Incore(a arch.Addr, n uint64) ([]byte, error) {
+	if a.Offset() != 0 {
+		return nil, linux.EINVAL
+	}
+	r, ok := pages(a, n)
+	if !ok || r.End > s.top() {
+		return nil, linux.ENOMEM
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.vmas.Covered(ivl(r)) {
+		return nil, linux.ENOMEM
+	}
+	in := make([]byte, r.Len()/arch.PageSize)
+	for rr, x := range s.runs.In(ivl(r)) {
+		part := rng(rr).Intersect(r)
+		x.off += uint64(part.Start - rr.Start)
+		bits := in[(part.Start-r.Start)/arch.PageSize : (part.End-r.Start)/arch.PageSize]
+		if x.host == nil {
+			s.env.memory.Incore(x.memory(part), bits)
+			continue
+		}
+		for i := range bits { // the host's page cache is taken to have it
+			bits[i] = 1
+		}
+	}
+	return in, nil
+}
+
+// invalidate forgets what the space shows of file's bytes [start, end), and
+// with cows also the private copies of them.
+func (s *Space) invalidate(file Mappable, start, end uint64, cows bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	var gone []arch.Range
+	for vr, v := range s.vmas.All() {
+		if v.file() != file || v.off >= end || v.off+uint64(vr.Len()) <= start {
+			continue
+		}
+		part := rng(vr)
+		if v.off < start {
+			part.Start += arch.Addr(start - v.off)
+		}
+		if v.off+uint64(vr.Len()) > end {
+			part.End -= arch.Addr(v.off + uint64(vr.Len()) - end)
+		}
+		for rr, x := range s.runs.In(ivl(part)) {
+			if cows || !x.owned {
+				gone = append(gone, rng(rr).Intersect(part))
+			}
+		}
+	}
+	for _, r := range gone {
+		s.unmapRuns(r)
+	}
+}
