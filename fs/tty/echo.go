@@ -24,7 +24,7 @@ func (l *line) flushEchoes() {
 	if n := min(l.echoes.len(), outputMax+echoMax-l.out.len()); n > 0 {
 		l.out.put(l.echoes.bytes()[:n]...)
 		l.echoes.drop(n)
-		l.wake |= far
+		l.wake |= wakeFar
 	}
 }
 

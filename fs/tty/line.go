@@ -46,10 +46,10 @@ type line struct {
 type side uint8
 
 const (
-	readers side = 1 << iota // of input
-	writers                  // of output
-	far                      // the reader of the output
-	farOut                   // the far side's writer
+	wakeReaders side = 1 << iota // of input
+	wakeWriters                  // of output
+	wakeFar                      // the reader of the output
+	wakeFarOut                   // the far side's writer
 )
 
 // defaultTermios is how Linux starts a terminal.
@@ -138,7 +138,7 @@ func (l *line) setTermios(t linux.Termios2) {
 	if l.packet {
 		l.tellModes(old)
 	}
-	l.wake |= readers | writers
+	l.wake |= wakeReaders | wakeWriters
 	l.settle()
 }
 
@@ -164,14 +164,14 @@ func (l *line) tellModes(old linux.Termios2) {
 	if ext != 0 {
 		l.status |= linux.TIOCPKT_IOCTL
 	}
-	l.wake |= far
+	l.wake |= wakeFar
 }
 
 // tell notes a TIOCPKT_* event for a reader in packet mode.
 func (l *line) tell(set, clear uint8) {
 	if l.packet {
 		l.status = l.status&^clear | set
-		l.wake |= far
+		l.wake |= wakeFar
 	}
 }
 
@@ -188,7 +188,7 @@ func (l *line) start() {
 		l.stopped = false
 		l.tell(linux.TIOCPKT_START, linux.TIOCPKT_STOP)
 		l.flushEchoes()
-		l.wake |= writers
+		l.wake |= wakeWriters
 	}
 }
 
@@ -199,13 +199,13 @@ func (l *line) flushInput() {
 	l.late.clear()
 	l.erasing, l.next = false, false
 	l.tell(linux.TIOCPKT_FLUSHREAD, 0)
-	l.wake |= farOut
+	l.wake |= wakeFarOut
 }
 
 func (l *line) flushOutput() {
 	l.out.clear()
 	l.tell(linux.TIOCPKT_FLUSHWRITE, 0)
-	l.wake |= writers
+	l.wake |= wakeWriters
 }
 
 // readable is how many bytes, or lines' bytes, wait for a reader.
@@ -261,5 +261,5 @@ func (l *line) takeOut(p []byte) int {
 func (l *line) tookOut(n int) {
 	l.out.drop(n)
 	l.flushEchoes()
-	l.wake |= writers
+	l.wake |= wakeWriters
 }

@@ -55,7 +55,7 @@ func (l *line) write(p []byte) int {
 	if room <= 0 {
 		return 0
 	}
-	l.wake |= far
+	l.wake |= wakeFar
 	if !l.oflag(linux.OPOST) {
 		n := min(len(p), room)
 		l.out.put(p[:n]...)

@@ -24,7 +24,7 @@ func (l *line) settle() {
 			return
 		}
 		l.late.drop(n)
-		l.wake |= farOut
+		l.wake |= wakeFarOut
 	}
 }
 
@@ -81,7 +81,7 @@ func (l *line) char(c byte) {
 func (l *line) plain(c byte) {
 	l.in.put(c)
 	if !l.canonical() {
-		l.wake |= readers
+		l.wake |= wakeReaders
 	}
 }
 
@@ -223,7 +223,7 @@ func (l *line) edit(c byte) bool {
 // end finishes the line being typed with c.
 func (l *line) end(c byte) {
 	l.in.endLine(c)
-	l.wake |= readers
+	l.wake |= wakeReaders
 }
 
 // reprint is VREPRINT: the unfinished line again, on a new one.
