@@ -27,15 +27,15 @@ func (s *server) doCreate(c *call, q *wire.CreateReq) (wire.Message, error) {
 			return nil, err
 		}
 		defer s.put(n)
-		return &wire.NodeResp{Node: wire.Node{ID: n.id, Attr: attrOf(&st)}, Dir: dirAttr(dfd)}, nil
+		return &wire.NodeResp{Node: wire.Node{ID: n.id, Attr: attrOf(&st)}, Dir: attrAt(dfd, "")}, nil
 	})
 }
 
-// dirAttr is the attributes of a directory in which something has just changed. If
-// they can't be had, the change stands all the same, and they are zero.
-func dirAttr(dfd int) (a wire.Attr) {
+// attrAt is the attributes of a directory in which something has just changed, or of
+// name in it. If they can't be had, the change stands all the same, and they are zero.
+func attrAt(dfd int, name string) (a wire.Attr) {
 	var st unix.Statx_t
-	if err := statx(dfd, "", &st); err == nil {
+	if err := statx(dfd, name, &st); err == nil {
 		a = attrOf(&st)
 	}
 	return a
@@ -110,7 +110,7 @@ func (s *server) doMknod(_ *call, q *wire.MknodReq) (wire.Message, error) {
 			return nil, err
 		}
 		s.put(n)
-		return &wire.NodeResp{Node: found, Dir: dirAttr(dfd)}, nil
+		return &wire.NodeResp{Node: found, Dir: attrAt(dfd, "")}, nil
 	})
 }
 
@@ -197,6 +197,6 @@ func (s *server) doLink(_ *call, q *wire.LinkReq) (wire.Message, error) {
 		s.mu.Lock()
 		s.placeLocked(n, dir, q.Name)
 		s.mu.Unlock()
-		return &wire.LinkResp{Attr: attrOf(&st), Dir: dirAttr(dfd)}, nil
+		return &wire.LinkResp{Attr: attrOf(&st), Dir: attrAt(dfd, "")}, nil
 	})
 }

@@ -42,7 +42,7 @@ func (s *server) doUnlink(_ *call, q *wire.UnlinkReq) (wire.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &wire.UnlinkResp{Dir: dirAttr(dfd)}, nil
+		return &wire.UnlinkResp{Dir: attrAt(dfd, "")}, nil
 	})
 }
 
@@ -112,9 +112,9 @@ func (s *server) rename(r *renaming) (wire.Message, error) {
 	if err := s.renameNodes(r); err != nil {
 		return nil, err
 	}
-	resp := &wire.RenameResp{Old: dirAttr(r.ofd)}
+	resp := &wire.RenameResp{Old: attrAt(r.ofd, ""), Moved: attrAt(r.nfd, r.NewName)}
 	if r.from != r.to {
-		resp.New = dirAttr(r.nfd)
+		resp.New = attrAt(r.nfd, "")
 	}
 	return resp, nil
 }

@@ -87,6 +87,6 @@ func (s *server) doBind(c *call, q *wire.BindReq) (wire.Message, error) {
 			return nil, err
 		}
 		s.put(n)
-		return &wire.NodeResp{Node: found, Dir: dirAttr(dfd)}, nil
+		return &wire.NodeResp{Node: found, Dir: attrAt(dfd, "")}, nil
 	})
 }

@@ -225,12 +225,14 @@ func (m *RenameReq) Fields(c *Coder) {
 	c.Bool(&m.Keep)
 }
 
-// RenameResp is the two directories thereafter; New is zero if they are one.
-type RenameResp struct{ Old, New Attr }
+// RenameResp is the two directories thereafter (New is zero if they are one) and the
+// file at the new name.
+type RenameResp struct{ Old, New, Moved Attr }
 
 func (m *RenameResp) Fields(c *Coder) {
 	m.Old.Fields(c)
 	m.New.Fields(c)
+	m.Moved.Fields(c)
 }
 
 // UnlinkReq removes a name, of a directory if RmDir says so. Victim and Keep are

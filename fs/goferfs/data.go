@@ -1,0 +1,435 @@
+package goferfs
+
+import (
+	"math"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+	"garrison/platform/arch"
+	"garrison/sentry/linux"
+	"garrison/sentry/list"
+	"garrison/sentry/lock"
+	"garrison/sentry/mm"
+	"garrison/sentry/vfs"
+)
+
+// A descriptor is one that the gofer donated. It is an mm.HostFile: guests map it.
+type descriptor struct {
+	fs    *filesystem
+	fd    int
+	write bool // open for reading and writing
+	refs  atomic.Int32
+}
+
+func (fs *filesystem) newDescriptor(fd int, write bool) *descriptor {
+	d := &descriptor{fs: fs, fd: fd, write: write}
+	d.refs.Store(1)
+	fs.fds.Add(1)
+	return d
+}
+
+// FD implements platform.File.
+func (d *descriptor) FD() int { return d.fd }
+
+// IncRef implements mm.HostFile.
+func (d *descriptor) IncRef() { d.refs.Add(1) }
+
+// DecRef implements mm.HostFile.
+func (d *descriptor) DecRef() {
+	if d.refs.Add(-1) == 0 {
+		unix.Close(d.fd)
+		d.fs.fds.Add(-1)
+	}
+}
+
+// attr is fstat(2).
+func (d *descriptor) attr() (wire.Attr, error) {
+	var st unix.Stat_t
+	for {
+		err := unix.Fstat(d.fd, &st)
+		if err == nil {
+			return attrOfStat(&st), nil
+		}
+		if err != unix.EINTR {
+			return wire.Attr{}, err
+		}
+	}
+}
+
+// data is the bytes of a regular file: its descriptors, and who maps it. It is what
+// mmap(2) shows, an mm.Mappable.
+type data struct {
+	mm.MappingSet
+	n *node
+
+	// appending is held while a write goes to the end, for that moves the position of
+	// the host's descriptor.
+	appending lock.Mutex[lock.Inode]
+
+	opens int              // open files; protected by fs.mu
+	place list.Elem[*data] // in fs.idle; protected by fs.mu
+
+	mu     lock.Mutex[lock.FileData]
+	ro, rw *descriptor // either, both or none; rw serves for reading too
+	upper  bool        // the host's overlayfs has copied the file up, or never will
+	noexec int8        // 1: the host's mount forbids execution; -1: it does not; 0: not known
+}
+
+// bytes is the data of a regular file.
+func (n *node) bytes() *data {
+	if d := n.data.Load(); d != nil {
+		return d
+	}
+	d := &data{n: n}
+	d.place.Value = d
+	if n.data.CompareAndSwap(nil, d) {
+		return d
+	}
+	return n.data.Load()
+}
+
+// current is a descriptor to use now, referenced, or nil if there is none.
+func (d *data) current(write bool) *descriptor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fd := d.rw
+	if fd == nil && !write {
+		fd = d.ro
+	}
+	if fd != nil {
+		fd.IncRef()
+	}
+	return fd
+}
+
+// open counts one more open file, and sees to it that there is a descriptor for it.
+func (d *data) open(c vfs.Ctx, mode wire.OpenMode) error {
+	fs := d.n.fs
+	fs.mu.Lock()
+	fs.unidleLocked(d)
+	d.opens++
+	fs.mu.Unlock()
+	err := d.acquire(c, mode)
+	if err != nil {
+		d.close()
+	}
+	return err
+}
+
+// close counts one open file less. The descriptors stay, for the next to open it.
+func (d *data) close() {
+	fs, gone := d.n.fs, d.n.gone()
+	fs.mu.Lock()
+	d.opens--
+	if d.opens == 0 && !gone && fs.inodes[d.n.id] != nil {
+		fs.idle.PushFront(&d.place)
+		fs.idles++
+	}
+	over := fs.idles > maxIdle
+	idle := d.opens == 0 && !d.place.Linked()
+	fs.mu.Unlock()
+	if idle {
+		d.discard()
+	}
+	if over {
+		fs.trimIdle(maxIdle)
+	}
+}
+
+// unidleLocked takes d off the list of what may be closed. fs.mu is held.
+func (fs *filesystem) unidleLocked(d *data) {
+	if d.place.Linked() {
+		d.place.Remove()
+		fs.idles--
+	}
+}
+
+// trimIdle closes what was open longest ago, until only keep files are left.
+func (fs *filesystem) trimIdle(keep int) {
+	for {
+		fs.mu.Lock()
+		if fs.idles <= keep {
+			fs.mu.Unlock()
+			return
+		}
+		d := fs.idle.Back().Value
+		fs.unidleLocked(d)
+		fs.mu.Unlock()
+		if d.n.look.Load() {
+			_ = d.n.refresh(nil) // while it costs no round trip
+		}
+		d.discard()
+	}
+}
+
+// discard closes the descriptors, unless the file is open.
+func (d *data) discard() {
+	fs := d.n.fs
+	fs.mu.Lock()
+	open := d.opens > 0
+	fs.mu.Unlock()
+	if open {
+		return
+	}
+	// Whoever opens it just now finds none and asks for another.
+	d.mu.Lock()
+	ro, rw := d.ro, d.rw
+	d.ro, d.rw = nil, nil
+	d.mu.Unlock()
+	for _, fd := range []*descriptor{ro, rw} {
+		if fd != nil {
+			fd.DecRef()
+		}
+	}
+}
+
+// acquire gets a descriptor for mode, if there is none yet, and truncates.
+func (d *data) acquire(c vfs.Ctx, mode wire.OpenMode) error {
+	write := mode&wire.OpenWrite != 0
+	if fd := d.current(write); fd != nil {
+		defer fd.DecRef()
+		if mode&wire.OpenTruncate != 0 {
+			return d.truncate(fd, 0)
+		}
+		return nil
+	}
+	ver := d.n.version()
+	a, fd, err := d.n.fs.openHost(c, d.n.id, mode)
+	if err != nil {
+		return err
+	}
+	d.n.store(a, ver)
+	d.install(fd)
+	if mode&wire.OpenTruncate != 0 {
+		d.n.cutMappings(0)
+	}
+	return nil
+}
+
+// openHost asks the gofer for a descriptor. If this process has no room for it, those
+// that are only kept make way.
+func (fs *filesystem) openHost(c vfs.Ctx, id wire.ID, mode wire.OpenMode) (*wire.Attr, *descriptor, error) {
+	for try := range 2 {
+		var r wire.AttrResp
+		var fds wire.FDs
+		if err := fs.call(c, &wire.OpenReq{ID: id, Mode: mode}, &r, &fds); err != nil {
+			return nil, nil, err
+		}
+		fd := fds.Take()
+		fds.Close()
+		if fd >= 0 {
+			return &r.Attr, fs.newDescriptor(fd, mode&wire.OpenWrite != 0), nil
+		}
+		if try == 0 {
+			fs.trimIdle(0)
+		}
+	}
+	return nil, nil, linux.ENFILE
+}
+
+// install puts a new descriptor to use. One for writing replaces one for reading,
+// which on the host's overlayfs may by now show a file of the past.
+func (d *data) install(fd *descriptor) {
+	mayMove := d.n.mayCopyUp()
+	var drop *descriptor
+	moved := false
+	d.mu.Lock()
+	switch {
+	case fd.write && d.rw == nil:
+		d.rw, drop, d.ro = fd, d.ro, nil
+		moved = !d.upper && drop != nil && mayMove
+		d.upper = true
+	case !fd.write && d.rw == nil && d.ro == nil:
+		d.ro = fd
+	default:
+		drop = fd // somebody else was faster
+	}
+	d.mu.Unlock()
+	if drop != nil {
+		drop.DecRef()
+	}
+	if moved {
+		d.Invalidate(d, 0, lastPage, false)
+	}
+}
+
+// lastPage is the end of all files, page aligned.
+const lastPage = math.MaxInt64 &^ arch.PageMask
+
+// mayCopyUp reports whether the host keeps the file on overlayfs, or might.
+func (n *node) mayCopyUp() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.fs.overlay || n.attr.Dev != n.fs.dev
+}
+
+// copiedUp is called after the gofer changed what makes overlayfs copy a file up: a
+// descriptor for reading that is older than that shows the old file, for ever.
+func (n *node) copiedUp(c vfs.Ctx) error {
+	d := n.data.Load()
+	if d == nil || !n.mayCopyUp() {
+		return nil
+	}
+	d.mu.Lock()
+	old := d.ro
+	done := d.upper
+	d.upper = true
+	d.mu.Unlock()
+	if done || old == nil {
+		return nil
+	}
+	n.fs.mu.Lock()
+	open := d.opens > 0
+	n.fs.mu.Unlock()
+	if !open && !d.Mapped() {
+		d.discard()
+		return nil
+	}
+	_, fd, err := n.fs.openHost(c, n.id, wire.OpenRead)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	if d.ro == old {
+		d.ro = fd
+	} else {
+		old = fd
+	}
+	d.mu.Unlock()
+	old.DecRef()
+	d.Invalidate(d, 0, lastPage, false)
+	return nil
+}
+
+// truncateHere sets the size by the descriptor at hand, if that is all that is asked.
+func (n *node) truncateHere(size int64, mask vfs.AttrMask) (done bool, err error) {
+	d := n.data.Load()
+	if d == nil || mask&^(vfs.SetSize|vfs.SetMtime) != 0 {
+		return false, nil
+	}
+	fd := d.current(true)
+	if fd == nil {
+		return false, nil
+	}
+	defer fd.DecRef()
+	return true, d.truncate(fd, size)
+}
+
+// truncate sets the size by a descriptor.
+func (d *data) truncate(fd *descriptor, size int64) error {
+	for {
+		err := unix.Ftruncate(fd.fd, size)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.n.wrote()
+		d.n.cutMappings(size)
+		return nil
+	}
+}
+
+// wrote notes that the host has changed the attributes by what we did.
+func (n *node) wrote() { n.look.Store(true) }
+
+// cutMappings takes what lies beyond the new size away from who maps it.
+func (n *node) cutMappings(size int64) {
+	if d := n.data.Load(); d != nil && d.Mapped() {
+		d.Invalidate(d, (uint64(size)+arch.PageMask)&^arch.PageMask, lastPage, true)
+	}
+}
+
+// gone reports whether the file has lost its last name.
+func (n *node) gone() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.removed
+}
+
+// Pages implements mm.Mappable. The size is asked of the host each time: other
+// sandboxes, and our own writes, change it.
+func (d *data) Pages(off, count uint64, access arch.Access) (mm.Pages, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fd := d.rw
+	if fd == nil {
+		fd = d.ro
+	}
+	if fd == nil {
+		return mm.Pages{}, linux.EIO
+	}
+	a, err := fd.attr()
+	if err != nil {
+		return mm.Pages{}, linux.EIO
+	}
+	end := (a.Size + arch.PageMask) &^ arch.PageMask
+	if off >= end {
+		return mm.Pages{}, nil
+	}
+	can := arch.Read
+	if fd.write {
+		can |= arch.Write
+	}
+	if d.noexec <= 0 {
+		can |= arch.Exec
+	}
+	if !can.Has(access) {
+		return mm.Pages{}, linux.EACCES
+	}
+	return mm.Pages{Host: fd, Off: off, Len: min(count, end-off), Access: can}, nil
+}
+
+// RemoveMapping implements mm.Mappable: what was written through a mapping shows in
+// the times only later.
+func (d *data) RemoveMapping(m mm.Mapping) {
+	d.MappingSet.RemoveMapping(m)
+	if m.Writable {
+		d.n.wrote()
+	}
+}
+
+// SyncPages implements mm.Syncer.
+func (d *data) SyncPages(_, _ uint64) error {
+	fd := d.current(false)
+	if fd == nil {
+		return nil
+	}
+	defer fd.DecRef()
+	return syncFile(fd, true)
+}
+
+// RemovePages implements mm.Remover.
+func (d *data) RemovePages(off, n uint64) error {
+	fd := d.current(true)
+	if fd == nil {
+		return linux.EACCES
+	}
+	defer fd.DecRef()
+	d.n.wrote()
+	return unix.Fallocate(fd.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(off), int64(n))
+}
+
+// executable reports whether the host lets the file be mapped for execution.
+func (d *data) executable() bool {
+	d.mu.Lock()
+	known := d.noexec
+	d.mu.Unlock()
+	if known == 0 {
+		known = -1
+		if fd := d.current(false); fd != nil {
+			var st unix.Statfs_t
+			if unix.Fstatfs(fd.fd, &st) == nil && st.Flags&unix.ST_NOEXEC != 0 {
+				known = 1
+			}
+			fd.DecRef()
+		}
+		d.mu.Lock()
+		d.noexec = known
+		d.mu.Unlock()
+	}
+	return known < 0
+}

@@ -1,0 +1,317 @@
+package goferfs
+
+import (
+	"garrison/gofer/wire"
+	"garrison/sentry/linux"
+	"garrison/sentry/list"
+	"garrison/sentry/vfs"
+)
+
+// A dir is a directory of a mount that is the sandbox's alone.
+type dir struct {
+	node
+
+	names  *listing // all names, or nil if they are not known; protected by node.mu
+	edits  uint64   // changes of names; protected by node.mu
+	kept   int      // entries of names that count against fs.entries; protected by fs.mu
+	recent bool     // names served since the last trimming; protected by fs.mu
+	place  list.Elem[*dir]
+}
+
+// A sharedDir is a directory of a mount that others change too.
+type sharedDir struct{ dir }
+
+// Revalidate implements vfs.Stale.
+func (d *sharedDir) Revalidate(c vfs.Ctx, name string, i vfs.Inode) bool {
+	found, err := d.Lookup(c, name)
+	if err != nil {
+		return i == nil && err == linux.ENOENT
+	}
+	found.(inode).Drop()
+	return found == i
+}
+
+// asDir is the dir of an inode, which must be one.
+func asDir(i vfs.Inode) (*dir, error) {
+	switch d := i.(type) {
+	case *dir:
+		return d, nil
+	case *sharedDir:
+		return &d.dir, nil
+	}
+	return nil, linux.ENOTDIR
+}
+
+// Drop implements vfs.Counted.
+func (d *dir) Drop() {
+	if d.drop() {
+		d.forgetNames()
+	}
+}
+
+// Lookup implements vfs.Dir.
+func (d *dir) Lookup(c vfs.Ctx, name string) (vfs.Inode, error) {
+	if i, known := d.listed(name); known {
+		if i == nil {
+			return nil, linux.ENOENT
+		}
+		return i, nil
+	}
+	found, err := d.walk(c, []string{name})
+	if len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// Walk implements vfs.Walker.
+func (d *dir) Walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
+	if i, known := d.listed(names[0]); known {
+		if i == nil {
+			return nil, linux.ENOENT
+		}
+		return []vfs.Inode{i}, nil
+	}
+	return d.walk(c, names[:min(len(names), wire.MaxWalk)])
+}
+
+// walk asks the gofer.
+func (d *dir) walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
+	var r wire.WalkResp
+	if err := d.fs.call(c, &wire.WalkReq{Dir: d.id, Names: names}, &r, nil); err != nil {
+		return nil, err
+	}
+	found := make([]vfs.Inode, len(r.Nodes))
+	for i := range r.Nodes {
+		found[i] = d.fs.intern(&r.Nodes[i])
+	}
+	switch {
+	case r.Errno != 0:
+		return found, linux.Errno(r.Errno)
+	case len(found) == 0:
+		return nil, linux.EIO // never from a gofer of ours
+	}
+	return found, nil
+}
+
+// Make implements vfs.Maker.
+func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
+	if s.Mode.Type() == linux.S_IFREG {
+		f, err := d.create(c, name, s)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+	if d.fs.readOnly {
+		return nil, linux.EROFS
+	}
+	ver := d.version()
+	var r wire.NodeResp
+	err := d.fs.call(c, &wire.MknodReq{Dir: d.id, Name: name, Mode: uint32(s.Mode), UID: s.UID, GID: s.GID,
+		Rdev: s.Rdev, Target: s.Target}, &r, nil)
+	if err != nil {
+		return nil, err
+	}
+	if s.Mode.Type() == linux.S_IFLNK {
+		r.Node.Target = s.Target
+	}
+	i := d.fs.intern(&r.Node)
+	d.store(&r.Dir, ver)
+	d.added(name, i)
+	return i, nil
+}
+
+// create makes a regular file; without a name it is in no directory. Its descriptor is
+// kept for whoever opens it.
+func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
+	if d.fs.readOnly {
+		return nil, linux.EROFS
+	}
+	ver := d.version()
+	var r wire.NodeResp
+	var fds wire.FDs
+	err := d.fs.call(c, &wire.CreateReq{Dir: d.id, Name: name, Mode: uint32(s.Mode.Perm()), UID: s.UID, GID: s.GID}, &r, &fds)
+	if err != nil {
+		return nil, err
+	}
+	defer fds.Close()
+	f, ok := d.fs.intern(&r.Node).(*file)
+	if !ok {
+		return nil, linux.EIO // never from a gofer of ours
+	}
+	if fd := fds.Take(); fd >= 0 {
+		f.bytes().install(d.fs.newDescriptor(fd, true))
+	}
+	if name == "" {
+		f.mu.Lock()
+		f.removed = true
+		f.mu.Unlock()
+		return f, nil
+	}
+	d.store(&r.Dir, ver)
+	d.added(name, f)
+	return f, nil
+}
+
+// Create implements vfs.Creator: one round trip.
+func (d *dir) Create(c vfs.Ctx, name string, s *vfs.MakeSpec, _ linux.OpenFlags) (vfs.Inode, vfs.File, error) {
+	f, err := d.create(c, name, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := f.bytes()
+	if err := b.open(c, wire.OpenWrite); err != nil {
+		f.Drop()
+		return nil, nil, err
+	}
+	return f, &openFile{b}, nil
+}
+
+// MakeTemp implements vfs.TempMaker.
+func (d *dir) MakeTemp(c vfs.Ctx, s *vfs.MakeSpec) (vfs.Inode, error) {
+	f, err := d.create(c, "", s)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Link implements vfs.Linker.
+func (d *dir) Link(c vfs.Ctx, name string, i vfs.Inode) error {
+	if d.fs.readOnly {
+		return linux.EROFS
+	}
+	in, ok := i.(inode)
+	if !ok || in.base().fs != d.fs {
+		return linux.EXDEV
+	}
+	n := in.base()
+	dirVer, ver := d.version(), n.version()
+	var r wire.LinkResp
+	if err := d.fs.call(c, &wire.LinkReq{ID: n.id, Dir: d.id, Name: name}, &r, nil); err != nil {
+		return err
+	}
+	n.store(&r.Attr, ver)
+	n.mu.Lock()
+	n.removed = false
+	n.mu.Unlock()
+	d.store(&r.Dir, dirVer)
+	d.added(name, in)
+	return n.copiedUp(c)
+}
+
+// needed reports whether a file that loses a name is used on: the gofer must then keep
+// what leads to it.
+func (n *node) needed() bool {
+	n.mu.Lock()
+	links := n.attr.Nlink
+	n.mu.Unlock()
+	if n.typ != linux.S_IFDIR && links > 1 {
+		return true
+	}
+	d := n.data.Load()
+	if d == nil {
+		return false
+	}
+	n.fs.mu.Lock()
+	defer n.fs.mu.Unlock()
+	return d.opens > 0
+}
+
+// lost notes that n has lost a name, at a time that the host gave its directory.
+func (n *node) lost(at wire.Time) {
+	n.mu.Lock()
+	a := &n.attr
+	if n.typ == linux.S_IFDIR || a.Nlink <= 1 {
+		a.Nlink = 0
+		n.removed = true
+	} else {
+		a.Nlink--
+	}
+	a.Ctime = at
+	n.ver++
+	gone := n.removed
+	n.mu.Unlock()
+	if !gone {
+		n.look.Store(true) // the host's time may differ a little, and others can see it
+	}
+	if d := n.data.Load(); gone && d != nil {
+		n.fs.mu.Lock()
+		n.fs.unidleLocked(d)
+		n.fs.mu.Unlock()
+		d.discard()
+	}
+}
+
+// Remove implements vfs.Remover.
+func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
+	if d.fs.readOnly {
+		return linux.EROFS
+	}
+	n := i.(inode).base()
+	ver := d.version()
+	q := wire.UnlinkReq{Dir: d.id, Name: name, RmDir: rmdir, Victim: n.id, Keep: n.needed()}
+	var r wire.UnlinkResp
+	if err := d.fs.call(c, &q, &r, nil); err != nil {
+		return err
+	}
+	d.store(&r.Dir, ver)
+	d.removedName(name)
+	n.lost(r.Dir.Mtime)
+	return nil
+}
+
+// Rename implements vfs.Renamer.
+func (d *dir) Rename(c vfs.Ctx, r *vfs.RenameSpec) error {
+	if d.fs.readOnly {
+		return linux.EROFS
+	}
+	to, err := asDir(r.NewDir)
+	if err != nil || to.fs != d.fs {
+		return linux.EXDEV
+	}
+	exchange := r.Flags&linux.RENAME_EXCHANGE != 0
+	if r.Moved == r.Replaced && !exchange {
+		return nil // two names of one file: rename(2) leaves both
+	}
+	moved := r.Moved.(inode)
+	q := wire.RenameReq{OldDir: d.id, NewDir: to.id, OldName: r.Old, NewName: r.New, Flags: r.Flags, Moved: moved.base().id}
+	var other inode
+	if r.Replaced != nil {
+		other = r.Replaced.(inode)
+		q.Victim, q.Keep = other.base().id, !exchange && other.base().needed()
+	}
+	ver, toVer, movedVer := d.version(), to.version(), moved.base().version()
+	var resp wire.RenameResp
+	if err := d.fs.call(c, &q, &resp, nil); err != nil {
+		return err
+	}
+	d.store(&resp.Old, ver)
+	if to != d {
+		to.store(&resp.New, toVer)
+	}
+	moved.base().store(&resp.Moved, movedVer)
+	if exchange {
+		other.base().look.Store(true)
+		d.added(r.Old, other)
+		to.added(r.New, moved)
+		return nil
+	}
+	moved.Hold() // the name it had may be all that holds it
+	d.removedName(r.Old)
+	to.added(r.New, moved)
+	moved.Drop()
+	if other != nil {
+		other.base().lost(resp.Old.Ctime)
+	}
+	return nil
+}
+
+// Open implements vfs.Inode: a directory is opened to be listed.
+func (d *dir) Open(_ vfs.Ctx, flags linux.OpenFlags) (vfs.File, error) {
+	if flags.Writable() {
+		return nil, linux.EISDIR
+	}
+	return &openDir{dir: d}, nil
+}

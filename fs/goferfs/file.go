@@ -1,0 +1,242 @@
+package goferfs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+	"garrison/platform/arch"
+	"garrison/sentry/linux"
+	"garrison/sentry/mm"
+	"garrison/sentry/usermem"
+	"garrison/sentry/vfs"
+)
+
+// A file is a regular file.
+type file struct{ node }
+
+// TruncatesAtOpen implements vfs.Truncator: opening and truncating is one round trip.
+func (*file) TruncatesAtOpen() {}
+
+// Open implements vfs.Inode.
+func (f *file) Open(c vfs.Ctx, flags linux.OpenFlags) (vfs.File, error) {
+	mode := wire.OpenRead
+	if flags.Writable() {
+		mode = wire.OpenWrite
+	}
+	if flags&linux.O_TRUNC != 0 { // even if it is opened for reading
+		mode = wire.OpenWrite | wire.OpenTruncate
+	}
+	if mode != wire.OpenRead && f.fs.readOnly {
+		return nil, linux.EROFS
+	}
+	d := f.bytes()
+	if err := d.open(c, mode); err != nil {
+		return nil, err
+	}
+	return &openFile{d}, nil
+}
+
+// An openFile is an open regular file. It uses whichever descriptor the file has at
+// the moment, so that all who have it open see the same bytes.
+type openFile struct{ d *data }
+
+// Close implements vfs.File.
+func (f *openFile) Close(vfs.Ctx) { f.d.close() }
+
+// Read implements vfs.File: the host writes into the guest's memory.
+func (f *openFile) Read(_ vfs.Ctx, dst usermem.Seq, off int64) (int64, error) {
+	fd := f.d.current(false)
+	if fd == nil {
+		return 0, linux.EIO
+	}
+	defer fd.DecRef()
+	f.d.n.touched()
+	return dst.Each(arch.Write, func(p [][]byte) (int64, error) {
+		n, err := transfer(p, func(p [][]byte) (int, error) {
+			if len(p) == 1 {
+				return unix.Pread(fd.fd, p[0], off)
+			}
+			return unix.Preadv(fd.fd, p, off)
+		}, func(n int) { off += int64(n) })
+		return n, err
+	})
+}
+
+// touched notes that reading will set the access time on the host, as relatime does:
+// if it is not after the last change.
+func (n *node) touched() {
+	if n.look.Load() {
+		return
+	}
+	n.mu.Lock()
+	a := &n.attr
+	due := !after(a.Atime, a.Mtime) || !after(a.Atime, a.Ctime)
+	n.mu.Unlock()
+	if due {
+		n.look.Store(true)
+	}
+}
+
+// after reports whether t is later than u.
+func after(t, u wire.Time) bool { return t.Sec > u.Sec || t.Sec == u.Sec && t.Nsec > u.Nsec }
+
+// Write implements vfs.File.
+func (f *openFile) Write(_ vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
+	fd := f.d.current(true)
+	if fd == nil {
+		return 0, linux.EIO
+	}
+	defer fd.DecRef()
+	// After the write, for it is then that who asks must be told to look.
+	defer f.d.n.wrote()
+	return src.Each(arch.Read, func(p [][]byte) (int64, error) {
+		return transfer(p, func(p [][]byte) (int, error) {
+			if len(p) == 1 {
+				return unix.Pwrite(fd.fd, p[0], off)
+			}
+			return unix.Pwritev(fd.fd, p, off)
+		}, func(n int) { off += int64(n) })
+	})
+}
+
+// Append implements vfs.Appender: the host finds the end, and moves the descriptor's
+// position there, which nothing else uses.
+func (f *openFile) Append(_ vfs.Ctx, src usermem.Seq) (n, end int64, err error) {
+	fd := f.d.current(true)
+	if fd == nil {
+		return 0, 0, linux.EIO
+	}
+	defer fd.DecRef()
+	defer f.d.n.wrote()
+	f.d.appending.Lock()
+	defer f.d.appending.Unlock()
+	n, err = src.Each(arch.Read, func(p [][]byte) (int64, error) {
+		return transfer(p, func(p [][]byte) (int, error) {
+			return unix.Pwritev2(fd.fd, p, -1, unix.RWF_APPEND)
+		}, func(int) {})
+	})
+	if err != nil {
+		return n, 0, err
+	}
+	end, err = unix.Seek(fd.fd, 0, unix.SEEK_CUR)
+	return n, end, err
+}
+
+// transfer moves all of p by calls of do, which takes what one host call can; moved is
+// told of progress. It stops at a short count; progress wins over an error.
+func transfer(p [][]byte, do func([][]byte) (int, error), moved func(int)) (int64, error) {
+	total := int64(0)
+	for len(p) > 0 {
+		part := p[:min(len(p), linux.IOV_MAX)]
+		want := 0
+		for _, b := range part {
+			want += len(b)
+		}
+		n, err := do(part)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			if total > 0 {
+				return total, nil
+			}
+			return 0, err
+		}
+		total += int64(n)
+		moved(n)
+		if n < want {
+			break
+		}
+		p = p[len(part):]
+	}
+	return total, nil
+}
+
+// Sync implements vfs.Syncer.
+func (f *openFile) Sync(_ vfs.Ctx, dataOnly bool) error {
+	fd := f.d.current(false)
+	if fd == nil {
+		return linux.EIO
+	}
+	defer fd.DecRef()
+	return syncFile(fd, dataOnly)
+}
+
+// syncFile is fsync(2), or fdatasync(2).
+func syncFile(fd *descriptor, dataOnly bool) error {
+	for {
+		var err error
+		if dataOnly {
+			err = unix.Fdatasync(fd.fd)
+		} else {
+			err = unix.Fsync(fd.fd)
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// Mmap implements vfs.Mapper.
+func (f *openFile) Mmap(_ vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
+	if (s.Exec || s.Access.Has(arch.Exec)) && !f.d.executable() {
+		return nil, linux.EPERM
+	}
+	return f.d, nil
+}
+
+// Allocate implements vfs.Allocater.
+func (f *openFile) Allocate(_ vfs.Ctx, mode uint32, off, n int64) error {
+	fd := f.d.current(true)
+	if fd == nil {
+		return linux.EIO
+	}
+	defer fd.DecRef()
+	defer f.d.n.wrote()
+	for {
+		err := unix.Fallocate(fd.fd, mode, off, n)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && mode&(unix.FALLOC_FL_COLLAPSE_RANGE|unix.FALLOC_FL_INSERT_RANGE) != 0 {
+			f.d.Invalidate(f.d, uint64(off)&^arch.PageMask, lastPage, true)
+		}
+		return err
+	}
+}
+
+// Seek implements vfs.Seeker: the host knows where the holes are.
+func (f *openFile) Seek(c vfs.Ctx, cur, off int64, whence int) (int64, error) {
+	switch whence {
+	case unix.SEEK_SET:
+		cur = 0
+	case unix.SEEK_CUR:
+	case unix.SEEK_END:
+		a, err := f.d.n.Attr(c)
+		if err != nil {
+			return 0, err
+		}
+		cur = a.Size
+	case unix.SEEK_DATA, unix.SEEK_HOLE:
+		if off < 0 {
+			return 0, linux.ENXIO
+		}
+		fd := f.d.current(false)
+		if fd == nil {
+			return 0, linux.EIO
+		}
+		defer fd.DecRef()
+		f.d.appending.Lock() // it moves the descriptor's position
+		defer f.d.appending.Unlock()
+		return unix.Seek(fd.fd, off, whence)
+	default:
+		return 0, linux.EINVAL
+	}
+	if pos := cur + off; pos >= 0 {
+		return pos, nil
+	}
+	if off > 0 {
+		return 0, linux.EOVERFLOW
+	}
+	return 0, linux.EINVAL
+}

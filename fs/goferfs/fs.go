@@ -1,0 +1,161 @@
+// Package goferfs is the filesystem of host files: what a gofer serves. Names and
+// attributes are cached for good if the mount is the sandbox's alone, and asked for
+// again where others share it; a file's bytes are never cached here, for read, write
+// and mmap use the host's own descriptor, which the gofer donates, and so the host's
+// page cache.
+package goferfs
+
+import (
+	"sync/atomic"
+
+	"garrison/gofer/wire"
+	"garrison/sentry/linux"
+	"garrison/sentry/list"
+	"garrison/sentry/lock"
+	"garrison/sentry/vfs"
+)
+
+const (
+	// maxIdle is how many files that nobody has open keep their descriptors.
+	maxIdle = 512
+	// maxListed is how many names of listed directories are kept, over all of them.
+	maxListed = 16384
+	// maxListing is the size of the largest directory whose listing is kept.
+	maxListing = maxListed / 2
+)
+
+// Type is the type of these filesystems, for vfs.System.NewFilesystemOf: a gofer's
+// mounts are given to a sandbox at its start, and mount(2) makes no other.
+var Type = vfs.Type{Name: "gofer", Magic: linux.V9FS_MAGIC}
+
+// A filesystem is one mount of a gofer.
+type filesystem struct {
+	client   *wire.Client `save:"-"`
+	mount    uint32
+	shared   bool
+	readOnly bool
+	root     wire.ID
+	dev      uint64 // the host's device number of the root
+	overlay  bool   // the root is on the host's overlayfs
+
+	mu      lock.Mutex[lock.Leaf]
+	inodes  map[wire.ID]inode // those that vfs holds or a listing names
+	idle    list.List[*data]  // with descriptors but not open, most recent first
+	idles   int               // how many
+	listed  list.List[*dir]   // with a kept listing, most recent first
+	entries int               // how many entries these have
+
+	fds atomic.Int64 // donated descriptors that are open
+}
+
+// New returns the root of a gofer's mount, by its place in the gofer's list, held
+// once. It may be a directory or any other file.
+func New(c vfs.Ctx, client *wire.Client, mount uint32) (vfs.Inode, error) {
+	fs := &filesystem{client: client, mount: mount, inodes: map[wire.ID]inode{}}
+	var at wire.AttachResp
+	if err := fs.call(c, &wire.AttachReq{Mount: mount}, &at, nil); err != nil {
+		return nil, err
+	}
+	fs.shared, fs.readOnly = at.Shared, at.ReadOnly
+	fs.root, fs.dev = at.Node.ID, at.Node.Attr.Dev
+	var st wire.StatfsResp
+	if err := fs.call(c, &wire.StatfsReq{ID: fs.root}, &st, nil); err != nil {
+		return nil, err
+	}
+	fs.overlay = st.Type == linux.OVERLAYFS_SUPER_MAGIC
+	return fs.intern(&at.Node), nil
+}
+
+// call does one round trip, and makes a system call's error of whatever goes wrong.
+func (fs *filesystem) call(c vfs.Ctx, q wire.Request, r wire.Message, fds *wire.FDs) error {
+	var done <-chan struct{}
+	if c != nil {
+		done = c.Done()
+	}
+	if err := fs.client.Call(done, q, r, fds); err != nil {
+		return wire.Errno(err)
+	}
+	return nil
+}
+
+// intern finds or makes the inode of a node that a reply named. The reference of the
+// reply becomes the inode's; the caller holds the inode once.
+func (fs *filesystem) intern(w *wire.Node) inode {
+	fs.mu.Lock()
+	i := fs.inodes[w.ID]
+	if i == nil {
+		i = fs.newInode(w)
+		n := i.base()
+		n.given = 1
+		n.refs.Store(1)
+		fs.inodes[w.ID] = i
+		fs.mu.Unlock()
+		return i
+	}
+	n := i.base()
+	n.given++
+	n.refs.Add(1)
+	fs.mu.Unlock()
+	if fs.shared {
+		n.store(&w.Attr, n.version())
+	}
+	return i
+}
+
+// newInode makes the inode of the right type for w.
+func (fs *filesystem) newInode(w *wire.Node) (i inode) {
+	switch linux.FileMode(w.Attr.Mode).Type() {
+	case linux.S_IFDIR:
+		if fs.shared {
+			i = &sharedDir{}
+		} else {
+			i = &dir{}
+		}
+	case linux.S_IFREG:
+		i = &file{}
+	case linux.S_IFLNK:
+		i = &symlink{target: w.Target}
+	default:
+		i = &special{}
+	}
+	n := i.base()
+	n.fs, n.id, n.ino, n.typ = fs, w.ID, w.Attr.Ino, linux.FileMode(w.Attr.Mode).Type()
+	n.attr, n.seen = w.Attr, now()
+	return i
+}
+
+// Statfs implements vfs.Statfser, on whatever inode is the root.
+func (n *node) Statfs(c vfs.Ctx) (linux.Statfs, error) {
+	var r wire.StatfsResp
+	if err := n.fs.call(c, &wire.StatfsReq{ID: n.id}, &r, nil); err != nil {
+		return linux.Statfs{}, err
+	}
+	// The flags are those of the host's mount; vfs has the guest's.
+	return linux.Statfs{
+		Type: int64(r.Type), Bsize: int64(r.Bsize), Frsize: int64(r.Frsize),
+		Blocks: r.Blocks, Bfree: r.Bfree, Bavail: r.Bavail, Files: r.Files, Ffree: r.Ffree,
+		Namelen: int64(r.Namelen),
+	}, nil
+}
+
+// SyncFS implements vfs.FSSyncer.
+func (n *node) SyncFS(c vfs.Ctx) error {
+	if n.fs.readOnly {
+		return nil
+	}
+	return n.fs.call(c, &wire.SyncfsReq{ID: n.fs.root}, &wire.Empty{}, nil)
+}
+
+// ShowOptions implements vfs.Shower.
+func (n *node) ShowOptions() string {
+	if n.fs.shared {
+		return "cache=none"
+	}
+	return "cache=exclusive"
+}
+
+// Shutdown implements vfs.Shutter: descriptors that were only kept are closed.
+func (n *node) Shutdown() {
+	n.fs.trimIdle(0)
+	n.fs.trimListings(0)
+}

@@ -1,0 +1,270 @@
+package goferfs
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+	"garrison/sentry/linux"
+	"garrison/sentry/lock"
+	"garrison/sentry/vfs"
+)
+
+// freshness is how long attributes of a shared mount are believed: as long as one
+// walk may take, in which vfs asks for them several times.
+const freshness = int64(500 * time.Microsecond)
+
+// start is what now counts from: an arbitrary fixed time.
+var start = time.Now()
+
+// now is a monotonic time in nanoseconds.
+func now() int64 { return int64(time.Since(start)) }
+
+// An inode is a file of any type here.
+type inode interface {
+	vfs.Inode
+	vfs.Counted
+	base() *node
+}
+
+// A node is what inodes of all types have in common.
+type node struct {
+	fs   *filesystem
+	id   wire.ID
+	typ  linux.FileMode
+	ino  uint64               // the host's inode number when it was first seen
+	data atomic.Pointer[data] // of a regular file that was opened; then never changes
+
+	refs  atomic.Int64 // vfs's holds, and the kept listings that name it
+	given uint32       // references that the gofer counts for us; protected by fs.mu
+
+	// look says that attr is out of date: the host changed it on our behalf.
+	look atomic.Bool
+
+	mu      lock.Mutex[lock.Inode]
+	attr    wire.Attr
+	ver     uint32 // changes of attr, so that a late reply does not undo a later one
+	seen    int64  // when attr came; now()
+	removed bool   // the last name is gone
+	bare    bool   // has no extended attributes
+}
+
+func (n *node) base() *node { return n }
+
+// Hold implements vfs.Counted.
+func (n *node) Hold() { n.refs.Add(1) }
+
+// drop gives a reference back. It reports whether that was the last, in which case
+// the node is no longer found, its descriptors are closed, and its id is forgotten.
+func (n *node) drop() bool {
+	for {
+		r := n.refs.Load()
+		if r <= 1 {
+			break
+		}
+		if n.refs.CompareAndSwap(r, r-1) {
+			return false
+		}
+	}
+	fs := n.fs
+	fs.mu.Lock()
+	if n.refs.Add(-1) > 0 {
+		fs.mu.Unlock()
+		return false
+	}
+	delete(fs.inodes, n.id)
+	given := n.given
+	d := n.data.Load()
+	if d != nil {
+		fs.unidleLocked(d)
+	}
+	fs.mu.Unlock()
+	if d != nil {
+		d.discard()
+	}
+	fs.client.Forget(n.id, given)
+	if n.gone() {
+		// The gofer may be all that keeps the file's blocks.
+		fs.client.FlushSoon()
+	}
+	return true
+}
+
+// Drop implements vfs.Counted.
+func (n *node) Drop() { n.drop() }
+
+// version is what store wants, from before the question was asked.
+func (n *node) version() uint32 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ver
+}
+
+// store remembers a as the attributes, unless they have changed since ver: then the
+// next who asks looks again.
+func (n *node) store(a *wire.Attr, ver uint32) {
+	if a.Mode == 0 { // the gofer could not tell
+		n.look.Store(true)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ver != ver {
+		n.look.Store(true)
+		return
+	}
+	btime := n.attr.Btime
+	n.attr = *a
+	if a.Btime == (wire.Time{}) {
+		n.attr.Btime = btime // fstat(2) does not tell it
+	}
+	n.ver++
+	n.seen = now()
+}
+
+// stale reports whether the attributes have to be asked for.
+func (n *node) stale() bool {
+	if n.look.Load() {
+		return true
+	}
+	if d := n.data.Load(); d != nil && d.Mapped() && d.MappedWritable() {
+		return true
+	}
+	if !n.fs.shared {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return now()-n.seen > freshness
+}
+
+// refresh asks for the attributes: the descriptor if there is one, else the gofer.
+func (n *node) refresh(c vfs.Ctx) error {
+	n.look.Store(false) // before the question: a later change sets it again
+	ver := n.version()
+	if d := n.data.Load(); d != nil {
+		if fd := d.current(false); fd != nil {
+			a, err := fd.attr()
+			fd.DecRef()
+			if err == nil {
+				n.mu.Lock()
+				a.Dev, a.Ino = n.attr.Dev, n.attr.Ino
+				n.mu.Unlock()
+				n.store(&a, ver)
+				return nil
+			}
+		}
+	}
+	var r wire.AttrResp
+	err := n.fs.call(c, &wire.GetattrReq{ID: n.id}, &r, nil)
+	if err == linux.ESTALE {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.removed {
+			return nil // nothing changes it any more but what we do
+		}
+		return err
+	}
+	if err != nil {
+		n.look.Store(true)
+		return err
+	}
+	n.store(&r.Attr, ver)
+	return nil
+}
+
+// Attr implements vfs.Inode.
+func (n *node) Attr(c vfs.Ctx) (vfs.Attr, error) {
+	if n.stale() {
+		if err := n.refresh(c); err != nil {
+			return vfs.Attr{}, err
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := &n.attr
+	out := vfs.Attr{
+		Ino: n.ino, Mode: linux.FileMode(a.Mode), Nlink: a.Nlink, UID: a.UID, GID: a.GID, Rdev: a.Rdev,
+		Size: int64(a.Size), Blocks: a.Blocks, Blksize: a.Blksize,
+		Atime: timespec(a.Atime), Mtime: timespec(a.Mtime), Ctime: timespec(a.Ctime), Btime: timespec(a.Btime),
+	}
+	if a.Dev != n.fs.dev {
+		out.Dev = a.Dev // another filesystem of the host, mounted below ours
+	}
+	return out, nil
+}
+
+func timespec(t wire.Time) linux.Timespec { return linux.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }
+
+func wireTime(t linux.Timespec) wire.Time { return wire.Time{Sec: t.Sec, Nsec: uint32(t.Nsec)} }
+
+// attrOfStat is st as the wire has it, without the time of birth.
+func attrOfStat(st *unix.Stat_t) wire.Attr {
+	t := func(t unix.Timespec) wire.Time { return wire.Time{Sec: t.Sec, Nsec: uint32(t.Nsec)} }
+	return wire.Attr{
+		Dev: st.Dev, Ino: st.Ino, Rdev: st.Rdev, Size: uint64(st.Size), Blocks: uint64(st.Blocks),
+		Mode: st.Mode, Nlink: uint32(st.Nlink), UID: st.Uid, GID: st.Gid, Blksize: uint32(st.Blksize),
+		Atime: t(st.Atim), Mtime: t(st.Mtim), Ctime: t(st.Ctim),
+	}
+}
+
+// SetAttr implements vfs.Inode.
+func (n *node) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
+	if n.fs.readOnly {
+		return linux.EROFS
+	}
+	if mask&vfs.SetSize != 0 {
+		if n.typ != linux.S_IFREG {
+			return linux.EINVAL
+		}
+		if done, err := n.truncateHere(a.Size, mask); done || err != nil {
+			return err
+		}
+	}
+	q := wire.SetattrReq{ID: n.id, Mode: uint32(a.Mode.Perm()), UID: a.UID, GID: a.GID, Size: uint64(a.Size),
+		Atime: wireTime(a.Atime), Mtime: wireTime(a.Mtime)}
+	for m, w := range setMasks {
+		if mask&m != 0 {
+			q.Mask |= w
+		}
+	}
+	ver := n.version()
+	var r wire.AttrResp
+	if err := n.fs.call(c, &q, &r, nil); err != nil {
+		return err
+	}
+	n.store(&r.Attr, ver)
+	if err := n.copiedUp(c); err != nil {
+		return err
+	}
+	if mask&vfs.SetSize != 0 {
+		n.cutMappings(a.Size)
+	}
+	return nil
+}
+
+// setMasks translates vfs's bits to the wire's. It is never changed.
+var setMasks = map[vfs.AttrMask]wire.SetMask{
+	vfs.SetMode: wire.SetMode, vfs.SetUID: wire.SetUID, vfs.SetGID: wire.SetGID,
+	vfs.SetSize: wire.SetSize, vfs.SetAtime: wire.SetAtime, vfs.SetMtime: wire.SetMtime,
+}
+
+// A symlink is a symbolic link; its target never changes.
+type symlink struct {
+	node
+	target string
+}
+
+// Readlink implements vfs.Symlink.
+func (s *symlink) Readlink(vfs.Ctx) (string, error) { return s.target, nil }
+
+// Open implements vfs.Inode; vfs never calls it.
+func (s *symlink) Open(vfs.Ctx, linux.OpenFlags) (vfs.File, error) { return nil, linux.ELOOP }
+
+// A special is a name of what the sentry itself makes work: a device, a FIFO, a socket.
+type special struct{ node }
+
+// Open implements vfs.Inode; vfs never calls it.
+func (*special) Open(vfs.Ctx, linux.OpenFlags) (vfs.File, error) { return nil, linux.ENXIO }
