@@ -52,6 +52,8 @@ const (
 
 	// FPXSwOffset is where FPXSwBytes lies in the FXSAVE area.
 	FPXSwOffset = 464
+	// XFP_SSE is the components that FXSAVE saves.
+	XFP_SSE = 3
 	// FXSaveSize is the length of the FXSAVE area.
 	FXSaveSize = 512
 )

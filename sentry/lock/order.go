@@ -33,6 +33,8 @@ type (
 	Inode struct{}
 	// Socket guards one socket's state.
 	Socket struct{}
+	// Futex serialises hand-overs of priority-inheriting futexes.
+	Futex struct{}
 	// Mappings guards one address space.
 	Mappings struct{}
 	// FileData guards which memory holds a file's bytes; it may be taken to
@@ -56,10 +58,11 @@ func (Mounts) rank() int   { return 9 }
 func (Dentry) rank() int   { return 10 }
 func (Inode) rank() int    { return 11 }
 func (Socket) rank() int   { return 12 }
-func (Mappings) rank() int { return 13 }
-func (FileData) rank() int { return 14 }
-func (Pages) rank() int    { return 15 }
-func (Leaf) rank() int     { return 16 }
+func (Futex) rank() int    { return 13 }
+func (Mappings) rank() int { return 14 }
+func (FileData) rank() int { return 15 }
+func (Pages) rank() int    { return 16 }
+func (Leaf) rank() int     { return 17 }
 
 // Two locks two mutexes of one rank, the only way to hold both, in an order of
 // its own, and returns what unlocks them. a and b may be the same.

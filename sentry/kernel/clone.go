@@ -1,0 +1,272 @@
+package kernel
+
+import (
+	"garrison/platform/arch"
+	"garrison/sentry/auth"
+	"garrison/sentry/limits"
+	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
+	"garrison/sentry/wait"
+)
+
+// A CloneSpec is what clone(2) and its kin ask for.
+type CloneSpec struct {
+	Flags      linux.CloneFlags
+	ExitSignal linux.Signal
+	Stack      uint64 // the child's stack pointer; 0: the parent's
+	TLS        uint64
+	ParentTID  arch.Addr // CLONE_PARENT_SETTID
+	ChildTID   arch.Addr // CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID
+	SetTID     []int32   // the child's numbers, innermost namespace first
+
+	// Prepare, if not nil, is called once the child has its number and before it
+	// runs; an error undoes all. It makes the pidfd.
+	Prepare func(child *Task) error
+}
+
+const cloneNamespaces = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID |
+	linux.CLONE_NEWNET | linux.CLONE_NEWCGROUP
+
+// check finds combinations of flags that make no sense: EINVAL.
+func (c *CloneSpec) check(t *Task) error {
+	f := c.Flags
+	both := func(a, b linux.CloneFlags) bool { return f&a != 0 && f&b != 0 }
+	without := func(a, b linux.CloneFlags) bool { return f&a != 0 && f&b == 0 }
+	switch {
+	case both(linux.CLONE_NEWNS, linux.CLONE_FS),
+		without(linux.CLONE_THREAD, linux.CLONE_SIGHAND),
+		without(linux.CLONE_SIGHAND, linux.CLONE_VM),
+		both(linux.CLONE_THREAD, linux.CLONE_NEWPID),
+		both(linux.CLONE_NEWIPC, linux.CLONE_SYSVSEM),
+		both(linux.CLONE_CLEAR_SIGHAND, linux.CLONE_SIGHAND),
+		both(linux.CLONE_PIDFD, linux.CLONE_THREAD|linux.CLONE_DETACHED),
+		f&linux.CLONE_PARENT != 0 && t.tg.sig.init.Load(),
+		f&linux.CLONE_THREAD != 0 && t.ns.PIDForChildren != t.pid.ns,
+		f&(linux.CLONE_NEWUSER|linux.CLONE_NEWTIME) != 0,
+		len(c.SetTID) > t.ns.PIDForChildren.level+1,
+		!c.ExitSignal.Valid() && c.ExitSignal != 0:
+		return linux.EINVAL
+	}
+	if f&cloneNamespaces != 0 && !t.Creds().HasCap(auth.CapSysAdmin) {
+		return linux.EPERM
+	}
+	if len(c.SetTID) > 0 && !t.Creds().HasCap(auth.CapSysAdmin) && !t.Creds().HasCap(auth.CapCheckpointRestore) {
+		return linux.EPERM
+	}
+	return nil
+}
+
+// Clone makes a task: clone(2). With CLONE_VFORK it returns when the child has
+// called execve or ended. It returns the child's number.
+func (t *Task) Clone(c *CloneSpec) (int32, error) {
+	if err := c.check(t); err != nil {
+		return 0, err
+	}
+	if t.attention.Load()&(attnSignal|attnKill) != 0 {
+		return 0, linux.ERESTARTNOINTR // signals come first: a child must not miss them
+	}
+	if err := t.mayFork(); err != nil {
+		return 0, err
+	}
+	child, err := t.newChild(c)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.attach(child, c); err != nil {
+		child.discard(t)
+		return 0, err
+	}
+	if c.Prepare != nil {
+		if err := c.Prepare(child); err != nil {
+			child.detachNew()
+			child.discard(t)
+			return 0, err
+		}
+	}
+	tid := child.pid.In(t.pid.ns)
+	if c.Flags&linux.CLONE_PARENT_SETTID != 0 {
+		storeTID(t, c.ParentTID, tid)
+	}
+	if c.Flags&linux.CLONE_CHILD_SETTID != 0 {
+		storeTID(child, c.ChildTID, child.TID())
+	}
+	var vfork *Gate
+	if c.Flags&linux.CLONE_VFORK != 0 {
+		vfork = new(Gate)
+		child.vfork = vfork
+	}
+	t.k.forks.Add(1)
+	child.start(inGuest{})
+	if vfork != nil {
+		t.BlockKillable(vfork.Since(0), wait.Readable)
+	}
+	return tid, nil
+}
+
+// mayFork checks RLIMIT_NPROC: EAGAIN.
+func (t *Task) mayFork() error {
+	cr := t.Creds()
+	n := t.k.users.account(cr.RUID).threads.Load()
+	if uint64(n) < t.Limit(limits.NProc) || cr.RUID == 0 ||
+		cr.HasCap(auth.CapSysResource) || cr.HasCap(auth.CapSysAdmin) {
+		return nil
+	}
+	return linux.EAGAIN
+}
+
+// newChild makes a task that is like t but for what c says, with everything
+// but a number and a place in the process tree.
+func (t *Task) newChild(c *CloneSpec) (*Task, error) {
+	f := c.Flags
+	n := t.k.newTask(t.Name(), t.Creds())
+	if err := t.shareMemory(n, f); err != nil {
+		return nil, err
+	}
+	if err := t.shareFiles(n, f); err != nil {
+		n.space.Load().DecUsers()
+		return nil, err
+	}
+	ctx, err := t.ctx.Spawn(n.space.Load().AddressSpace())
+	if err == nil {
+		n.ctx = ctx
+		err = ctx.CloneFPU(t.ctx)
+	}
+	if err != nil {
+		t.k.logf("clone: %v", err)
+		n.discard(t)
+		return nil, linux.EAGAIN
+	}
+	n.regs = t.regs
+	n.regs.SetReturn(0)
+	n.notInCall()
+	if c.Stack != 0 {
+		n.regs.RSP = c.Stack
+	}
+	if f&linux.CLONE_SETTLS != 0 {
+		n.regs.FSBase = c.TLS
+	}
+	n.mask, n.personality, n.timerSlack = t.mask, t.personality, t.timerSlack
+	if f&(linux.CLONE_VM|linux.CLONE_VFORK) != linux.CLONE_VM {
+		n.altstack = t.altstack
+	}
+	if f&linux.CLONE_CHILD_CLEARTID != 0 {
+		n.clearTID = c.ChildTID
+	}
+	if f&linux.CLONE_VM == 0 {
+		n.rseq = t.rseq
+	}
+	t.mu.Lock()
+	n.sched, n.affinity, n.ns = t.sched.inherit(), t.affinity, t.ns
+	t.mu.Unlock()
+	t.newNamespaces(n, f)
+	return n, nil
+}
+
+// shareMemory gives n t's address space, or a copy.
+func (t *Task) shareMemory(n *Task, f linux.CloneFlags) error {
+	s := t.space.Load()
+	if f&linux.CLONE_VM != 0 {
+		s.IncUsers()
+		n.space.Store(s)
+		return nil
+	}
+	lim := t.tg.limits.Clone()
+	copied, err := s.Fork(t.ctx, lim)
+	if err != nil {
+		return err
+	}
+	n.newLimits = lim
+	n.space.Store(copied)
+	return nil
+}
+
+// shareFiles gives n t's descriptors and file system context, or copies.
+func (t *Task) shareFiles(n *Task, f linux.CloneFlags) error {
+	var fs *vfs.FSContext
+	if fs = t.fs.Load(); f&linux.CLONE_FS != 0 {
+		fs.IncRef()
+	} else {
+		fs = fs.Copy()
+	}
+	if f&linux.CLONE_NEWNS != 0 {
+		ns, err := fs.Namespace().Clone(t, fs)
+		if err != nil {
+			fs.DecRef()
+			return err
+		}
+		ns.DecRef() // fs holds it
+	}
+	fds := t.fds.Load()
+	if f&linux.CLONE_FILES != 0 {
+		fds.IncRef()
+	} else {
+		fds = fds.Copy()
+	}
+	n.fs.Store(fs)
+	n.fds.Store(fds)
+	return nil
+}
+
+// newNamespaces gives n those namespaces of its own that f asks for.
+func (t *Task) newNamespaces(n *Task, f linux.CloneFlags) {
+	k, user := t.k, t.Creds().UserNS
+	if f&linux.CLONE_NEWUTS != 0 {
+		host, domain := n.ns.UTS.Names()
+		n.ns.UTS = k.NewUTS(host, domain, user)
+	}
+	if f&linux.CLONE_NEWIPC != 0 {
+		n.ns.IPC = k.NewIPC(user)
+	}
+	if f&linux.CLONE_NEWNET != 0 {
+		n.ns.Net = k.newNetwork(user)
+	}
+	if f&linux.CLONE_NEWPID != 0 {
+		n.ns.PIDForChildren = k.NewPIDNamespace(n.ns.PIDForChildren, user)
+	}
+}
+
+func (k *Kernel) newNetwork(user *auth.UserNamespace) *NetNamespace {
+	var network any
+	if k.opts.NewNetwork != nil {
+		network = k.opts.NewNetwork()
+	}
+	return k.NewNet(network, user)
+}
+
+// newTask makes a task without memory, files, number or process.
+func (k *Kernel) newTask(name string, cr *auth.Creds) *Task {
+	t := &Task{k: k, comm: name, taskSleep: newTaskSleep()}
+	t.creds.Store(cr)
+	t.status.Store(uint32(Running))
+	t.place.Value = t
+	t.altstack.Flags = linux.SS_DISABLE
+	t.timerSlack = defaultTimerSlack
+	t.cputime.begun = k.Clocks.Boottime.Now()
+	t.cputime.start()
+	return t
+}
+
+// defaultTimerSlack is prctl(PR_GET_TIMERSLACK)'s in nanoseconds.
+const defaultTimerSlack = 50_000
+
+// discard gives up what a task that never ran holds. by is the task at work.
+func (n *Task) discard(by *Task) {
+	if n.ctx != nil {
+		n.ctx.Release()
+	}
+	if s := n.space.Swap(nil); s != nil {
+		s.DecUsers()
+	}
+	if f := n.fds.Swap(nil); f != nil {
+		f.DecRef(by)
+	}
+	if f := n.fs.Swap(nil); f != nil {
+		f.DecRef()
+	}
+}
+
+func storeTID(m interface {
+	CopyOut(arch.Addr, []byte) (int, error)
+}, at arch.Addr, tid int32) {
+	m.CopyOut(at, []byte{byte(tid), byte(tid >> 8), byte(tid >> 16), byte(tid >> 24)})
+}

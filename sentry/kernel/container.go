@@ -1,0 +1,215 @@
+package kernel
+
+import (
+	"sync"
+
+	"garrison/sentry/auth"
+	"garrison/sentry/limits"
+	"garrison/sentry/linux"
+	"garrison/sentry/loader"
+	"garrison/sentry/memfile"
+	"garrison/sentry/mm"
+	"garrison/sentry/vfs"
+)
+
+// Namespaces is the namespaces of a task besides its user namespace (in its
+// credentials), its pid namespace (its PID's) and its mount namespace (its
+// FSContext's).
+type Namespaces struct {
+	UTS *UTSNamespace
+	IPC *IPCNamespace
+	Net *NetNamespace
+	// PIDForChildren is where children are numbered: unshare(2), setns(2).
+	PIDForChildren *PIDNamespace
+}
+
+// A Container is a set of processes that the outside started as one: one init,
+// and those that were exec'd beside it. Its fields but those below mu never change.
+type Container struct {
+	ID     string
+	Memory *memfile.File // where its guests' pages are
+	Env    *mm.Env
+	VDSO   *loader.VDSO // nil for none
+
+	// The namespaces that a new process of the container starts in.
+	Mounts *vfs.MountNamespace
+	PIDs   *PIDNamespace
+	UserNS *auth.UserNamespace
+	NS     Namespaces
+
+	k *Kernel
+
+	mu   sync.Mutex
+	init *ThreadGroup // protected by mu
+	oom  uint64       // protected by mu: tasks killed for lack of memory
+}
+
+// ContainerSpec is what NewContainer needs; the namespaces that are nil are new
+// ones, but for the network, which is none.
+type ContainerSpec struct {
+	ID       string
+	Memory   *memfile.File
+	Mounts   *vfs.MountNamespace // one reference passes to the container
+	PIDs     *PIDNamespace
+	UTS      *UTSNamespace
+	IPC      *IPCNamespace
+	Net      *NetNamespace
+	Hostname string
+}
+
+// NewContainer makes a container without processes. EEXIST if there is one of that ID.
+func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
+	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: k.rootUserNS, k: k}
+	c.Env = mm.NewEnv(k.platform, s.Memory)
+	vdso, err := loader.NewVDSO(k.facts, s.Memory, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	c.VDSO = vdso
+	c.NS = Namespaces{UTS: s.UTS, IPC: s.IPC, Net: s.Net}
+	if c.PIDs == nil {
+		c.PIDs = k.NewPIDNamespace(k.rootPIDNS, k.rootUserNS)
+	}
+	c.NS.PIDForChildren = c.PIDs
+	if c.NS.UTS == nil {
+		c.NS.UTS = k.NewUTS(s.Hostname, "(none)", k.rootUserNS)
+	}
+	if c.NS.IPC == nil {
+		c.NS.IPC = k.NewIPC(k.rootUserNS)
+	}
+	if c.NS.Net == nil {
+		c.NS.Net = k.NewNet(nil, k.rootUserNS)
+	}
+	k.tasks.Lock()
+	defer k.tasks.Unlock()
+	if k.containers[c.ID] != nil {
+		return nil, linux.EEXIST
+	}
+	k.containers[c.ID] = c
+	return c, nil
+}
+
+// Container finds a container by its ID; nil if there is none.
+func (k *Kernel) Container(id string) *Container {
+	k.tasks.RLock()
+	defer k.tasks.RUnlock()
+	return k.containers[id]
+}
+
+// Containers lists the containers.
+func (k *Kernel) Containers() (out []*Container) {
+	k.tasks.RLock()
+	defer k.tasks.RUnlock()
+	for _, c := range k.containers {
+		out = append(out, c)
+	}
+	sortBy(out, func(c *Container) string { return c.ID })
+	return out
+}
+
+// Remove forgets a container, all of whose processes have ended, and gives up
+// its mounts.
+func (c *Container) Remove() {
+	c.k.tasks.Lock()
+	delete(c.k.containers, c.ID)
+	c.k.tasks.Unlock()
+	c.Mounts.DecRef()
+}
+
+// Init is the container's first process, nil before it is made.
+func (c *Container) Init() *ThreadGroup {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.init
+}
+
+// Kernel is the kernel that c belongs to.
+func (c *Container) Kernel() *Kernel { return c.k }
+
+// Groups lists the container's processes, zombies too, by pid.
+func (c *Container) Groups() []*ThreadGroup {
+	all := c.k.Groups(c.k.rootPIDNS)
+	out := all[:0]
+	for _, g := range all {
+		if g.container == c {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// SignalAll sends every process of the container a signal from outside.
+func (c *Container) SignalAll(info *linux.SigInfo) {
+	for _, g := range c.Groups() {
+		g.SignalFromOutside(info)
+	}
+}
+
+// OutOfMemories is how many processes were killed for lack of memory.
+func (c *Container) OutOfMemories() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.oom
+}
+
+// OutOfMemory kills the process of the container that is worth the most memory by
+// Linux's reckoning (its size, and oom_score_adj), because t met the limit.
+func (c *Container) OutOfMemory(t *Task) {
+	victim := t.tg
+	best := int64(-1 << 62)
+	for _, g := range c.Groups() {
+		score, ok := g.Badness()
+		if ok && score > best {
+			victim, best = g, score
+		}
+	}
+	c.mu.Lock()
+	c.oom++
+	c.mu.Unlock()
+	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
+	victim.SignalFromOutside(KernelSignal(linux.SIGKILL))
+	if victim != t.tg {
+		// The victim's pages come back when it has gone; what t does until then is wait.
+		t.blockOnChan(victim.ended)
+	}
+}
+
+// Badness is how much is gained by killing g, in pages, as /proc/pid/oom_score
+// scales it; ok is false if it must not be killed, or is ending already.
+func (g *ThreadGroup) Badness() (score int64, ok bool) {
+	const never = -1000
+	adjust := int64(g.OOMAdjust())
+	s := g.Leader().SpaceOf()
+	if s == nil {
+		return 0, false
+	}
+	pages := int64(s.Stats(true).RSS >> 12)
+	s.DecUsers()
+	if adjust == never {
+		return 0, false
+	}
+	return pages + adjust*int64(g.k.opts.Memory>>12)/1000, true
+}
+
+// ProcessSpec says what a process that comes from outside is to be: a container's
+// init, or one exec'd beside it.
+type ProcessSpec struct {
+	Container *Container
+	Argv, Env []string
+	// Path is the program; Argv[0] if empty. It is not looked for in $PATH:
+	// see Lookup.
+	Path   string
+	Cwd    string // "/" if empty; must exist
+	Creds  *auth.Creds
+	Limits *limits.Set // owned by the process from then on
+	Umask  linux.FileMode
+	// Files is the descriptors 0, 1, 2…; nil is a closed one. The references stay the caller's.
+	Files []*vfs.FileDescription
+	// Terminal becomes the controlling terminal, if not nil.
+	Terminal  Terminal
+	OOMAdjust int32
+	// Mortal: as pid 1, it can be killed by any signal it does not handle.
+	Mortal bool
+
+	Personality uint32
+}

@@ -1,0 +1,194 @@
+package kernel
+
+import (
+	"sync/atomic"
+
+	"garrison/sentry/ktime"
+	"garrison/sentry/linux"
+)
+
+// taskTimes is where a task's time goes. The host's scheduler is not asked: a
+// task uses the processor, for the guest's account, from when it is woken until
+// it sleeps. Any goroutine may read it.
+type taskTimes struct {
+	user   atomic.Int64 // nanoseconds in the guest
+	system atomic.Int64 // nanoseconds in the kernel
+	since  atomic.Int64 // CLOCK_MONOTONIC of the last change; 0 while asleep
+	guest  atomic.Bool  // since then in the guest
+
+	faults    atomic.Int64
+	voluntary atomic.Int64 // sleeps
+
+	begun int64 // CLOCK_BOOTTIME of the task's start
+
+	// For /proc/pid/io: bytes and calls of read and write.
+	io IOCounters
+}
+
+// IOCounters is /proc/pid/io. The calls that read and write count here.
+type IOCounters struct {
+	ReadBytes, WrittenBytes, Reads, Writes atomic.Uint64
+}
+
+func (c *taskTimes) start() { c.since.Store(ktime.Nanotime()) }
+
+// stop begins a sleep.
+func (c *taskTimes) stop() {
+	c.system.Add(ktime.Nanotime() - c.since.Load())
+	c.since.Store(0)
+	c.voluntary.Add(1)
+}
+
+func (c *taskTimes) enterGuest() {
+	now := ktime.Nanotime()
+	c.system.Add(now - c.since.Load())
+	c.guest.Store(true)
+	c.since.Store(now)
+}
+
+func (c *taskTimes) leaveGuest() {
+	now := ktime.Nanotime()
+	c.user.Add(now - c.since.Load())
+	c.guest.Store(false)
+	c.since.Store(now)
+}
+
+// now is user and system time, with what has passed since the last change.
+func (c *taskTimes) now() (user, system int64) {
+	user, system = c.user.Load(), c.system.Load()
+	if s := c.since.Load(); s != 0 {
+		if d := max(ktime.Nanotime()-s, 0); c.guest.Load() {
+			user += d
+		} else {
+			system += d
+		}
+	}
+	return user, system
+}
+
+// groupTimes is the times of a process's threads that have ended.
+type groupTimes struct {
+	user, system, faults, voluntary atomic.Int64
+	maxRSS                          atomic.Int64 // bytes, of address spaces it left
+	reads, writes, in, out          atomic.Uint64
+}
+
+// childTimes is the times of children waited for, and theirs. It is protected by
+// Kernel.tasks.
+type childTimes struct {
+	user, system, faults, voluntary int64
+	maxRSS                          int64
+}
+
+// CPUTime is the processor time t has used, in nanoseconds. Any goroutine may ask.
+func (t *Task) CPUTime() (user, system int64) { return t.cputime.now() }
+
+// StartTime is CLOCK_BOOTTIME when t was made, in nanoseconds.
+func (t *Task) StartTime() int64 { return t.cputime.begun }
+
+// IO is t's counters of reads and writes.
+func (t *Task) IO() *IOCounters { return &t.cputime.io }
+
+// CPUTime is the processor time of all threads, also those that have ended. Any
+// goroutine may ask.
+func (g *ThreadGroup) CPUTime() (user, system int64) {
+	g.k.tasks.RLock()
+	defer g.k.tasks.RUnlock()
+	return g.cpuTime()
+}
+
+// cpuTime is CPUTime for the holder of tasks.
+func (g *ThreadGroup) cpuTime() (user, system int64) {
+	user, system = g.times.user.Load(), g.times.system.Load()
+	for t := range g.tasks.All() {
+		if t.zombie {
+			continue // its time is in g.times
+		}
+		u, s := t.cputime.now()
+		user, system = user+u, system+s
+	}
+	return user, system
+}
+
+// ChildrenTime is the processor time of the children waited for.
+func (g *ThreadGroup) ChildrenTime() (user, system int64) {
+	g.k.tasks.RLock()
+	defer g.k.tasks.RUnlock()
+	return g.childTime.user, g.childTime.system
+}
+
+// fold adds the times of a thread that ends to its process. The caller holds tasks.
+func (g *ThreadGroup) fold(t *Task) {
+	u, s := t.cputime.now()
+	g.times.user.Add(u)
+	g.times.system.Add(s)
+	g.times.faults.Add(t.cputime.faults.Load())
+	g.times.voluntary.Add(t.cputime.voluntary.Load())
+	io := &t.cputime.io
+	g.times.in.Add(io.ReadBytes.Load())
+	g.times.out.Add(io.WrittenBytes.Load())
+	g.times.reads.Add(io.Reads.Load())
+	g.times.writes.Add(io.Writes.Load())
+}
+
+// Rusage is getrusage(RUSAGE_SELF), ChildrenRusage RUSAGE_CHILDREN.
+func (g *ThreadGroup) Rusage() linux.Rusage {
+	g.k.tasks.RLock()
+	defer g.k.tasks.RUnlock()
+	return g.rusage()
+}
+
+func (g *ThreadGroup) rusage() linux.Rusage {
+	user, system := g.cpuTime()
+	faults, sleeps := g.times.faults.Load(), g.times.voluntary.Load()
+	rss := g.times.maxRSS.Load()
+	for t := range g.tasks.All() {
+		if !t.zombie {
+			faults += t.cputime.faults.Load()
+			sleeps += t.cputime.voluntary.Load()
+		}
+	}
+	return rusageOf(user, system, faults, sleeps, rss)
+}
+
+// ChildrenRusage is getrusage(RUSAGE_CHILDREN).
+func (g *ThreadGroup) ChildrenRusage() linux.Rusage {
+	g.k.tasks.RLock()
+	defer g.k.tasks.RUnlock()
+	c := &g.childTime
+	return rusageOf(c.user, c.system, c.faults, c.voluntary, c.maxRSS)
+}
+
+// Rusage is getrusage(RUSAGE_THREAD).
+func (t *Task) Rusage() linux.Rusage {
+	u, s := t.cputime.now()
+	return rusageOf(u, s, t.cputime.faults.Load(), t.cputime.voluntary.Load(), t.tg.times.maxRSS.Load())
+}
+
+func rusageOf(user, system, faults, sleeps, rss int64) linux.Rusage {
+	return linux.Rusage{
+		Utime: linux.NsecToTimespec(user).Timeval(), Stime: linux.NsecToTimespec(system).Timeval(),
+		Maxrss: rss >> 10, Minflt: faults, Nvcsw: sleeps,
+	}
+}
+
+// total is g's own usage and its waited-for children's, as a wait(2) for g
+// reports it and adds it to the parent's. The caller holds tasks.
+func (g *ThreadGroup) total() childTimes {
+	u, s := g.cpuTime()
+	c := g.childTime
+	c.user += u
+	c.system += s
+	c.faults += g.times.faults.Load()
+	c.voluntary += g.times.voluntary.Load()
+	c.maxRSS = max(c.maxRSS, g.times.maxRSS.Load())
+	return c
+}
+
+func (c *childTimes) add(o childTimes) {
+	c.user += o.user
+	c.system += o.system
+	c.faults += o.faults
+	c.voluntary += o.voluntary
+	c.maxRSS = max(c.maxRSS, o.maxRSS)
+}

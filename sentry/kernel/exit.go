@@ -1,0 +1,149 @@
+package kernel
+
+import (
+	"garrison/sentry/limits"
+	"garrison/sentry/linux"
+	"garrison/sentry/mm"
+)
+
+// taskExit is what a task needs for its end.
+type taskExit struct {
+	code  int32 // what exit(2) was given
+	vfork *Gate // opened when t gives up the memory it shares with its parent
+
+	newLimits *limits.Set // of a process in the making
+}
+
+// Exit makes t end when its system call is over: exit(2).
+func (t *Task) Exit(code int32) {
+	t.code = code
+	t.attend(attnExit)
+}
+
+// ExitGroup makes all threads of t's process end: exit_group(2).
+func (t *Task) ExitGroup(code int32) {
+	g := t.tg
+	g.sig.mu.Lock()
+	if g.sig.execing == nil || g.sig.execing == t {
+		g.beginExit(linux.ExitStatus(code), nil)
+	}
+	g.sig.mu.Unlock()
+	t.attend(attnExit)
+}
+
+// Kill ends g from inside the kernel, as SIGKILL does, whatever it is.
+func (g *ThreadGroup) Kill() {
+	g.sig.mu.Lock()
+	defer g.sig.mu.Unlock()
+	g.beginExit(linux.SignalStatus(linux.SIGKILL, false), nil)
+}
+
+// inExit ends a task: it gives up what it holds, then its place.
+type inExit struct{}
+
+func (inExit) run(t *Task) state {
+	g := t.tg
+	t.attend(attnExit)
+	g.sig.mu.Lock()
+	t.retarget(^linux.SigSet(0))
+	stopped := t.stopping && g.threadStopped()
+	t.stopping = false
+	t.pending.drop(^linux.SigSet(0))
+	g.sig.remove(t)
+	last := len(g.sig.tasks) == 0
+	var timers []*PosixTimer
+	if last {
+		g.sig.shared.drop(^linux.SigSet(0))
+		timers = g.sig.timers.takeAll()
+	}
+	g.sig.mu.Unlock()
+	if stopped {
+		g.tellParent()
+	}
+	for _, x := range timers {
+		x.stop()
+	}
+	if last {
+		g.stopAlarms()
+	}
+	t.giveUp()
+	if last {
+		t.k.endNamespace(g)
+	}
+	return t.leave()
+}
+
+// giveUp releases what t holds.
+func (t *Task) giveUp() {
+	g := t.tg
+	s := t.space.Load()
+	t.leaveMemory(s)
+	t.foldRSS(s)
+	t.exitIPC()
+	t.fds.Swap(nil).DecRef(t)
+	t.fs.Swap(nil).DecRef()
+	t.ctx.Release()
+	t.space.Store(nil)
+	s.DecUsers()
+	t.releaseVfork()
+	g.sig.handlers.Load().users.Add(-1)
+}
+
+// leaveMemory does what is due in an address space that t leaves: robust futexes
+// and the thread id that pthread_join(3) waits for.
+func (t *Task) leaveMemory(s *mm.Space) {
+	t.exitRobust()
+	if at := t.clearTID; at != 0 {
+		t.clearTID = 0
+		// Only if others use the memory too is there anybody to see it.
+		if s.Users() > 1 {
+			t.CopyOut(at, make([]byte, 4))
+			t.futexWakeAddr(at, 1)
+		}
+	}
+}
+
+func (t *Task) foldRSS(s *mm.Space) {
+	rss := int64(s.Stats(true).PeakRSS)
+	for {
+		old := t.tg.times.maxRSS.Load()
+		if rss <= old || t.tg.times.maxRSS.CompareAndSwap(old, rss) {
+			return
+		}
+	}
+}
+
+// leave takes t out of its process; with the last thread the process ends.
+func (t *Task) leave() state {
+	g, k := t.tg, t.k
+	t.status.Store(uint32(Zombie))
+	k.tasks.Lock()
+	g.fold(t)
+	t.zombie = true
+	g.alive--
+	k.adoptFromThread(t)
+	if g.leader != t {
+		pid := t.pid
+		g.removeThread(t)
+		t.status.Store(uint32(Dead))
+		pid.Exits.Open()
+	}
+	if g.alive > 0 {
+		k.tasks.Unlock()
+		g.departures.Open()
+		return nil
+	}
+	g.sig.mu.Lock()
+	if !g.sig.exiting { // every thread called exit(2): the leader's word counts
+		g.sig.exiting, g.sig.status = true, linux.ExitStatus(g.leader.code)
+	}
+	status := g.sig.status
+	g.sig.mu.Unlock()
+	hangUp := k.endGroup(g, status)
+	k.tasks.Unlock()
+	if hangUp != nil {
+		hangUp.Disassociated(true)
+	}
+	close(g.ended)
+	return nil
+}

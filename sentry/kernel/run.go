@@ -1,0 +1,178 @@
+package kernel
+
+import (
+	"garrison/platform"
+	"garrison/sentry/linux"
+)
+
+// start begins t's life on a goroutine of its own.
+func (t *Task) start(s state) {
+	t.state = s
+	t.k.running.Add(1)
+	go t.loop()
+}
+
+func (t *Task) loop() {
+	t.cputime.start()
+	for s := t.state; s != nil; {
+		s = s.run(t)
+		t.state = s
+	}
+	t.k.running.Add(-1)
+}
+
+// inGuest is where a task runs the guest, until something other than a plain
+// system call happens.
+type inGuest struct{}
+
+func (inGuest) run(t *Task) state {
+	for {
+		if t.attention.Load() != 0 {
+			return inSignals{}
+		}
+		space := t.space.Load()
+		if space.NeedsBarrier() {
+			space.Barrier(t.ctx)
+		}
+		t.rseqResume()
+		// attend looks at inGuest after it has changed attention; so attention
+		// is looked at once more after inGuest has changed.
+		t.inGuest.Store(true)
+		if t.attention.Load() != 0 {
+			t.inGuest.Store(false)
+			return inSignals{}
+		}
+		t.cputime.enterGuest()
+		ev, err := t.ctx.Switch(space.AddressSpace(), &t.regs)
+		t.cputime.leaveGuest()
+		t.inGuest.Store(false)
+		if err != nil {
+			return t.hostFailure(err)
+		}
+		if ev.Kind == platform.Syscall {
+			t.dispatch()
+			if t.restart == 0 && !t.saved {
+				continue
+			}
+			return inSignals{}
+		}
+		t.exception(&ev)
+	}
+}
+
+// dispatch answers the system call that the guest is making.
+func (t *Task) dispatch() {
+	nr, args := t.regs.Syscall()
+	t.args = args
+	k := t.k
+	var call *Syscall
+	if nr < uint64(len(k.table)) {
+		call = &k.table[nr]
+	}
+	if call == nil || call.Fn == nil {
+		t.failCall(linux.ENOSYS)
+		t.notInCall()
+		return
+	}
+	if k.tracer != nil {
+		k.tracer.Enter(t, call, &t.args)
+	}
+	ret, err := call.Fn(t, &t.args)
+	if err == nil {
+		t.regs.SetReturn(ret)
+		if t.saved {
+			t.restoreMask()
+		}
+	} else {
+		t.callError(ret, err)
+	}
+	if k.tracer != nil && !t.Killed() {
+		k.tracer.Exit(t, call, &t.args, ret, err)
+	}
+}
+
+// callError makes the system call fail with err, or be restarted.
+func (t *Task) callError(ret uint64, err error) {
+	e := Errno(err)
+	switch e {
+	case linux.ERESTARTSYS, linux.ERESTARTNOINTR, linux.ERESTARTNOHAND, linux.ERESTART_RESTARTBLOCK:
+		t.restart = e
+		return
+	}
+	t.failCall(e)
+	// A call with a mask of its own that failed for another reason than a
+	// signal has its old mask back before any handler runs; after EINTR the
+	// handler runs with the call's mask.
+	if t.saved && e != linux.EINTR {
+		t.restoreMask()
+	}
+}
+
+// Errno is the errno that a guest sees for err: kernel code returns errnos, and
+// what a host call returned unconverted is an I/O error.
+func Errno(err error) linux.Errno {
+	if e, ok := err.(linux.Errno); ok {
+		return e
+	}
+	return wrappedErrno(err)
+}
+
+// exception answers a fault or signal that the guest's own instruction raised.
+func (t *Task) exception(ev *platform.Event) {
+	switch ev.Kind {
+	case platform.Fault:
+		t.pageFault(ev)
+	case platform.Signal, platform.Stepped:
+		t.notInCall()
+		info := &linux.SigInfo{Signo: ev.Signal, Code: ev.Code}
+		if ev.Kind == platform.Stepped {
+			info.Signo, info.Code = int32(linux.SIGTRAP), linux.TRAP_TRACE
+		}
+		addr := uint64(ev.Addr)
+		if addr == 0 && info.Code != linux.SI_KERNEL {
+			addr = t.regs.RIP
+		}
+		info.SetAddr(addr)
+		t.fault = lastFault{addr: t.fault.addr, trap: ev.Trap, err: ev.Error}
+		t.ForceSignal(info)
+	}
+}
+
+// pageFault lets memory management cure a fault, or sends its signal.
+func (t *Task) pageFault(ev *platform.Event) {
+	t.cputime.faults.Add(1)
+	f := t.space.Load().HandleFault(ev, &t.faultMemo)
+	if f.Resolved {
+		return
+	}
+	if f.OutOfMemory {
+		t.tg.container.OutOfMemory(t)
+		return
+	}
+	t.notInCall()
+	info := &linux.SigInfo{Signo: int32(f.Signal), Code: f.Code}
+	info.SetAddr(uint64(f.Addr))
+	t.fault = lastFault{addr: uint64(f.Addr), trap: trapOf(ev), err: ev.Error}
+	t.ForceSignal(info)
+}
+
+// trapOf is the processor's number for a fault; a page fault if the platform
+// does not know.
+func trapOf(ev *platform.Event) uint64 {
+	const pageFault = 14
+	if ev.Trap == 0 {
+		return pageFault
+	}
+	return ev.Trap
+}
+
+// hostFailure ends a process whose address space died under it.
+func (t *Task) hostFailure(err error) state {
+	if !t.Killed() {
+		t.k.logf("task %d (%s): address space lost: %v", t.pid.numbers[0], t.Name(), err)
+	}
+	t.tg.sig.mu.Lock()
+	t.tg.beginExit(linux.SignalStatus(linux.SIGKILL, false), nil)
+	t.tg.sig.mu.Unlock()
+	return inSignals{}
+}

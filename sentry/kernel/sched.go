@@ -1,0 +1,91 @@
+package kernel
+
+import (
+	"math/bits"
+
+	"garrison/sentry/linux"
+)
+
+// A CPUSet is a set of processors, bit n of word n/64 for processor n.
+type CPUSet [16]uint64
+
+// AllCPUs is the first n processors.
+func AllCPUs(n int) (s CPUSet) {
+	for i := range min(n, len(s)*64) {
+		s[i/64] |= 1 << (i % 64)
+	}
+	return s
+}
+
+// Count is the number of processors in s.
+func (s *CPUSet) Count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// schedParm is how a task asked to be scheduled. It is kept and told: the
+// host's scheduler is not asked, which a guest can't tell from a busy machine.
+type schedParm struct {
+	policy      uint32
+	priority    int32 // of SCHED_FIFO and SCHED_RR
+	nice        int32
+	resetOnFork bool
+	runtime     uint64 // of SCHED_DEADLINE
+	deadline    uint64
+	period      uint64
+}
+
+// Sched is a task's scheduling attributes, sched_setattr(2).
+type Sched struct {
+	Policy      uint32
+	Priority    int32
+	Nice        int32
+	ResetOnFork bool
+
+	Runtime, Deadline, Period uint64
+}
+
+// Sched returns t's attributes. Any goroutine may ask.
+func (t *Task) Sched() Sched {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.sched
+	return Sched{p.policy, p.priority, p.nice, p.resetOnFork, p.runtime, p.deadline, p.period}
+}
+
+// SetSched changes them. The caller has checked them. Any goroutine may call it.
+func (t *Task) SetSched(s Sched) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sched = schedParm{s.Policy, s.Priority, s.Nice, s.ResetOnFork, s.Runtime, s.Deadline, s.Period}
+}
+
+// inherit is what a new task starts with.
+func (p schedParm) inherit() schedParm {
+	if !p.resetOnFork {
+		return p
+	}
+	p.resetOnFork = false
+	if p.policy == linux.SCHED_FIFO || p.policy == linux.SCHED_RR || p.policy == linux.SCHED_DEADLINE {
+		p.policy, p.priority = linux.SCHED_NORMAL, 0
+		p.runtime, p.deadline, p.period = 0, 0, 0
+	}
+	p.nice = max(p.nice, 0)
+	return p
+}
+
+// Affinity is the processors t may run on, sched_setaffinity(2). Any goroutine may ask.
+func (t *Task) Affinity() CPUSet {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.affinity
+}
+
+// SetAffinity changes them. The caller has checked them.
+func (t *Task) SetAffinity(s CPUSet) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.affinity = s
+}
