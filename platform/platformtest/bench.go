@@ -7,6 +7,7 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/arch"
+	"garrison/platform/park"
 )
 
 // Benchmark measures what guests wait for.
@@ -26,6 +27,7 @@ func Benchmark(b *testing.B, newPlatform New) {
 		{"Interrupt", benchInterrupt},
 		{"Compute2", benchCompute2},
 		{"PingPong", benchPingPong},
+		{"PingPongParked", benchPingPongParked},
 	} {
 		b.Run(one.name, func(b *testing.B) {
 			p := newPlatform(b)
@@ -252,4 +254,34 @@ func benchPingPong(b *testing.B, p platform.Platform) {
 	}
 	close(there)
 	end.Wait()
+}
+
+// benchPingPongParked is the same with park instead of channels.
+func benchPingPongParked(b *testing.B, p platform.Platform) {
+	g := newGuest(b, p, codeRead...)
+	defer g.release()
+	g.regs.RDI = dataAt
+	g.syscall()
+	h := g.fork()
+	var there, back park.Spot
+	stop := false
+	end := elsewhere(func() {
+		defer h.release()
+		for {
+			there.Sleep(-1)
+			if stop {
+				return
+			}
+			h.syscall()
+			back.Wake()
+		}
+	})
+	for b.Loop() {
+		there.Wake()
+		back.Sleep(-1)
+		g.syscall()
+	}
+	stop = true
+	there.Wake()
+	end()
 }

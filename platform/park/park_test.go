@@ -1,0 +1,103 @@
+package park
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestWakeBeforeSleep(t *testing.T) {
+	var s Spot
+	s.Wake()
+	s.Wake()
+	if !s.Sleep(-1) {
+		t.Fatal("not woken")
+	}
+	if s.Sleep(0) {
+		t.Fatal("woken twice")
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	var s Spot
+	for range 2 {
+		start := time.Now()
+		if s.Sleep(5 * time.Millisecond) {
+			t.Fatal("woken by nobody")
+		}
+		if d := time.Since(start); d < 5*time.Millisecond {
+			t.Fatalf("slept %v", d)
+		}
+	}
+	s.Wake()
+	if !s.Sleep(time.Hour) {
+		t.Fatal("not woken after timeouts")
+	}
+}
+
+func TestNoWakeIsLost(t *testing.T) {
+	const rounds = 20000
+	var there, back Spot
+	var end sync.WaitGroup
+	end.Add(1)
+	go func() {
+		defer end.Done()
+		for range rounds {
+			there.Sleep(-1)
+			back.Wake()
+		}
+	}()
+	for i := range rounds {
+		there.Wake()
+		timeout := time.Duration(-1)
+		if i%2 == 0 {
+			timeout = 10 * time.Second
+		}
+		if !back.Sleep(timeout) {
+			t.Fatal("lost")
+		}
+	}
+	end.Wait()
+}
+
+func BenchmarkPingPong(b *testing.B) {
+	var there, back Spot
+	stop := false
+	done := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		for {
+			there.Sleep(-1)
+			if stop {
+				close(done)
+				return
+			}
+			back.Wake()
+		}
+	}()
+	runtime.LockOSThread()
+	for b.Loop() {
+		there.Wake()
+		back.Sleep(-1)
+	}
+	stop = true
+	there.Wake()
+	<-done
+}
+
+func BenchmarkPingPongChannel(b *testing.B) {
+	there, back := make(chan bool), make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		for range there {
+			back <- true
+		}
+	}()
+	runtime.LockOSThread()
+	for b.Loop() {
+		there <- true
+		<-back
+	}
+	close(there)
+}
