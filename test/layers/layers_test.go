@@ -17,7 +17,7 @@ import (
 var layers = []string{
 	"platform/arch",
 	"platform",
-	"platform/script",
+	"platform/script platform/park",
 	"platform/ptrace platform/systrap platform/kvm",
 	"platform/platformtest",
 	"sentry/linux",
@@ -29,7 +29,8 @@ var layers = []string{
 	"sentry/mm",
 	"sentry/mm/mmtest",
 	"sentry/vfs",
-	"sentry/socket sentry/loader",
+	"sentry/socket sentry/loader/vdso",
+	"sentry/loader",
 	"sentry/kernel",
 	"gofer/wire",
 	"gofer",
