@@ -1,0 +1,117 @@
+package unix
+
+import (
+	"encoding/binary"
+
+	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/usermem"
+	"garrison/sentry/vfs"
+)
+
+// SetOption implements socket.Optioner.
+func (e *Endpoint) SetOption(_ vfs.Ctx, level, name int32, val []byte) error {
+	if level != linux.SOL_SOCKET {
+		return linux.EOPNOTSUPP
+	}
+	switch name {
+	case linux.SO_PEEK_OFF:
+		v, err := socket.Int(val)
+		if err != nil {
+			return err
+		}
+		e.opts.SetPeekOff(int(max(v, -1)))
+		return nil
+	case linux.SO_REUSEPORT:
+		return linux.EOPNOTSUPP
+	}
+	return linux.ENOPROTOOPT
+}
+
+// Option implements socket.Optioner.
+func (e *Endpoint) Option(c vfs.Ctx, level, name int32, size int) ([]byte, error) {
+	if level != linux.SOL_SOCKET {
+		return nil, linux.EOPNOTSUPP
+	}
+	switch name {
+	case linux.SO_ACCEPTCONN:
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.listener != nil {
+			return socket.IntBytes(1), nil
+		}
+		return socket.IntBytes(0), nil
+	case linux.SO_PEERCRED:
+		return e.peercred(c), nil
+	case linux.SO_PEEK_OFF:
+		return socket.IntBytes(int32(e.opts.PeekOff())), nil
+	}
+	return nil, linux.ENOPROTOOPT
+}
+
+// peercred is SO_PEERCRED's struct ucred.
+func (e *Endpoint) peercred(c vfs.Ctx) []byte {
+	e.mu.Lock()
+	k, ok := e.peerCred, e.peered
+	if e.listener != nil {
+		k, ok = e.cred, true
+	}
+	e.mu.Unlock()
+	if !ok {
+		k = socket.Cred{UID: ^uint32(0), GID: ^uint32(0)}
+	}
+	b := binary.LittleEndian.AppendUint32(nil, uint32(socket.Number(c, k.PID)))
+	b = binary.LittleEndian.AppendUint32(b, k.UID)
+	return binary.LittleEndian.AppendUint32(b, k.GID)
+}
+
+// Ioctl implements socket.Ioctler.
+func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
+	switch cmd {
+	case linux.SIOCINQ:
+		n, err := e.queued()
+		if err != nil {
+			return 0, err
+		}
+		return socket.StoreInt(m, arg, n)
+	case linux.SIOCOUTQ:
+		n := int(e.wmem.Load())
+		if conn := e.conn.Load(); conn != nil && e.typ == linux.SOCK_STREAM {
+			conn.out.mu.Lock()
+			n = conn.out.ring.used()
+			conn.out.mu.Unlock()
+		}
+		return socket.StoreInt(m, arg, n)
+	case linux.SIOCUNIXFILE:
+		return 0, linux.ENOENT
+	}
+	return 0, linux.ENOTTY
+}
+
+// queued is the bytes that can be read, or those of the first message: EINVAL for a
+// listening socket.
+func (e *Endpoint) queued() (int, error) {
+	e.mu.Lock()
+	listening := e.listener != nil
+	e.mu.Unlock()
+	if listening {
+		return 0, linux.EINVAL
+	}
+	ch := e.inbox()
+	if ch == nil {
+		return 0, nil
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if e.typ != linux.SOCK_DGRAM {
+		n := ch.ring.used()
+		for m := range ch.msgs.All() {
+			n += len(m.data)
+		}
+		return n, nil
+	}
+	if m := ch.msgs.Front(); m != nil {
+		return len(m.Value.data), nil
+	}
+	return 0, nil
+}
