@@ -24,35 +24,50 @@ type suiteTest struct {
 	run  func(t *testing.T, p platform.Platform)
 }
 
-// Test runs the suite.
+// Test runs the suite, each test with a platform of its own that must leave no
+// process behind.
 func Test(t *testing.T, newPlatform New) {
-	var all []suiteTest
+	each(t, func(t *testing.T, st suiteTest) {
+		before := children(t)
+		p := newPlatform(t)
+		st.bounded(t, p)
+		p.Release()
+		for pid := range children(t) {
+			if !before[pid] {
+				t.Errorf("process %d is left", pid)
+			}
+		}
+	})
+}
+
+// Shared runs the suite with one platform for all tests, which the caller
+// releases.
+func Shared(t *testing.T, newPlatform New) {
+	p := newPlatform(t)
+	each(t, func(t *testing.T, st suiteTest) { st.bounded(t, p) })
+}
+
+func each(t *testing.T, run func(*testing.T, suiteTest)) {
 	for _, part := range [][]suiteTest{registerTests, memoryTests, faultTests, threadTests, processTests, fpuTests} {
-		all = append(all, part...)
+		for _, st := range part {
+			t.Run(st.name, func(t *testing.T) { run(t, st) })
+		}
 	}
-	for _, st := range all {
-		t.Run(st.name, func(t *testing.T) {
-			before := children(t)
-			p := newPlatform(t)
-			done := make(chan struct{})
-			// Contexts lock their goroutine's thread, which the test must not share.
-			go func() {
-				defer close(done)
-				st.run(t, p)
-			}()
-			select {
-			case <-done:
-			case <-time.After(30 * time.Second):
-				buf := make([]byte, 1<<16)
-				t.Fatalf("hangs:\n%s", buf[:runtime.Stack(buf, true)])
-			}
-			p.Release()
-			for pid := range children(t) {
-				if !before[pid] {
-					t.Errorf("process %d is left", pid)
-				}
-			}
-		})
+}
+
+// bounded runs the test on a goroutine of its own, as contexts lock their
+// goroutine's thread, and gives up when it hangs.
+func (st *suiteTest) bounded(t *testing.T, p platform.Platform) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		st.run(t, p)
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		buf := make([]byte, 1<<16)
+		t.Fatalf("hangs:\n%s", buf[:runtime.Stack(buf, true)])
 	}
 }
 
