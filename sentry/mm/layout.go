@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"garrison/platform/arch"
+	"garrison/sentry/limits"
 	"garrison/sentry/linux"
 )
 
@@ -96,4 +97,16 @@ func (s *Space) SetName(a arch.Addr, n uint64, name string) error {
 		return linux.ENOMEM
 	}
 	return nil
+}
+
+// Limit is the resource limit k that applies to s.
+func (s *Space) Limit(k limits.Kind) uint64 { return s.limit(k) }
+
+// FreeRange finds n free bytes where mmap(2) would, at a multiple of align, a
+// power of two.
+func (s *Space) FreeRange(n, align uint64) (arch.Addr, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	a, ok := s.freeRange(n + align - arch.PageSize)
+	return (a + arch.Addr(align-1)) &^ arch.Addr(align-1), ok
 }
