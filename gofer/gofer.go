@@ -92,7 +92,7 @@ type tree struct {
 }
 
 // Serve serves cfg to the sandbox at the other end of fd, which it takes over, until
-// that hangs up. The process's umask must be 0.
+// that hangs up. See Prepare.
 func Serve(fd int, cfg Config) error {
 	s := &server{ops: &handlers, proc: cfg.Proc, maxOpen: cfg.MaxOpen, conns: map[*conn]bool{}}
 	if s.maxOpen <= 0 {

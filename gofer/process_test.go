@@ -16,10 +16,14 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GOFER_TEST_PROCESS") == "" {
 		os.Exit(m.Run())
 	}
-	u := Setup{Conn: 3, Config: 4, Proc: -1}
-	cfg, err := u.Prepare()
+	Prepare()
+	var cfg Config
+	err := json.NewDecoder(os.NewFile(4, "config")).Decode(&cfg)
 	if err == nil {
-		err = u.Run(cfg)
+		cfg.Proc, err = unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	}
+	if err == nil {
+		err = Serve(3, cfg)
 	}
 	if err != nil {
 		os.Stderr.WriteString(err.Error() + "\n")

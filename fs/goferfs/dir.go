@@ -145,7 +145,7 @@ func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
 	}
 	if name == "" {
 		f.mu.Lock()
-		f.removed = true
+		f.removed, f.kept = true, true
 		f.mu.Unlock()
 		return f, nil
 	}
@@ -219,9 +219,11 @@ func (n *node) needed() bool {
 	return d.opens > 0
 }
 
-// lost notes that n has lost a name, at a time that the host gave its directory.
-func (n *node) lost(at wire.Time) {
+// lost notes that n has lost a name, at a time that the host gave its directory. keep
+// is what the gofer was told.
+func (n *node) lost(at wire.Time, keep bool) {
 	n.mu.Lock()
+	n.kept = n.kept || keep
 	a := &n.attr
 	if n.typ == linux.S_IFDIR || a.Nlink <= 1 {
 		a.Nlink = 0
@@ -258,7 +260,7 @@ func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
 	}
 	d.store(&r.Dir, ver)
 	d.removedName(name)
-	n.lost(r.Dir.Mtime)
+	n.lost(r.Dir.Mtime, q.Keep)
 	return nil
 }
 
@@ -303,7 +305,7 @@ func (d *dir) Rename(c vfs.Ctx, r *vfs.RenameSpec) error {
 	to.added(r.New, moved)
 	moved.Drop()
 	if other != nil {
-		other.base().lost(resp.Old.Ctime)
+		other.base().lost(resp.Old.Ctime, q.Keep)
 	}
 	return nil
 }

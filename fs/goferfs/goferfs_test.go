@@ -472,7 +472,9 @@ func TestListWhileChanging(t *testing.T) {
 				seen[name] = 1000
 			}
 		}
-		w.ok(vfs.Mkdir(w, at(fmt.Sprintf("/new%d", round)), 0o755))
+		if round < 10 { // else each would show the one before, and there were no end
+			w.ok(vfs.Mkdir(w, at(fmt.Sprintf("/new%d", round)), 0o755))
+		}
 	}
 	files := 0
 	for name, times := range seen {

@@ -48,6 +48,7 @@ type node struct {
 	ver     uint32 // changes of attr, so that a late reply does not undo a later one
 	seen    int64  // when attr came; now()
 	removed bool   // the last name is gone
+	kept    bool   // ... and the gofer keeps the file for us
 	bare    bool   // has no extended attributes
 }
 
@@ -85,8 +86,10 @@ func (n *node) drop() bool {
 		d.discard()
 	}
 	fs.client.Forget(n.id, given)
-	if n.gone() {
-		// The gofer may be all that keeps the file's blocks.
+	n.mu.Lock()
+	kept := n.kept
+	n.mu.Unlock()
+	if kept { // the gofer is all that keeps the file's blocks
 		fs.client.FlushSoon()
 	}
 	return true

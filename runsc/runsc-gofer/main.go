@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -40,8 +39,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	// A thread that returns from a wait must find a processor free, however many wait.
-	runtime.GOMAXPROCS(max(runtime.NumCPU(), 16))
+	gofer.Prepare()
 	mode := filter.Kill
 	if boot.Debug {
 		mode = filter.Trap
