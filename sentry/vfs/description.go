@@ -113,6 +113,10 @@ func (d *FileDescription) SetNonBlocking(c Ctx, on bool) error {
 // IncRef implements mm.Identity: one more reference.
 func (d *FileDescription) IncRef() { d.refs.Add(1) }
 
+// Refs is how many references there are now: for who can tell that nobody takes
+// another (files in flight between sockets).
+func (d *FileDescription) Refs() int64 { return d.refs.Load() }
+
 // tryRef adds a reference unless the file is closed.
 func (d *FileDescription) tryRef() bool {
 	for {
@@ -191,6 +195,9 @@ func (d *FileDescription) MaxAccess(shared bool) arch.Access {
 		}
 		if d.path.mnt.Flags()&linux.MS_NOEXEC != 0 {
 			a &^= arch.Exec
+		}
+		if x, ok := d.path.d.node.(Sealer); ok && shared && x.Seals()&(linux.F_SEAL_WRITE|linux.F_SEAL_FUTURE_WRITE) != 0 {
+			a &^= arch.Write
 		}
 	}
 	return a

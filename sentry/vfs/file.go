@@ -115,3 +115,13 @@ type MapSpec struct {
 	Shared   bool
 	Exec     bool // for execve: the file is being run
 }
+
+// A Sealer is an inode that can be sealed: memfd_create(2), fcntl(F_ADD_SEALS). EINVAL.
+type Sealer interface {
+	Seals() uint32
+	// AddSeals adds F_SEAL_*: EPERM if F_SEAL_SEAL is there, EBUSY if a shared
+	// writable mapping forbids F_SEAL_WRITE.
+	AddSeals(uint32) error
+	// SetSeals says what a new file starts with.
+	SetSeals(uint32)
+}

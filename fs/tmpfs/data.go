@@ -1,0 +1,267 @@
+package tmpfs
+
+import (
+	"math/bits"
+
+	"garrison/platform/arch"
+	"garrison/sentry/linux"
+	"garrison/sentry/memfile"
+)
+
+// A file's bytes lie in extents: ranges of the page file, each for a fixed part of the
+// file, twice as long as the one before until they are long enough. The first holds a
+// small file. Offsets in the page file are free; what costs is pages, which an extent
+// keeps count of.
+const (
+	firstShift = 14 // the first extent is 16 KiB
+	lastShift  = 30 // from 1 GiB on each is 1 GiB
+	doubling   = lastShift - firstShift + 1
+)
+
+// extentOf is the number of the extent that byte off lies in, and the part of the file
+// that this extent holds.
+func extentOf(off uint64) (n int, start, end uint64) {
+	if off >= 1<<lastShift {
+		i := off >> lastShift
+		return doubling + int(i) - 1, i << lastShift, (i + 1) << lastShift
+	}
+	if off < 1<<firstShift {
+		return 0, 0, 1 << firstShift
+	}
+	s := bits.Len64(off) - 1
+	return s - firstShift + 1, 1 << s, 2 << s
+}
+
+// An extent is a part of a file that has (some) memory.
+type extent struct {
+	start  uint64 // in the file
+	mem    memfile.Range
+	have   []uint64 // a bit for each page: it is charged, and may hold data
+	n      int      // bits set in have
+	mapped bool     // guests see it: which pages hold data only the host knows
+}
+
+func (e *extent) has(page uint64) bool { return e.have[page/64]>>(page%64)&1 != 0 }
+
+func (e *extent) end() uint64 { return e.start + e.mem.Len() }
+
+// run is how many bytes from off on, at most n, are in pages that are all there or all
+// not there. What guests see is all there.
+func (e *extent) run(off, n uint64) (m uint64, there bool) {
+	if e.mapped {
+		return n, true
+	}
+	p := (off - e.start) / arch.PageSize
+	there = e.has(p)
+	end := off + n
+	for off = e.start + (p+1)*arch.PageSize; off < end; off += arch.PageSize {
+		if p++; e.has(p) != there {
+			return n - (end - off), there
+		}
+	}
+	return n, there
+}
+
+// data is what a regular file has in memory. All is protected by the inode's mu.
+type data struct {
+	small [doubling]*extent // the first GiB
+	large map[int]*extent   // what comes after
+	pages int64             // charged
+}
+
+func (t *data) at(n int) *extent {
+	if n < doubling {
+		return t.small[n]
+	}
+	return t.large[n]
+}
+
+// extent is the extent that holds byte off, made if it does not exist.
+func (t *data) extent(fs *filesystem, off uint64) (*extent, error) {
+	n, start, end := extentOf(off)
+	if e := t.at(n); e != nil {
+		return e, nil
+	}
+	mem, err := fs.pool.Alloc(end - start)
+	if err != nil {
+		return nil, linux.ENOSPC
+	}
+	e := &extent{start: start, mem: mem, have: make([]uint64, ((end-start)/arch.PageSize+63)/64)}
+	if n < doubling {
+		t.small[n] = e
+	} else {
+		if t.large == nil {
+			t.large = map[int]*extent{}
+		}
+		t.large[n] = e
+	}
+	return e, nil
+}
+
+// each ranges over the extents that overlap [start, end), in order.
+func (t *data) each(start, end uint64, f func(*extent) bool) {
+	for _, e := range t.small {
+		if e != nil && e.start < end && start < e.end() && !f(e) {
+			return
+		}
+	}
+	if len(t.large) == 0 || end <= 1<<lastShift {
+		return
+	}
+	first, _, _ := extentOf(max(start, 1<<lastShift))
+	last, _, _ := extentOf(end - 1)
+	if last-first < len(t.large) {
+		for n := first; n <= last; n++ {
+			if e := t.large[n]; e != nil && !f(e) {
+				return
+			}
+		}
+		return
+	}
+	for _, e := range t.sorted() {
+		if e.start < end && start < e.end() && !f(e) {
+			return
+		}
+	}
+}
+
+// sorted is the large extents in order.
+func (t *data) sorted() []*extent {
+	out := make([]*extent, 0, len(t.large))
+	for _, e := range t.large {
+		out = append(out, e)
+	}
+	for i := 1; i < len(out); i++ {
+		for j := i; j > 0 && out[j].start < out[j-1].start; j-- {
+			out[j], out[j-1] = out[j-1], out[j]
+		}
+	}
+	return out
+}
+
+// fill makes sure that the pages of [off, off+n), which lie in one extent, are charged.
+// It returns how many bytes from off on are: less than n, with ENOSPC, if the
+// filesystem is full.
+func (t *data) fill(fs *filesystem, e *extent, off, n uint64) (uint64, error) {
+	first := (off - e.start) / arch.PageSize
+	last := (off + n - 1 - e.start) / arch.PageSize
+	for p := first; p <= last; p++ {
+		if e.has(p) {
+			continue
+		}
+		if !fs.charge(1) {
+			if p == first {
+				return 0, linux.ENOSPC
+			}
+			return e.start + p*arch.PageSize - off, linux.ENOSPC
+		}
+		e.have[p/64] |= 1 << (p % 64)
+		e.n++
+		t.pages++
+	}
+	return n, nil
+}
+
+// drop takes the pages of [start, end), whole pages, away. It returns what of the page
+// file is to be given back: extents that are empty now, to be freed, and parts of
+// others, to be cleared. Guests are told in between.
+func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Range) {
+	var empty []*extent
+	t.each(start, end, func(e *extent) bool {
+		if e.mapped {
+			t.learn(fs, e)
+		}
+		from, to := max(start, e.start), min(end, e.end())
+		for p := (from - e.start) / arch.PageSize; p < (to-e.start)/arch.PageSize; p++ {
+			if e.has(p) {
+				e.have[p/64] &^= 1 << (p % 64)
+				e.n--
+				t.pages--
+				fs.uncharge(1)
+			}
+		}
+		if e.n == 0 {
+			empty = append(empty, e)
+			free = append(free, e.mem)
+		} else {
+			punch = append(punch, memfile.Range{Start: e.mem.Start + from - e.start, End: e.mem.Start + to - e.start})
+		}
+		return true
+	})
+	for _, e := range empty {
+		n, _, _ := extentOf(e.start)
+		if n < doubling {
+			t.small[n] = nil
+		} else {
+			delete(t.large, n)
+		}
+	}
+	return free, punch
+}
+
+// all takes everything away.
+func (t *data) all(fs *filesystem) (free []memfile.Range) {
+	t.each(0, 1<<63, func(e *extent) bool {
+		free = append(free, e.mem)
+		return true
+	})
+	fs.uncharge(t.pages)
+	*t = data{}
+	return free
+}
+
+// resident is the number of pages that hold data. mem is asked about what guests see.
+func (t *data) resident(mem *memfile.File) int64 {
+	n := int64(0)
+	t.each(0, 1<<63, func(e *extent) bool {
+		if e.mapped {
+			n += int64(mem.Resident(e.mem) / arch.PageSize)
+		} else {
+			n += int64(e.n)
+		}
+		return true
+	})
+	return n
+}
+
+// next is the first byte from off on, below size, where data begins (or a hole, if
+// hole); size if there is none.
+func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
+	for off < size {
+		n, _, end := extentOf(off)
+		e := t.at(n)
+		if e == nil {
+			if hole {
+				return off
+			}
+			off = end
+			continue
+		}
+		if e.mapped {
+			t.learn(fs, e)
+		}
+		for p := (off - e.start) / arch.PageSize; off < end && off < size; p++ {
+			if e.has(p) != hole {
+				return off
+			}
+			off = e.start + (p+1)*arch.PageSize
+		}
+	}
+	return size
+}
+
+// learn makes e's page bits, and with them what is charged, say what the host knows:
+// which pages guests have touched.
+func (t *data) learn(fs *filesystem, e *extent) {
+	clear(e.have)
+	n := 0
+	fs.mem.EachResident(e.mem, func(r memfile.Range) {
+		for p := (r.Start - e.mem.Start) / arch.PageSize; p < (r.End-e.mem.Start)/arch.PageSize; p++ {
+			e.have[p/64] |= 1 << (p % 64)
+			n++
+		}
+	})
+	fs.pages.Add(int64(n - e.n))
+	t.pages += int64(n - e.n)
+	e.n = n
+}
