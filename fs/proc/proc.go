@@ -1,0 +1,78 @@
+// Package proc is the proc filesystem, proc(5): processes and the kernel as
+// files, in the formats that Linux 6.12 gives them. It is tables (package pseudo):
+// of a process and of a thread (process.go), of the kernel (system.go), of its
+// parameters (sysctl.go) and of a network (net.go). What it tells of a process is
+// what a caller of the mount's pid namespace may know; whatever Linux guards by
+// ptrace access is guarded so here.
+package proc
+
+import (
+	"garrison/fs/pseudo"
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
+)
+
+// A Config is what the mounts of one kernel share, and where it comes from.
+type Config struct {
+	// CPUInfo is the text of the host's /proc/cpuinfo; "" makes one up from
+	// the CPUID instruction.
+	CPUInfo string
+	// Cmdline is /proc/cmdline, without its newline.
+	Cmdline string
+	// Memory tells how much memory there is and how much of it is used, in
+	// bytes. nil: what the kernel's options and page files say.
+	Memory func(c vfs.Ctx) (total, used uint64)
+	// Params is the state behind /proc/sys; NewParams makes one.
+	Params *Params
+}
+
+// Type is the filesystem for mount(2), with the options hidepid, gid and subset.
+// It shows the pid namespace of whoever mounts it.
+func Type(k *kernel.Kernel, conf *Config) *vfs.Type {
+	return &vfs.Type{
+		Name:  "proc",
+		Magic: linux.PROC_SUPER_MAGIC,
+		Flags: vfs.UserMount,
+		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
+			ns := k.RootPIDNS()
+			if t, ok := c.(*kernel.Task); ok {
+				ns = t.PIDNamespace()
+			}
+			return Root(c, k, conf, ns, a)
+		},
+	}
+}
+
+// Root makes the root inode of a proc filesystem that shows ns.
+func Root(c vfs.Ctx, k *kernel.Kernel, conf *Config, ns *kernel.PIDNamespace, a *vfs.NewArgs) (vfs.Inode, error) {
+	o, err := parseOptions(a.Options)
+	if err != nil {
+		return nil, err
+	}
+	fs := &FS{k: k, conf: conf, ns: ns, sys: a.System, options: o}
+	fs.place = (&pseudo.FS{Magic: linux.PROC_SUPER_MAGIC, Blksize: 1024, Options: o.show(), Time: c.Now()}).Root()
+	fs.boot = k.Clocks.Boottime.Now() - k.Uptime()
+	spec := pseudo.DirSpec[*FS]{Table: rootTable(), More: pids{fs}}
+	if o.pidOnly {
+		spec.Table = selfTable()
+	}
+	return pseudo.NewDir(fs.place, fs, spec), nil
+}
+
+// A FS is one mounted instance.
+type FS struct {
+	k     *kernel.Kernel
+	conf  *Config
+	ns    *kernel.PIDNamespace // whose numbers the names are
+	sys   *vfs.System
+	place pseudo.Place
+	boot  int64 // CLOCK_BOOTTIME when the kernel began, in nanoseconds
+	options
+}
+
+// caller is the task that c is; nil if c is the kernel itself.
+func caller(c vfs.Ctx) *kernel.Task {
+	t, _ := c.(*kernel.Task)
+	return t
+}
