@@ -2,6 +2,7 @@ package platformtest
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ func Benchmark(b *testing.B, newPlatform New) {
 		{"Exec", benchExec},
 		{"Interrupt", benchInterrupt},
 		{"Compute2", benchCompute2},
+		{"Busy2", benchBusy2},
 		{"PingPong", benchPingPong},
 		{"PingPongParked", benchPingPongParked},
 	} {
@@ -226,6 +228,33 @@ func benchCompute2(b *testing.B, p platform.Platform) {
 	}
 	close(turns)
 	wait()
+}
+
+// benchBusy2 is two threads that both do nothing but calls: on two idle
+// processors a call takes no longer than for one alone.
+func benchBusy2(b *testing.B, p platform.Platform) {
+	g := newGuest(b, p, codeRead...)
+	defer g.release()
+	g.regs.RDI = dataAt
+	g.syscall()
+	h := g.spawn()
+	h.regs.RDI = dataAt
+	var stop atomic.Bool
+	var calls int
+	start := time.Now()
+	end := elsewhere(func() {
+		for !stop.Load() {
+			h.syscall()
+			calls++
+		}
+		h.c.Release()
+	})
+	for b.Loop() {
+		g.syscall()
+	}
+	stop.Store(true)
+	end()
+	b.ReportMetric(float64(time.Since(start))/float64(calls), "ns/other")
 }
 
 // benchPingPong is two processes that wake each other in turn, as the two ends

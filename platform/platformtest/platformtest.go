@@ -28,11 +28,11 @@ type suiteTest struct {
 // process behind.
 func Test(t *testing.T, newPlatform New) {
 	each(t, func(t *testing.T, st suiteTest) {
-		before := children(t)
+		before := Children(t)
 		p := newPlatform(t)
 		st.bounded(t, p)
 		p.Release()
-		for pid := range children(t) {
+		for pid := range Children(t) {
 			if !before[pid] {
 				t.Errorf("process %d is left", pid)
 			}
@@ -224,8 +224,8 @@ func elsewhere(f func()) (wait func()) {
 	return func() { <-done }
 }
 
-// children returns the processes whose parent is this one.
-func children(t testing.TB) map[int]bool {
+// Children returns the processes whose parent is this one.
+func Children(t testing.TB) map[int]bool {
 	t.Helper()
 	out := map[int]bool{}
 	entries, err := os.ReadDir("/proc")

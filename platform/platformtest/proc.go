@@ -35,7 +35,7 @@ func childOf(name string, parent int) (int, bool) {
 func runningChildren(t testing.TB) map[int]bool {
 	t.Helper()
 	out := map[int]bool{}
-	for pid := range children(t) {
+	for pid := range Children(t) {
 		dir := "/proc/" + strconv.Itoa(pid) + "/task/"
 		tasks, _ := os.ReadDir(dir)
 		for _, task := range tasks {

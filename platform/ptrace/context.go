@@ -176,7 +176,9 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 		return n, nil
 	}
 	if !c.attached {
-		return nil, errors.New("ptrace: spawn by a thread that has not run")
+		if err := c.attach(); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.putFPU(); err != nil {
 		return nil, c.fail(err)

@@ -25,6 +25,7 @@ type mother struct {
 	wanted chan chan<- made // stubs somebody waits for
 	refill chan struct{}    // the pool has been used
 	pool   chan stub        // clean stubs, ready
+	alive  int              // writing end of all stubs' lifeline
 	stop   chan struct{}
 	ended  chan struct{}
 }
@@ -46,6 +47,7 @@ func startMother(p *Platform, o Options) (*mother, error) {
 		pool:   make(chan stub, o.Pool),
 		stop:   make(chan struct{}),
 		ended:  make(chan struct{}),
+		alive:  -1,
 	}
 	ready := make(chan error, 1)
 	go m.run(o, ready)
@@ -130,6 +132,9 @@ func (m *mother) makeStub() (stub, error) {
 	pid, err := m.thread.clone(forkFlags, sl.offset())
 	if err != nil {
 		m.p.slots.put(sl)
+		if errors.Is(err, errKilled) {
+			m.thread.pid = 0 // reaped already
+		}
 		return stub{}, err
 	}
 	return stub{pid, sl}, nil
@@ -149,6 +154,7 @@ func (m *mother) end() {
 	if m.thread.pid != 0 {
 		killStub(m.thread.pid)
 	}
+	unix.Close(m.alive)
 }
 
 func killStub(pid int) {
@@ -200,13 +206,20 @@ func (m *mother) start(o Options) error {
 		return err
 	}
 	defer text.Close()
+	// Not os.Pipe: reading from it must block.
+	var lifeline [2]int
+	if err := unix.Pipe2(lifeline[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	defer unix.Close(lifeline[0])
+	m.alive = lifeline[1]
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	files := []uintptr{
-		stubSocket: uintptr(m.p.passer.rx), stubControl: m.p.slots.file.Fd(),
+		stubSocket: uintptr(m.p.passer.rx), stubControl: m.p.slots.file.Fd(), stubLifeline: uintptr(lifeline[0]),
 		motherText: text.Fd(), motherReport: w.Fd(), motherELF: elf.Fd(),
 	}
 	pid, err := syscall.ForkExec(o.Proc+"/self/fd/"+strconv.Itoa(motherELF), []string{"stub"},

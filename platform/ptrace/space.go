@@ -86,8 +86,13 @@ func (s *space) add(o op) {
 // Fork implements platform.AddressSpace.
 func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 	c, ok := by.(*Context)
-	if !ok || c.space != s || !c.attached {
+	if !ok || c.space != s {
 		return nil, errors.New("ptrace: fork by a thread that is not in the address space")
+	}
+	if !c.attached {
+		if err := c.attach(); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.putFPU(); err != nil {
 		return nil, c.fail(err)

@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
@@ -34,14 +35,15 @@ const (
 const (
 	stubSocket    = 0 // where descriptors to map arrive
 	stubControl   = 1 // the memory of operations pages
-	stubFirstFile = 2 // the lowest of the descriptors to map
+	stubLifeline  = 2 // a pipe whose only writing end the sentry has, and never uses
+	stubFirstFile = 3 // the lowest of the descriptors to map
 )
 
 // Descriptors the mother has besides, until it is ready.
 const (
-	motherText   = 2
-	motherReport = 3
-	motherELF    = 4
+	motherText   = 3
+	motherReport = 4
+	motherELF    = 5
 )
 
 // In the scratch page: a message header for recvmsg that takes one byte and one
@@ -85,7 +87,10 @@ func motherScript() *script.Script {
 	var s script.Script
 	i := script.Int
 	s.ReportTo(motherReport)
-	s.Call("unblock signals", unix.SYS_RT_SIGPROCMASK, i(unix.SIG_SETMASK), s.Buffer(8).At(0), i(0), i(8))
+	// What a terminal or a supervisor sends to a whole group is not for stubs.
+	mask := s.Bytes(binary.LittleEndian.AppendUint64(nil, ^uint64(openSignals)))
+	s.Call("block signals", unix.SYS_RT_SIGPROCMASK, i(unix.SIG_SETMASK), mask, i(0), i(8))
+	s.Call("setsid", unix.SYS_SETSID)
 	s.Call("prctl PR_SET_NAME", unix.SYS_PRCTL, i(unix.PR_SET_NAME), s.String("stub"))
 	s.Call("prctl PR_SET_NO_NEW_PRIVS", unix.SYS_PRCTL, i(unix.PR_SET_NO_NEW_PRIVS), i(1), i(0), i(0), i(0))
 	s.Call("clear ambient capabilities", unix.SYS_PRCTL, i(unix.PR_CAP_AMBIENT), i(unix.PR_CAP_AMBIENT_CLEAR_ALL), i(0), i(0), i(0)).Keep()
@@ -112,9 +117,11 @@ func motherScript() *script.Script {
 	s.Call("close text", unix.SYS_CLOSE, i(motherText))
 	// The end of the report says that all went well.
 	s.Call("close report", unix.SYS_CLOSE, i(motherReport))
-	sleep := s.NewLabel()
-	s.Place(sleep)
-	s.Call("pause", unix.SYS_PAUSE).Keep()
-	s.Jump(sleep)
+	s.Call("wait", unix.SYS_READ, i(stubLifeline), i(scratchByte), i(1)).Retry(unix.EINTR)
 	return &s
 }
+
+// openSignals is the set of signals that stubs don't block: the interrupt, and
+// those that instructions raise.
+const openSignals = 1<<(interruptSignal-1) | 1<<(unix.SIGSEGV-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
+	1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGSYS-1)

@@ -12,7 +12,7 @@
 //	2  do the clone that is in the registers, and stop; the child, which
 //	   nobody traces yet, goes on here: with BX >= 0 it maps its own
 //	   operations page at R12 from offset BP of descriptor BX; it sets R14 to
-//	   ready, and sleeps until it is seized
+//	   ready, and sleeps until it is seized, or the sentry has died
 //
 // Stopping is int3, which the tracer sees as SIGTRAP.
 TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
@@ -64,7 +64,14 @@ park:
 	MOVL	$0x72656164, R14
 
 sleep:
-	MOVL	$34, AX   // pause
+	MOVL	$2, DI           // stubLifeline
+	MOVQ	$0x7fffff002060, SI // scratchByte
+	MOVL	$1, DX
+	XORL	AX, AX           // read
+	SYSCALL
+	TESTQ	AX, AX
+	JNE	sleep
+	MOVL	$60, AX          // exit: the sentry is gone
 	SYSCALL
 	JMP	sleep
 
