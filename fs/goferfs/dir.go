@@ -77,6 +77,9 @@ func (d *dir) Walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
 
 // walk asks the gofer.
 func (d *dir) walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
+	if d.gone() {
+		return nil, linux.ENOENT
+	}
 	var r wire.WalkResp
 	if err := d.fs.call(c, &wire.WalkReq{Dir: d.id, Names: names}, &r, nil); err != nil {
 		return nil, err
@@ -94,6 +97,17 @@ func (d *dir) walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
 	return found, nil
 }
 
+// changeable reports why nothing can be made here, if so.
+func (d *dir) changeable() error {
+	switch {
+	case d.fs.readOnly:
+		return linux.EROFS
+	case d.gone():
+		return linux.ENOENT
+	}
+	return nil
+}
+
 // Make implements vfs.Maker.
 func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 	if s.Mode.Type() == linux.S_IFREG {
@@ -103,8 +117,8 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 		}
 		return f, nil
 	}
-	if d.fs.readOnly {
-		return nil, linux.EROFS
+	if err := d.changeable(); err != nil {
+		return nil, err
 	}
 	ver := d.version()
 	var r wire.NodeResp
@@ -125,8 +139,8 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 // create makes a regular file; without a name it is in no directory. Its descriptor is
 // kept for whoever opens it.
 func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
-	if d.fs.readOnly {
-		return nil, linux.EROFS
+	if err := d.changeable(); err != nil {
+		return nil, err
 	}
 	ver := d.version()
 	var r wire.NodeResp
@@ -179,8 +193,8 @@ func (d *dir) MakeTemp(c vfs.Ctx, s *vfs.MakeSpec) (vfs.Inode, error) {
 
 // Link implements vfs.Linker.
 func (d *dir) Link(c vfs.Ctx, name string, i vfs.Inode) error {
-	if d.fs.readOnly {
-		return linux.EROFS
+	if err := d.changeable(); err != nil {
+		return err
 	}
 	in, ok := i.(inode)
 	if !ok || in.base().fs != d.fs {
@@ -248,8 +262,8 @@ func (n *node) lost(at wire.Time, keep bool) {
 
 // Remove implements vfs.Remover.
 func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
-	if d.fs.readOnly {
-		return linux.EROFS
+	if err := d.changeable(); err != nil {
+		return err
 	}
 	n := i.(inode).base()
 	ver := d.version()
@@ -266,12 +280,15 @@ func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
 
 // Rename implements vfs.Renamer.
 func (d *dir) Rename(c vfs.Ctx, r *vfs.RenameSpec) error {
-	if d.fs.readOnly {
-		return linux.EROFS
+	if err := d.changeable(); err != nil {
+		return err
 	}
 	to, err := asDir(r.NewDir)
 	if err != nil || to.fs != d.fs {
 		return linux.EXDEV
+	}
+	if to.gone() {
+		return linux.ENOENT
 	}
 	exchange := r.Flags&linux.RENAME_EXCHANGE != 0
 	if r.Moved == r.Replaced && !exchange {

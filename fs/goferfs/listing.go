@@ -267,6 +267,9 @@ func (d *dir) fetch(c vfs.Ctx) (*listing, error) {
 	if !d.fs.shared {
 		l.where = map[string]int{}
 	}
+	if d.gone() {
+		return l, nil
+	}
 	for cookie := uint64(0); ; {
 		var r wire.ReaddirResp
 		if err := d.fs.call(c, &wire.ReaddirReq{Dir: d.id, Cookie: cookie}, &r, nil); err != nil {
