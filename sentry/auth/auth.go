@@ -115,3 +115,20 @@ type UserNamespace struct {
 	Parent *UserNamespace // nil for the initial one
 	Owner  uint32         // the effective uid that made it
 }
+
+// secureNoSetuidFixup is SECBIT_NO_SETUID_FIXUP.
+const secureNoSetuidFixup = 1 << 2
+
+// Real is c as access(2) judges by: with the real ids, and with capabilities
+// only if those are root's (or ids do not touch capabilities).
+func (c *Creds) Real() *Creds {
+	n := *c
+	n.FSUID, n.FSGID = c.RUID, c.RGID
+	if c.Securebits&secureNoSetuidFixup == 0 {
+		n.Effective = 0
+		if c.RUID == 0 {
+			n.Effective = c.Permitted
+		}
+	}
+	return &n
+}

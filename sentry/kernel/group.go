@@ -131,6 +131,17 @@ func (k *Kernel) Members(p *ProcessGroup) []*ThreadGroup {
 	return p.list()
 }
 
+// GroupMembers lists the thread groups of the process group that p numbers; none if
+// it numbers no group.
+func (k *Kernel) GroupMembers(p *PID) []*ThreadGroup {
+	k.tasks.RLock()
+	defer k.tasks.RUnlock()
+	if p.pgrp == nil {
+		return nil
+	}
+	return p.pgrp.list()
+}
+
 func (p *ProcessGroup) list() []*ThreadGroup {
 	out := make([]*ThreadGroup, 0, p.count)
 	for g := range p.members.All() {

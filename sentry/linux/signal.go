@@ -187,6 +187,9 @@ const (
 	TRAP_TRACE   = 2
 	SYS_SECCOMP  = 1
 	POLL_IN      = 1
+	POLL_OUT     = 2
+	POLL_ERR     = 4
+	POLL_PRI     = 5
 	POLL_HUP     = 6
 	SI_MAXSIZE   = 128
 	siginfoWords = 28

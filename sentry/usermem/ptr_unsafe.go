@@ -2,9 +2,11 @@ package usermem
 
 import (
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"garrison/platform/arch"
+	"garrison/sentry/linux"
 )
 
 // A Ptr is a guest pointer to a T. T must be flat (see Flat): then the bytes of
@@ -80,4 +82,24 @@ func Flat(t reflect.Type) bool {
 		return true
 	}
 	return false
+}
+
+// LoadSized loads a structure that grows from one kernel version to the next,
+// of which the caller has n bytes: what it lacks is zero, what it has more must
+// be (E2BIG). EINVAL if n is less than the first version's size, E2BIG beyond a page.
+func (p Ptr[T]) LoadSized(m Memory, n, first uint64) (v T, err error) {
+	switch {
+	case n < first:
+		return v, linux.EINVAL
+	case n > arch.PageSize:
+		return v, linux.E2BIG
+	}
+	b := make([]byte, max(n, uint64(unsafe.Sizeof(v))))
+	if _, err := m.CopyIn(b[:n], arch.Addr(p)); err != nil {
+		return v, err
+	}
+	if slices.ContainsFunc(b[copy(bytesOf(&v), b):], func(c byte) bool { return c != 0 }) {
+		return v, linux.E2BIG
+	}
+	return v, nil
 }

@@ -86,6 +86,12 @@ type (
 		Timeout(write bool) time.Duration
 	}
 
+	// Fcntler has commands of fcntl(2) of its own: a pipe's size, a memfd's seals.
+	// EINVAL for a command that it does not know.
+	Fcntler interface {
+		Fcntl(c Ctx, cmd uint32, arg uint64) (int, error)
+	}
+
 	// FDInfoer adds lines to /proc/pid/fdinfo/N.
 	FDInfoer interface{ FDInfo(Ctx) string }
 

@@ -1,0 +1,113 @@
+package syscalls
+
+import (
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+	"garrison/sentry/usermem"
+	"garrison/sentry/vfs"
+	"garrison/sentry/wait"
+)
+
+// An ioOwner is whom fcntl(F_SETOWN) chose to be told of a file with O_ASYNC.
+type ioOwner struct {
+	k      *kernel.Kernel
+	pid    *kernel.PID
+	kind   int32        // F_OWNER_*
+	setter *kernel.Task // by whose right signals are sent, as its ids were
+}
+
+// pollCode is the siginfo code of the first of some events.
+func pollCode(e wait.Events) int32 {
+	for _, c := range []struct {
+		e    wait.Events
+		code int32
+	}{{wait.In, linux.POLL_IN}, {wait.Out, linux.POLL_OUT}, {wait.Pri, linux.POLL_PRI}, {wait.Err, linux.POLL_ERR}} {
+		if e&c.e != 0 {
+			return c.code
+		}
+	}
+	return linux.POLL_HUP
+}
+
+// SignalIO implements vfs.IOOwner.
+func (o *ioOwner) SignalIO(sig linux.Signal, _ *vfs.FileDescription, e wait.Events) {
+	info := &linux.SigInfo{Signo: int32(linux.SIGIO), Code: linux.SI_KERNEL}
+	if sig != 0 {
+		info.Signo, info.Code = int32(sig), pollCode(e)
+		info.SetPoll(int64(e), 0)
+	}
+	if o.kind == linux.F_OWNER_PGRP {
+		for _, g := range o.k.GroupMembers(o.pid) {
+			if o.setter.MaySignal(g.Leader()) {
+				g.Signal(info)
+			}
+		}
+		return
+	}
+	t := o.k.PIDTask(o.pid)
+	switch {
+	case t == nil || !o.setter.MaySignal(t):
+	case o.kind == linux.F_OWNER_TID:
+		t.Signal(info)
+	default:
+		t.ThreadGroup().Signal(info)
+	}
+}
+
+// setOwner is F_SETOWN: a process, or a process group if negative.
+func setOwner(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+	who := linux.FOwnerEx{Type: linux.F_OWNER_PID, PID: int32(arg)}
+	if who.PID < 0 {
+		if who.PID == -1<<31 {
+			return 0, linux.EINVAL
+		}
+		who = linux.FOwnerEx{Type: linux.F_OWNER_PGRP, PID: -who.PID}
+	}
+	return 0, chooseOwner(t, d, who)
+}
+
+func setOwnerEx(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+	who, err := usermem.Ptr[linux.FOwnerEx](arg).Load(t)
+	if err != nil {
+		return 0, err
+	}
+	if who.Type < linux.F_OWNER_TID || who.Type > linux.F_OWNER_PGRP {
+		return 0, linux.EINVAL
+	}
+	return 0, chooseOwner(t, d, who)
+}
+
+func chooseOwner(t *kernel.Task, d *vfs.FileDescription, who linux.FOwnerEx) error {
+	if who.PID == 0 {
+		d.SetOwner(nil)
+		return nil
+	}
+	pid := t.Kernel().FindPID(t.PIDNamespace(), who.PID)
+	if pid == nil {
+		return linux.ESRCH
+	}
+	d.SetOwner(&ioOwner{t.Kernel(), pid, who.Type, t})
+	return nil
+}
+
+// ownerOf is the owner as the caller numbers it.
+func ownerOf(t *kernel.Task, d *vfs.FileDescription) linux.FOwnerEx {
+	o, ok := d.Owner().(*ioOwner)
+	if !ok {
+		return linux.FOwnerEx{Type: linux.F_OWNER_PID}
+	}
+	return linux.FOwnerEx{Type: o.kind, PID: o.pid.In(t.PIDNamespace())}
+}
+
+func getOwner(t *kernel.Task, d *vfs.FileDescription, _ uint64) (int, error) {
+	who := ownerOf(t, d)
+	if who.Type == linux.F_OWNER_PGRP {
+		return -int(who.PID), nil
+	}
+	return int(who.PID), nil
+}
+
+func getOwnerEx(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+	who := ownerOf(t, d)
+	return 0, usermem.Ptr[linux.FOwnerEx](arg).Store(t, &who)
+}

@@ -1,0 +1,91 @@
+package syscalls
+
+import (
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+	"garrison/sentry/usermem"
+	"garrison/sentry/vfs"
+)
+
+// ioctl implements ioctl(2): what every descriptor understands first, then the
+// file's own commands, then what every regular file understands.
+func ioctl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (uint64, error) {
+	d, err := t.File(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer d.Release(t)
+	switch cmd {
+	case linux.FIOCLEX, linux.FIONCLEX:
+		return 0, t.FDs().SetCloExec(fd, cmd == linux.FIOCLEX)
+	case linux.FIONBIO, linux.FIOASYNC:
+		on, err := usermem.Ptr[int32](arg).Load(t)
+		if err != nil {
+			return 0, err
+		}
+		if cmd == linux.FIONBIO {
+			return 0, d.SetNonBlocking(t, on != 0)
+		}
+		flags := d.Flags() &^ linux.O_ASYNC
+		if on != 0 {
+			flags |= linux.O_ASYNC
+		}
+		return 0, d.SetFlags(t, flags)
+	}
+	n, err := d.Ioctl(t, t, cmd, arg)
+	if err == linux.ENOTTY {
+		return regularIoctl(t, d, cmd, arg)
+	}
+	return n, err
+}
+
+// regularIoctl is the commands of files in filesystems, ioctl_fat(2) and others aside.
+func regularIoctl(t *kernel.Task, d *vfs.FileDescription, cmd uint32, arg uint64) (uint64, error) {
+	kind := d.Path().Type()
+	if kind != linux.S_IFREG && kind != linux.S_IFDIR {
+		return 0, linux.ENOTTY
+	}
+	switch cmd {
+	case linux.FIGETBSZ:
+		a, err := d.Attr(t)
+		if err != nil {
+			return 0, err
+		}
+		size := int32(a.Blksize)
+		return 0, usermem.Ptr[int32](arg).Store(t, &size)
+	case linux.FIONREAD:
+		if kind != linux.S_IFREG {
+			return 0, linux.ENOTTY
+		}
+		a, err := d.Attr(t)
+		if err != nil {
+			return 0, err
+		}
+		left := int32(a.Size - d.Offset())
+		return 0, usermem.Ptr[int32](arg).Store(t, &left)
+	case linux.FS_IOC_GETFLAGS, linux.FS_IOC_SETFLAGS:
+		return 0, fileFlags(t, d, cmd, usermem.Ptr[uint32](arg))
+	case linux.FICLONE, linux.FICLONERANGE:
+		return 0, linux.EOPNOTSUPP
+	}
+	return 0, linux.ENOTTY
+}
+
+func fileFlags(t *kernel.Task, d *vfs.FileDescription, cmd uint32, p usermem.Ptr[uint32]) error {
+	x, ok := d.Inode().(vfs.Attrer)
+	if !ok {
+		return linux.ENOTTY
+	}
+	if cmd == linux.FS_IOC_GETFLAGS {
+		v, err := x.FileFlags(t)
+		if err != nil {
+			return err
+		}
+		return p.Store(t, &v)
+	}
+	v, err := p.Load(t)
+	if err != nil {
+		return err
+	}
+	return x.SetFileFlags(t, v)
+}
