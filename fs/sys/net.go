@@ -1,0 +1,171 @@
+package sys
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+
+	"garrison/fs/pseudo"
+	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/vfs"
+)
+
+// classNet is /sys/class/net: links to virtualNet's directories.
+func classNet(fs *FS, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
+	return pseudo.NewDir(at, fs, pseudo.DirSpec[*FS]{Mode: 0o755, More: links{fs, linux.S_IFLNK}})
+}
+
+// virtualNet is /sys/devices/virtual/net.
+func virtualNet(fs *FS, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
+	return pseudo.NewDir(at, fs, pseudo.DirSpec[*FS]{Mode: 0o755, More: links{fs, linux.S_IFDIR}})
+}
+
+// links is the network's interfaces by name.
+type links struct {
+	fs   *FS
+	mode linux.FileMode
+}
+
+// A device is a network interface: its name, for its state changes.
+type device struct {
+	fs   *FS
+	name string
+}
+
+// link is the device's state now; ok is false if it has gone.
+func (d *device) link() (socket.Link, bool) {
+	for _, l := range d.fs.net.Interfaces().Links() {
+		if l.Name == d.name {
+			return l, true
+		}
+	}
+	return socket.Link{}, false
+}
+
+func (d *device) alive() bool {
+	_, ok := d.link()
+	return ok
+}
+
+// Lookup implements pseudo.Dynamic.
+func (d links) Lookup(_ vfs.Ctx, name string, at pseudo.Place) (vfs.Inode, error) {
+	dev := &device{d.fs, name}
+	if !dev.alive() {
+		return nil, linux.ENOENT
+	}
+	of := &pseudo.Subject[*device]{Alive: (*device).alive}
+	if d.mode == linux.S_IFLNK {
+		return pseudo.NewFile(at, dev, of, &deviceEntry{Link: func(d *device, _ vfs.Ctx) (string, error) {
+			return "../../devices/virtual/net/" + d.name, nil
+		}}), nil
+	}
+	return pseudo.NewDir(at, dev, pseudo.DirSpec[*device]{Mode: 0o755, Subject: of, Table: deviceTable()}), nil
+}
+
+// Valid implements pseudo.Dynamic.
+func (d links) Valid(_ vfs.Ctx, name string, i vfs.Inode) bool {
+	return (&device{d.fs, name}).alive() == (i != nil)
+}
+
+// Each implements pseudo.Dynamic: the key is the interface's index.
+func (d links) Each(_ vfs.Ctx, key int64, f func(int64, string, linux.FileMode) bool) error {
+	for _, l := range d.fs.net.Interfaces().Links() {
+		if int64(l.Index) >= key && !f(int64(l.Index), l.Name, d.mode) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Links implements pseudo.Dynamic.
+func (d links) Links() int {
+	if d.mode == linux.S_IFLNK {
+		return 0
+	}
+	return len(d.fs.net.Interfaces().Links())
+}
+
+type deviceEntry = pseudo.Entry[*device]
+
+// Flags of a link that operstate and carrier follow, <linux/if.h>.
+const (
+	iffUp       = 0x1
+	iffLoopback = 0x8
+	iffRunning  = 0x40
+	// iffVolatile is the flags that the file "flags" does not have.
+	iffVolatile = 0x70c40 | iffRunning
+)
+
+func deviceTable() []deviceEntry {
+	file := func(name string, show func(l *socket.Link) string) deviceEntry {
+		return deviceEntry{Name: name, Show: func(d *device, _ vfs.Ctx, w *bytes.Buffer) error {
+			l, ok := d.link()
+			if !ok {
+				return linux.ENODEV
+			}
+			w.WriteString(show(&l) + "\n")
+			return nil
+		}}
+	}
+	number := func(name string, get func(l *socket.Link) uint64) deviceEntry {
+		return file(name, func(l *socket.Link) string { return fmt.Sprint(get(l)) })
+	}
+	fixed := func(name, s string) deviceEntry { return file(name, func(*socket.Link) string { return s }) }
+	refused := func(name string) deviceEntry {
+		return deviceEntry{Name: name, Show: func(*device, vfs.Ctx, *bytes.Buffer) error { return linux.EINVAL }}
+	}
+	return []deviceEntry{
+		fixed("addr_assign_type", "0"),
+		fixed("addr_len", "6"),
+		file("address", func(l *socket.Link) string { return net.HardwareAddr(l.Hardware[:]).String() }),
+		file("broadcast", func(l *socket.Link) string {
+			if l.Flags&iffLoopback != 0 {
+				return "00:00:00:00:00:00"
+			}
+			return "ff:ff:ff:ff:ff:ff"
+		}),
+		file("carrier", func(l *socket.Link) string { return fmt.Sprint(l.Flags & iffUp) }),
+		fixed("carrier_changes", "0"),
+		fixed("dev_id", "0x0"),
+		fixed("dev_port", "0"),
+		fixed("dormant", "0"),
+		refused("duplex"),
+		file("flags", func(l *socket.Link) string { return fmt.Sprintf("%#x", l.Flags&^iffVolatile) }),
+		fixed("ifalias", ""),
+		number("ifindex", func(l *socket.Link) uint64 { return uint64(l.Index) }),
+		number("iflink", func(l *socket.Link) uint64 { return uint64(l.Index) }),
+		fixed("link_mode", "0"),
+		number("mtu", func(l *socket.Link) uint64 { return uint64(l.MTU) }),
+		fixed("netdev_group", "0"),
+		file("operstate", operstate),
+		refused("speed"),
+		{Name: "statistics", Mode: 0o755, Table: []deviceEntry{
+			fixed("collisions", "0"),
+			fixed("multicast", "0"),
+			number("rx_bytes", func(l *socket.Link) uint64 { return l.Stats.RxBytes }),
+			number("rx_dropped", func(l *socket.Link) uint64 { return l.Stats.RxDropped }),
+			number("rx_errors", func(l *socket.Link) uint64 { return l.Stats.RxErrors }),
+			number("rx_packets", func(l *socket.Link) uint64 { return l.Stats.RxPackets }),
+			number("tx_bytes", func(l *socket.Link) uint64 { return l.Stats.TxBytes }),
+			number("tx_dropped", func(l *socket.Link) uint64 { return l.Stats.TxDropped }),
+			number("tx_errors", func(l *socket.Link) uint64 { return l.Stats.TxErrors }),
+			number("tx_packets", func(l *socket.Link) uint64 { return l.Stats.TxPackets }),
+		}},
+		{Name: "subsystem", Link: func(*device, vfs.Ctx) (string, error) { return "../../../../class/net", nil }},
+		fixed("tx_queue_len", "1000"),
+		number("type", func(l *socket.Link) uint64 { return uint64(l.Type) }),
+		file("uevent", func(l *socket.Link) string { return fmt.Sprintf("INTERFACE=%s\nIFINDEX=%d", l.Name, l.Index) }),
+	}
+}
+
+// operstate is a link's state in the words of RFC 2863.
+func operstate(l *socket.Link) string {
+	switch {
+	case l.Flags&iffUp == 0:
+		return "down"
+	case l.Flags&iffLoopback != 0:
+		return "unknown"
+	}
+	return "up"
+}
