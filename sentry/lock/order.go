@@ -21,6 +21,10 @@ type (
 	FDTable struct{}
 	// Epoll guards one epoll instance's set.
 	Epoll struct{}
+	// Drain is held by who takes bytes out of a pipe, Fill by who puts some in: a
+	// splice holds them while it reads or writes another file.
+	Drain struct{}
+	Fill  struct{}
 	// File guards one open file description: its offset and flags.
 	File struct{}
 	// Rename serialises renames that move directories (s_vfs_rename_mutex).
@@ -52,17 +56,19 @@ func (Signals) rank() int  { return 3 }
 func (Task) rank() int     { return 4 }
 func (FDTable) rank() int  { return 5 }
 func (Epoll) rank() int    { return 6 }
-func (File) rank() int     { return 7 }
-func (Rename) rank() int   { return 8 }
-func (Mounts) rank() int   { return 9 }
-func (Dentry) rank() int   { return 10 }
-func (Inode) rank() int    { return 11 }
-func (Socket) rank() int   { return 12 }
-func (Futex) rank() int    { return 13 }
-func (Mappings) rank() int { return 14 }
-func (FileData) rank() int { return 15 }
-func (Pages) rank() int    { return 16 }
-func (Leaf) rank() int     { return 17 }
+func (Drain) rank() int    { return 7 }
+func (Fill) rank() int     { return 8 }
+func (File) rank() int     { return 9 }
+func (Rename) rank() int   { return 10 }
+func (Mounts) rank() int   { return 11 }
+func (Dentry) rank() int   { return 12 }
+func (Inode) rank() int    { return 13 }
+func (Socket) rank() int   { return 14 }
+func (Futex) rank() int    { return 15 }
+func (Mappings) rank() int { return 16 }
+func (FileData) rank() int { return 17 }
+func (Pages) rank() int    { return 18 }
+func (Leaf) rank() int     { return 19 }
 
 // Two locks two mutexes of one rank, the only way to hold both, in an order of
 // its own, and returns what unlocks them. a and b may be the same.
