@@ -36,6 +36,15 @@ type RWMutex[R Rank] struct{ mu sync.RWMutex }
 // Lock locks m for writing.
 func (m *RWMutex[R]) Lock() { check[R](false); m.mu.Lock(); took[R]() }
 
+// TryLock locks m for writing if that needs no wait, in any order.
+func (m *RWMutex[R]) TryLock() bool {
+	ok := m.mu.TryLock()
+	if ok {
+		took[R]()
+	}
+	return ok
+}
+
 // Unlock undoes Lock.
 func (m *RWMutex[R]) Unlock() { gave[R](); m.mu.Unlock() }
 

@@ -294,3 +294,13 @@ func (f *File) Close() {
 	unix.Close(f.fd)
 	unix.Close(f.ro)
 }
+
+// Reserved is the number of bytes of offsets in arenas.
+func (f *File) Reserved() (n uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for r := range f.arenas.All() {
+		n += r.Len()
+	}
+	return n
+}
