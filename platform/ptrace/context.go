@@ -314,7 +314,9 @@ func (c *Context) attach() error {
 	// A new process maps its own operations page before it sleeps, unless it was
 	// seized on the way.
 	if t.tid == t.pid && t.raw.R14 != stubReady {
+		c.space.mu.Lock()
 		off := uint64(c.space.stub.slot.offset())
+		c.space.mu.Unlock()
 		if _, err := t.call(unix.SYS_MMAP, stubOps, arch.PageSize, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_FIXED, stubControl, off); err != nil {
 			return c.fail(fmt.Errorf("ptrace: map operations page: %w", err))
 		}

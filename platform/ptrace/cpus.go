@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,8 @@ const period = 4 * time.Millisecond
 // period without an event is set loose, for the host to place as it thinks
 // best, and bound again at its next Switch. A processor whose bound guests
 // together want clearly more than all of its time gives one to another that
-// has time to spare.
+// has time to spare. And since not all load is ours, a bound guest that stays busy
+// asks the host again twice a second.
 type cpus struct {
 	start time.Time
 	first unix.CPUSet // processors this process could use when it began
@@ -37,6 +39,12 @@ type cpus struct {
 	off      bool          // the host refuses affinity, or the platform is gone
 }
 
+// wantNew asks the host for a new processor.
+const wantNew = -1
+
+// rehomePeriods is after how many periods of being busy that is done.
+const rehomePeriods = 128
+
 // placed is a Context's part in it.
 type placed struct {
 	index   int  // in cpus.contexts
@@ -44,10 +52,11 @@ type placed struct {
 	cpu     int
 
 	bound  atomic.Int32 // the processor the tracee is bound to + 1, 0 when loose
-	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none
+	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none, wantNew
 	since  atomic.Int64 // when the running Switch began, ns from cpus.start; 0: none is
 	served atomic.Int64 // ns spent in finished Switches
 	seen   int64        // total at the last tick; the tick's alone
+	busy   int          // for how many ticks it has used most of its time; ditto
 }
 
 func newCPUs(settled func()) *cpus {
@@ -129,27 +138,19 @@ func (c *cpus) pin(x *Context) {
 		return
 	}
 	if !x.place.hasHome {
-		x.place.cpu = c.emptiestLocked()
+		x.place.cpu = c.hereLocked()
 		x.place.hasHome = true
 	}
 	c.bindLocked(x, true)
 }
 
-// emptiestLocked is the processor that is home to the fewest contexts.
-func (c *cpus) emptiestLocked() int {
-	best, least := c.allowed[0], len(c.contexts)+1
-	for _, cpu := range c.allowed {
-		n := 0
-		for _, x := range c.contexts {
-			if x.place.hasHome && x.place.cpu == cpu {
-				n++
-			}
-		}
-		if n < least {
-			best, least = cpu, n
-		}
+// hereLocked is the processor the calling thread runs on, where the host has
+// put it, who knows also the load that isn't ours.
+func (c *cpus) hereLocked() int {
+	if cpu := currentCPU(); slices.Contains(c.allowed, cpu) {
+		return cpu
 	}
-	return best
+	return c.allowed[0]
 }
 
 // bindLocked binds x's tracee, and with tracer the calling thread, to x's cpu.
@@ -174,7 +175,7 @@ func (c *cpus) bindLocked(x *Context, tracer bool) {
 			_ = x.affinity(&c.all)
 			return
 		}
-		x.place.cpu, tracer = c.emptiestLocked(), true
+		x.place.cpu, tracer = c.hereLocked(), true
 	}
 }
 
@@ -191,7 +192,9 @@ func (x *Context) affinity(set *unix.CPUSet) error {
 // resume is called on x's tracer thread before the guest runs.
 func (c *cpus) resume(x *Context) {
 	p := &x.place
-	if want := p.want.Swap(0); want != 0 || p.bound.Load() == 0 {
+	if want := p.want.Swap(0); want == wantNew {
+		c.rehome(x)
+	} else if want != 0 || p.bound.Load() == 0 {
 		c.rebind(x, want)
 	}
 	p.since.Store(int64(time.Since(c.start)))
@@ -211,6 +214,25 @@ func (c *cpus) rebind(x *Context, want int32) {
 		x.place.cpu = int(want - 1)
 	}
 	c.bindLocked(x, move)
+}
+
+// rehome asks the host where x should run: it lets the calling thread go and
+// sleeps for a moment. Where it wakes up is where it was, unless others want
+// that processor too and another is idle.
+func (c *cpus) rehome(x *Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off || unix.SchedSetaffinity(0, &c.all) != nil {
+		return
+	}
+	c.mu.Unlock()
+	nap := unix.Timespec{Nsec: 1000}
+	_ = unix.Nanosleep(&nap, nil)
+	c.mu.Lock()
+	if !c.off {
+		x.place.cpu = c.hereLocked()
+		c.bindLocked(x, true)
+	}
 }
 
 // pause is called when the guest has stopped.
@@ -272,8 +294,12 @@ func (c *cpus) reconsider() (again bool) {
 		}
 		used[i] = min(time.Duration(total-p.seen), span)
 		p.seen = total
-		bound := p.bound.Load()
-		if bound == 0 {
+		if used[i] < span/2 {
+			p.busy = 0
+		} else if p.busy++; p.busy%rehomePeriods == 0 {
+			p.want.Store(wantNew)
+		}
+		if p.bound.Load() == 0 {
 			continue
 		}
 		if running && now-time.Duration(since) > period {

@@ -82,7 +82,11 @@ func runLockedDown(t *testing.T) {
 func dropCapabilities(t *testing.T) {
 	t.Helper()
 	all := func(nr, a, b, c uintptr) {
-		if _, _, e := syscall.AllThreadsSyscall(nr, a, b, c); e != 0 {
+		_, _, e := syscall.AllThreadsSyscall(nr, a, b, c)
+		if e == unix.ENOTSUP {
+			t.Skip("built with cgo, as for -race: threads can't change credentials together")
+		}
+		if e != 0 {
 			t.Fatal(e)
 		}
 	}

@@ -97,7 +97,7 @@ func New(o Options) (*Platform, error) {
 func Syscalls() []uintptr {
 	return []uintptr{
 		unix.SYS_PTRACE, unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_KILL, unix.SYS_TGKILL,
-		unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_GETAFFINITY,
+		unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_GETAFFINITY, unix.SYS_GETCPU, unix.SYS_NANOSLEEP,
 		unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_FCNTL, unix.SYS_CLOSE,
 		unix.SYS_FTRUNCATE, unix.SYS_MMAP, unix.SYS_MUNMAP,
 	}

@@ -1,0 +1,120 @@
+package ptrace
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// testCPUs is a placement over made-up processors, of contexts that are bound
+// as given.
+func testCPUs(processors int, bound ...int) *cpus {
+	c := &cpus{start: time.Now(), settled: func() {}}
+	for i := range processors {
+		c.allowed = append(c.allowed, i)
+	}
+	for _, cpu := range bound {
+		x := &Context{}
+		x.place.cpu, x.place.hasHome = cpu, true
+		x.place.bound.Store(int32(cpu) + 1)
+		c.add(x)
+	}
+	return c
+}
+
+// balance lets the contexts have used these shares of a period, and returns
+// where each is to go, or -1.
+func (c *cpus) balance(shares ...float64) []int {
+	demand := map[int]time.Duration{}
+	var used []time.Duration
+	for i, s := range shares {
+		u := time.Duration(s * float64(period))
+		used = append(used, u)
+		demand[c.contexts[i].place.cpu] += u
+	}
+	c.balanceLocked(demand, used, period)
+	var to []int
+	for _, x := range c.contexts {
+		to = append(to, int(x.place.want.Swap(0))-1)
+	}
+	return to
+}
+
+func TestBalance(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		cpus   int
+		bound  []int
+		shares []float64
+		mover  int // index, or -1
+		to     int
+	}{
+		{"two that never wait", 2, []int{0, 0}, []float64{1, 0.9}, 1, 1},
+		{"two that take turns", 2, []int{0, 0}, []float64{0.5, 0.5}, -1, 0},
+		{"apart already", 2, []int{0, 1}, []float64{1, 1}, -1, 0},
+		{"three on two", 2, []int{0, 0, 1}, []float64{1, 1, 1}, -1, 0},
+		{"the other is busy", 2, []int{0, 0, 1}, []float64{0.8, 0.8, 0.7}, -1, 0},
+		{"idle ones stay", 2, []int{0, 0, 0}, []float64{0.01, 0.9, 0.8}, 2, 1},
+		{"the idlest of four", 4, []int{0, 0, 1, 2}, []float64{1, 1, 0.3, 0.2}, 0, 3},
+	} {
+		c := testCPUs(test.cpus, test.bound...)
+		for i, to := range c.balance(test.shares...) {
+			want := -1
+			if i == test.mover {
+				want = test.to
+			}
+			if to != want {
+				t.Errorf("%s: context %d goes to %d, want %d", test.name, i, to, want)
+			}
+		}
+	}
+}
+
+func TestRemove(t *testing.T) {
+	c := testCPUs(3, 0, 0, 2)
+	c.remove(c.contexts[0])
+	c.remove(c.contexts[0])
+	c.remove(&Context{})
+	if len(c.contexts) != 1 || c.contexts[0].place.index != 0 {
+		t.Errorf("%d contexts are left", len(c.contexts))
+	}
+}
+
+// A processor that is taken away is noticed when something is to be bound to
+// it.
+func TestLostProcessor(t *testing.T) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: its affinity is changed
+		c := newCPUs(func() {})
+		defer c.stop()
+		if c.off {
+			t.Log("only one processor")
+			return
+		}
+		have := len(c.allowed)
+		const none = 1000
+		c.allowed = append(c.allowed, none)
+		x := &Context{}
+		c.add(x)
+		x.place.cpu, x.place.hasHome = none, true
+		c.pin(x)
+		if len(c.allowed) != have || x.place.cpu == none {
+			t.Errorf("allowed %v, placed on %d", c.allowed, x.place.cpu)
+		}
+		var now unix.CPUSet
+		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != 1 || !now.IsSet(x.place.cpu) {
+			t.Errorf("thread is on %v, %v", now, err)
+		}
+		if !c.release() {
+			t.Error("not released")
+		}
+		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != have {
+			t.Errorf("released, thread is on %v, %v", now, err)
+		}
+	}()
+	<-done
+}
