@@ -22,6 +22,7 @@ var processTests = []suiteTest{
 	{"KilledFromOutside", testKilledFromOutside},
 	{"KilledWithThreads", testKilledWithThreads},
 	{"KilledWhileOthersWait", testKilledWhileOthersWait},
+	{"Chaos", testChaos},
 	{"ReleaseAll", testReleaseAll},
 }
 
