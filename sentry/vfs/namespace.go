@@ -22,8 +22,8 @@ type MountNamespace struct {
 	gen atomic.Uint64
 }
 
-// Generation changes with the tree.
-func (ns *MountNamespace) Generation() uint64 { return ns.gen.Load() }
+// Changes counts the changes of the tree.
+func (ns *MountNamespace) Changes() uint64 { return ns.gen.Load() }
 
 // changed tells who watches the tree. No lock of the table is held.
 func (ns *MountNamespace) changed() {
