@@ -225,6 +225,9 @@ func (p *parent) remove(c Ctx, rmdir bool) error {
 		dir.hashNegative(p.name)
 	}
 	dir.dir.op.Unlock()
+	if err == nil && rmdir {
+		x.shrink() // names known not to exist there
+	}
 	if err == nil && dir.fs.watches.Load() != 0 {
 		if !rmdir {
 			dir.fs.emit(x.node, WatchEvent{Mask: linux.IN_ATTRIB})

@@ -66,6 +66,9 @@ func (r *renaming) run() error {
 		a.fs.rename.Unlock()
 	}
 	if err == nil && !same {
+		if r.new.deleted.Load() {
+			r.new.shrink()
+		}
 		r.tell(oldName, newName)
 	}
 	if r.old != nil {

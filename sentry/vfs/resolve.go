@@ -377,6 +377,7 @@ func (d *Dentry) cached(c Ctx, name string) (*Dentry, error) {
 	}
 	if s := d.dir.stale; s != nil && x.mounted.Load() == 0 && !s.Revalidate(c, name, x.node) {
 		d.unhash(x)
+		x.shrink()
 		x.unref()
 		return nil, nil
 	}
