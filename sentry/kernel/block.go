@@ -3,6 +3,7 @@ package kernel
 import (
 	"time"
 
+	"garrison/platform/park"
 	"garrison/sentry/ktime"
 	"garrison/sentry/linux"
 	"garrison/sentry/wait"
@@ -24,20 +25,12 @@ const (
 
 // taskSleep is what Block needs, kept to spare allocations.
 type taskSleep struct {
-	woken chan struct{} `save:"-"` // an event
-	kick  chan struct{} `save:"-"` // attention
+	spot  park.Spot     `save:"-"` // where it sleeps: events and attention wake it
 	kill  chan struct{} `save:"-"` // closed by attnKill
-	timer *time.Timer   `save:"-"`
 	watch wait.Watch
 }
 
-func newTaskSleep() taskSleep {
-	return taskSleep{
-		woken: make(chan struct{}, 1),
-		kick:  make(chan struct{}, 1),
-		kill:  make(chan struct{}),
-	}
-}
+func newTaskSleep() taskSleep { return taskSleep{kill: make(chan struct{})} }
 
 // Block implements vfs.Ctx: it waits until o may be ready for one of mask. It
 // (with its siblings below) is the only place where a task sleeps; a signal, a
@@ -106,9 +99,11 @@ func (t *Task) Sleep(d ktime.Deadline) error {
 }
 
 // sleep waits for a Wake, for d, or for attention in ends. The caller has put
-// its watch; sleep looks again, so that no wake-up is lost.
+// its watch; sleep looks again, so that no wake-up is lost. With o nil the first
+// Wake ends it.
 func (t *Task) sleep(o wait.Object, mask wait.Events, d ktime.Deadline, ends uint32) error {
-	if o != nil && o.Ready(mask|wait.Always) != 0 {
+	mask |= wait.Always
+	if o != nil && o.Ready(mask) != 0 {
 		t.status.Store(uint32(Running))
 		return nil
 	}
@@ -116,53 +111,30 @@ func (t *Task) sleep(o wait.Object, mask wait.Events, d ktime.Deadline, ends uin
 		t.status.Store(uint32(Running))
 		return linux.ERESTARTSYS
 	}
-	var tick <-chan time.Time
-	if !d.Never() {
-		left := d.Left()
-		if left == 0 {
-			t.status.Store(uint32(Running))
-			return linux.ETIMEDOUT
-		}
-		tick = t.armSleep(d, left)
-		defer t.timer.Stop()
-	}
 	t.beginSleep()
 	defer t.endSleep()
 	for {
-		select {
-		case <-t.woken:
-			if o == nil || o.Ready(mask|wait.Always) != 0 {
-				return nil
-			}
-		case <-t.kick:
-			if t.attention.Load()&ends != 0 {
-				return linux.ERESTARTSYS
-			}
-		case <-tick:
-			left := d.Left()
-			if left == 0 {
+		left := time.Duration(-1)
+		if !d.Never() {
+			if left = time.Duration(d.Left()); left == 0 {
 				return linux.ETIMEDOUT
 			}
-			t.armSleep(d, left) // the clock was set back, or is one that jumps
+			if d.Clock.ID() == linux.CLOCK_REALTIME {
+				left = min(left, maxSleep)
+			}
+		}
+		woken := t.spot.Sleep(left)
+		switch {
+		case o != nil && o.Ready(mask) != 0, o == nil && woken && t.attention.Load()&ends == 0:
+			return nil
+		case t.attention.Load()&ends != 0:
+			return linux.ERESTARTSYS
 		}
 	}
 }
 
 // maxSleep is how long a sleep on a clock that can jump trusts it.
 const maxSleep = time.Second
-
-func (t *Task) armSleep(d ktime.Deadline, left int64) <-chan time.Time {
-	n := time.Duration(left)
-	if d.Clock.ID() == linux.CLOCK_REALTIME {
-		n = min(n, maxSleep)
-	}
-	if t.timer == nil {
-		t.timer = time.NewTimer(n)
-	} else {
-		t.timer.Reset(n)
-	}
-	return t.timer.C
-}
 
 func (t *Task) beginSleep() {
 	t.status.CompareAndSwap(uint32(Running), uint32(Sleeping))
@@ -180,12 +152,7 @@ func (t *Task) endSleep() {
 }
 
 // Wake implements wait.Waker.
-func (t *Task) Wake(*wait.Watch, wait.Events) {
-	select {
-	case t.woken <- struct{}{}:
-	default:
-	}
-}
+func (t *Task) Wake(*wait.Watch, wait.Events) { t.spot.Wake() }
 
 // Done implements vfs.Ctx: it is closed when t is being killed.
 func (t *Task) Done() <-chan struct{} { return t.kill }
@@ -203,26 +170,10 @@ func (t *Task) attend(why uint32) {
 	if why&^old&attnKill != 0 {
 		close(t.kill)
 	}
-	select {
-	case t.kick <- struct{}{}:
-	default:
-	}
+	t.spot.Wake()
 	// The task stores inGuest before it looks at attention for the last time:
 	// one of the two sees the other.
 	if t.inGuest.Load() {
 		t.ctx.Interrupt()
-	}
-}
-
-// blockOnChan waits until c is closed or t has attention for anything.
-func (t *Task) blockOnChan(c <-chan struct{}) {
-	t.beginSleep()
-	defer t.endSleep()
-	for t.attention.Load() == 0 {
-		select {
-		case <-c:
-			return
-		case <-t.kick:
-		}
 	}
 }

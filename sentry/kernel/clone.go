@@ -152,9 +152,6 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	if f&linux.CLONE_CHILD_CLEARTID != 0 {
 		n.clearTID = c.ChildTID
 	}
-	if f&linux.CLONE_VM == 0 {
-		n.rseq = t.rseq
-	}
 	t.mu.Lock()
 	n.sched, n.affinity, n.ns = t.sched.inherit(), t.affinity, t.ns
 	t.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"garrison/sentry/memfile"
 	"garrison/sentry/mm"
 	"garrison/sentry/vfs"
+	"garrison/sentry/wait"
 )
 
 // Namespaces is the namespaces of a task besides its user namespace (in its
@@ -61,7 +62,7 @@ type ContainerSpec struct {
 func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: k.rootUserNS, k: k}
 	c.Env = mm.NewEnv(k.platform, s.Memory)
-	vdso, err := loader.NewVDSO(k.facts, s.Memory, 0, 0)
+	vdso, err := loader.NewVDSO(k.facts, s.Memory)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,11 @@ func (c *Container) OutOfMemory(t *Task) {
 	victim.SignalFromOutside(KernelSignal(linux.SIGKILL))
 	if victim != t.tg {
 		// The victim's pages come back when it has gone; what t does until then is wait.
-		t.blockOnChan(victim.ended)
+		e := &victim.pid.Exits
+		ticket := e.Ticket()
+		if ended, _ := c.k.PIDState(victim.pid); !ended {
+			t.Block(e.Since(ticket), wait.Readable)
+		}
 	}
 }
 

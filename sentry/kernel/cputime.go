@@ -30,6 +30,18 @@ type IOCounters struct {
 	ReadBytes, WrittenBytes, Reads, Writes atomic.Uint64
 }
 
+// Read counts a call that read n bytes, n negative if it failed; Wrote one that wrote.
+func (c *IOCounters) Read(n int64) {
+	c.Reads.Add(1)
+	c.ReadBytes.Add(uint64(max(n, 0)))
+}
+
+// Wrote counts a call that wrote n bytes.
+func (c *IOCounters) Wrote(n int64) {
+	c.Writes.Add(1)
+	c.WrittenBytes.Add(uint64(max(n, 0)))
+}
+
 func (c *taskTimes) start() { c.since.Store(ktime.Nanotime()) }
 
 // stop begins a sleep.

@@ -132,7 +132,7 @@ func (t *Task) become(l *loaded) {
 		g.dumpable.Store(1)
 	}
 	t.SetName(l.name)
-	t.rseq = rseqState{}
+	g.barriers.Store(0)
 	t.robust = 0
 	t.clearTID = 0
 	t.restartFn = nil

@@ -178,3 +178,10 @@ func (t *Task) Restart() (uint64, error) {
 	t.restartFn = nil
 	return f(t)
 }
+
+// SetTHPDisabled and THPDisabled are prctl(PR_SET_THP_DISABLE), which is remembered
+// and means nothing.
+func (g *ThreadGroup) SetTHPDisabled(on bool) { g.noTHP.Store(on) }
+
+// THPDisabled is what SetTHPDisabled set.
+func (g *ThreadGroup) THPDisabled() bool { return g.noTHP.Load() }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"cmp"
+	"crypto/rand"
 	"runtime"
 	"slices"
 	"strings"
@@ -25,3 +26,6 @@ func splitPath(path string) []string {
 	}
 	return dirs
 }
+
+// Random fills b with bytes that nobody can foretell.
+func (k *Kernel) Random(b []byte) { rand.Read(b) }

@@ -222,3 +222,24 @@ func (k *Kernel) Tasks(g *ThreadGroup) []*Task {
 	}
 	return out
 }
+
+// PIDState says whether the process (or thread that leads none) that p names has
+// ended, and whether it has been reaped.
+func (k *Kernel) PIDState(p *PID) (ended, reaped bool) {
+	k.tasks.RLock()
+	defer k.tasks.RUnlock()
+	switch {
+	case p.task == nil:
+		return true, true
+	case p.group != nil:
+		return p.group.exited, false
+	}
+	return false, false
+}
+
+// PIDGroup is the thread group that p's task leads, nil if none.
+func (k *Kernel) PIDGroup(p *PID) *ThreadGroup {
+	k.tasks.RLock()
+	defer k.tasks.RUnlock()
+	return p.group
+}

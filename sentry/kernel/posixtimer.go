@@ -221,3 +221,30 @@ func (x *PosixTimer) delivered(info *linux.SigInfo) {
 
 // Event is how x tells of its expirations.
 func (x *PosixTimer) Event() (ev linux.Sigevent, target *Task) { return x.event, x.target }
+
+// A CPUAlarm is a wait.Object that becomes ready when a processor time is used up.
+type CPUAlarm struct {
+	Gate
+	x cpuTimer
+}
+
+// Alarm returns an alarm at time at on c. Stop it after use.
+func (c *CPUClock) Alarm(at int64) *CPUAlarm {
+	a := &CPUAlarm{x: cpuTimer{g: c.Group, t: c.Task, user: c.User}}
+	a.x.listen = a
+	a.x.arm(ktime.Setting{At: max(at, 1)})
+	return a
+}
+
+func (a *CPUAlarm) cpuExpired(uint64) { a.Open() }
+
+// Ready implements wait.Object.
+func (a *CPUAlarm) Ready(e wait.Events) wait.Events {
+	if a.Ticket() > 0 {
+		return e & wait.Readable
+	}
+	return 0
+}
+
+// Stop ends the alarm.
+func (a *CPUAlarm) Stop() { a.x.arm(ktime.Setting{}) }

@@ -34,7 +34,6 @@ func (inGuest) run(t *Task) state {
 		if space.NeedsBarrier() {
 			space.Barrier(t.ctx)
 		}
-		t.rseqResume()
 		// attend looks at inGuest after it has changed attention; so attention
 		// is looked at once more after inGuest has changed.
 		t.inGuest.Store(true)
@@ -46,6 +45,7 @@ func (inGuest) run(t *Task) state {
 		ev, err := t.ctx.Switch(space.AddressSpace(), &t.regs)
 		t.cputime.leaveGuest()
 		t.inGuest.Store(false)
+		t.visits.Add(1)
 		if err != nil {
 			return t.hostFailure(err)
 		}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math/bits"
+	"runtime"
 
 	"garrison/sentry/linux"
 )
@@ -88,4 +89,22 @@ func (t *Task) SetAffinity(s CPUSet) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.affinity = s
+}
+
+// Yield lets other tasks run, sched_yield(2).
+func (t *Task) Yield() { runtime.Gosched() }
+
+// CPU is a processor that t may run on, as getcpu(2) tells it.
+func (t *Task) CPU() uint32 {
+	cpu, ok := hostCPU()
+	a := t.Affinity()
+	if ok && int(cpu) < len(a)*64 && a[cpu/64]>>(cpu%64)&1 != 0 {
+		return cpu
+	}
+	for i, w := range a {
+		if w != 0 {
+			return uint32(i*64 + bits.TrailingZeros64(w))
+		}
+	}
+	return 0
 }

@@ -51,6 +51,9 @@ func KernelSignal(s linux.Signal) *linux.SigInfo {
 	return &linux.SigInfo{Signo: int32(s), Code: linux.SI_KERNEL}
 }
 
+// UserSignal is the siginfo of a kill(2) by nobody whom the receiver could name.
+func UserSignal(s linux.Signal) *linux.SigInfo { return &linux.SigInfo{Signo: int32(s)} }
+
 // UserSignal is the siginfo of a signal that t sends with kill(2) to somebody who
 // sees processes as ns does.
 func (t *Task) UserSignal(s linux.Signal, code int32, ns *PIDNamespace) *linux.SigInfo {

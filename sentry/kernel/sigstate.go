@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"garrison/sentry/ktime"
 	"garrison/sentry/linux"
 	"garrison/sentry/wait"
 )
@@ -159,4 +160,42 @@ func (t *Task) OnAltStack(sp uint64) bool {
 		return false
 	}
 	return a.Size != 0 && sp > a.SP && sp-a.SP <= a.Size
+}
+
+// AwaitSignal takes a signal of set, and waits for one until d: rt_sigtimedwait(2).
+// EAGAIN when d has come, EINTR on another signal.
+func (t *Task) AwaitSignal(set linux.SigSet, d ktime.Deadline) (linux.SigInfo, error) {
+	set &^= linux.Unblockable
+	if info, ok := t.TakeSignal(set); ok {
+		return info, nil
+	}
+	// A signal of set is unblocked meanwhile, so that it wakes t; waiting keeps
+	// it from being thrown away, or from ending the process, on arrival.
+	g := &t.tg.sig
+	g.mu.Lock()
+	mask := t.mask
+	t.waiting = mask & set
+	t.mask = mask &^ set
+	t.recalc()
+	g.mu.Unlock()
+
+	err := t.BlockUntil(nil, 0, d)
+
+	g.mu.Lock()
+	t.mask, t.waiting = mask, 0
+	info, ok := t.takeLocked(set)
+	t.recalc()
+	g.mu.Unlock()
+	switch {
+	case ok:
+		return info, nil
+	case err == linux.ETIMEDOUT:
+		return info, linux.EAGAIN
+	}
+	return info, linux.EINTR
+}
+
+// SharesHandlers reports whether t and o have the same table of handlers.
+func (t *Task) SharesHandlers(o *Task) bool {
+	return t.tg.sig.handlers.Load() == o.tg.sig.handlers.Load()
 }

@@ -140,6 +140,6 @@ func (t *Task) park(as RunState, ends uint32, done func() bool) {
 	t.beginSleep()
 	defer t.endSleep()
 	for t.attention.Load()&ends == 0 && !done() {
-		<-t.kick
+		t.spot.Sleep(-1)
 	}
 }

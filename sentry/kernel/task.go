@@ -56,12 +56,12 @@ type taskRun struct {
 	args      [6]uint64
 	state     state
 	inGuest   atomic.Bool
+	visits    atomic.Uint64 // Switches so far
 	attention atomic.Uint32 // why the task must not simply go back to the guest
 
 	restart     linux.Errno // the ERESTART code of a call that a signal ended
 	restartFn   RestartFn   // what restart_syscall(2) does; nil: EINTR
 	personality uint32
-	rseq        rseqState
 	timerSlack  uint64
 	fault       lastFault
 	faultMemo   mm.FaultMemo

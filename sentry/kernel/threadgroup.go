@@ -28,8 +28,10 @@ type ThreadGroup struct {
 	// departures is opened when a thread has ended while another is in execve.
 	departures Gate
 
-	oomAdjust atomic.Int32 // /proc/pid/oom_score_adj
-	dumpable  atomic.Int32 // prctl(PR_SET_DUMPABLE)
+	oomAdjust atomic.Int32  // /proc/pid/oom_score_adj
+	dumpable  atomic.Int32  // prctl(PR_SET_DUMPABLE)
+	barriers  atomic.Uint32 // membarrier(2) registrations
+	noTHP     atomic.Bool   // prctl(PR_SET_THP_DISABLE)
 
 	// Protected by Kernel.tasks:
 

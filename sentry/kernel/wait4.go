@@ -11,6 +11,7 @@ type WaitSpec struct {
 	PID     *PID // this process
 	Group   *PID // members of the process group of this number
 	Options linux.WaitOptions
+	Again   bool // with WNOHANG: EAGAIN if nothing has happened (a non-blocking pidfd)
 }
 
 // A WaitResult is what has become of a child.
@@ -34,6 +35,8 @@ func (t *Task) Wait(w *WaitSpec) (WaitResult, error) {
 			return r, nil
 		case !some:
 			return r, linux.ECHILD
+		case w.Options&linux.WNOHANG != 0 && w.Again:
+			return r, linux.EAGAIN
 		case w.Options&linux.WNOHANG != 0:
 			return r, nil
 		}

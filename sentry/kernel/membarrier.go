@@ -1,0 +1,44 @@
+package kernel
+
+import (
+	"runtime"
+	"time"
+)
+
+// Barriers is the commands of membarrier(2) that the process has registered for,
+// in the bits of MEMBARRIER_CMD_REGISTER_*.
+func (g *ThreadGroup) Barriers() uint32 { return g.barriers.Load() }
+
+// RegisterBarriers adds to what Barriers returns.
+func (g *ThreadGroup) RegisterBarriers(cmds uint32) { g.barriers.Or(cmds) }
+
+// SyncThreads returns when every thread of g but by that ran in the guest has left
+// it at least once since: a full memory barrier on each.
+func (g *ThreadGroup) SyncThreads(by *Task) {
+	type visit struct {
+		t    *Task
+		seen uint64
+	}
+	var in []visit
+	for _, t := range g.k.Tasks(g) {
+		if t == by {
+			continue
+		}
+		if n := t.visits.Load(); t.inGuest.Load() {
+			in = append(in, visit{t, n})
+			t.interruptGuest()
+		}
+	}
+	for _, v := range in {
+		for i := 0; v.t.inGuest.Load() && v.t.visits.Load() == v.seen && !by.Killed(); i++ {
+			if i < 100 {
+				runtime.Gosched()
+			} else {
+				time.Sleep(20 * time.Microsecond)
+			}
+		}
+	}
+}
+
+// interruptGuest makes t's present Switch return.
+func (t *Task) interruptGuest() { t.ctx.Interrupt() }

@@ -1,0 +1,199 @@
+package syscalls
+
+import (
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+	"garrison/sentry/usermem"
+)
+
+// Flags of pidfd_open(2) and pidfd_send_signal(2).
+const (
+	pidfdNonblock           = uint32(linux.O_NONBLOCK)
+	pidfdThread             = uint32(linux.O_EXCL)
+	pidfdSignalThread       = 1
+	pidfdSignalGroup        = 2
+	pidfdSignalProcessGroup = 4
+)
+
+// pidfdOpen implements pidfd_open(2).
+func pidfdOpen(t *kernel.Task, pid int32, flags uint32) (kernel.FD, error) {
+	if flags&^(pidfdNonblock|pidfdThread) != 0 || pid <= 0 {
+		return 0, linux.EINVAL
+	}
+	p, ok := t.PIDOf(pid)
+	if !ok || t.Kernel().PIDTask(p) == nil {
+		return 0, linux.ESRCH
+	}
+	if flags&pidfdThread == 0 && t.Kernel().PIDGroup(p) == nil {
+		return 0, linux.EINVAL // a thread that leads no process
+	}
+	return newPidfd(t, p, linux.OpenFlags(flags&pidfdNonblock))
+}
+
+// pidfdSendSignal implements pidfd_send_signal(2).
+func pidfdSendSignal(t *kernel.Task, fd kernel.FD, s linux.Signal, p usermem.Ptr[linux.SigInfo], flags uint32) (int, error) {
+	if flags&^(pidfdSignalThread|pidfdSignalGroup|pidfdSignalProcessGroup) != 0 || flags&(flags-1) != 0 {
+		return 0, linux.EINVAL
+	}
+	pid, _, err := pidOfFD(t, fd)
+	if err != nil {
+		return 0, err
+	}
+	x := t.Kernel().PIDTask(pid)
+	if x == nil {
+		return 0, linux.ESRCH
+	}
+	if pid.In(t.PIDNamespace()) == 0 {
+		return 0, linux.EINVAL
+	}
+	var info *linux.SigInfo
+	if p == 0 {
+		if !sendable(s) {
+			return 0, linux.EINVAL
+		}
+		info = t.UserSignal(s, linux.SI_USER, x.PIDNamespace())
+	} else {
+		v, err := p.Load(t)
+		if err != nil {
+			return 0, err
+		}
+		if v.Signo != int32(s) || !sendable(s) {
+			return 0, linux.EINVAL
+		}
+		if (v.Code >= 0 || v.Code == linux.SI_TKILL) && x.ThreadGroup() != t.ThreadGroup() {
+			return 0, linux.EPERM
+		}
+		info = &v
+	}
+	switch {
+	case flags == pidfdSignalThread:
+		return 0, t.SignalTask(x, info)
+	case flags == pidfdSignalProcessGroup:
+		return 0, t.Kill(-pid.In(t.PIDNamespace()), s)
+	}
+	return 0, t.SignalGroup(x.ThreadGroup(), info)
+}
+
+// pidfdGetfd implements pidfd_getfd(2).
+func pidfdGetfd(t *kernel.Task, fd, target kernel.FD, flags uint32) (kernel.FD, error) {
+	if flags != 0 {
+		return 0, linux.EINVAL
+	}
+	p, _, err := pidOfFD(t, fd)
+	if err != nil {
+		return 0, err
+	}
+	x := t.Kernel().PIDTask(p)
+	if x == nil {
+		return 0, linux.ESRCH
+	}
+	if !t.MayInspect(x, false) {
+		return 0, linux.EPERM
+	}
+	fds := x.FDs()
+	if fds == nil {
+		return 0, linux.ESRCH
+	}
+	f, err := fds.GetPath(target)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Release(t)
+	return t.NewFD(linux.O_CLOEXEC, f)
+}
+
+// processMrelease implements process_mrelease(2): the memory of a process that is
+// being killed goes with it, at once.
+func processMrelease(t *kernel.Task, fd kernel.FD, flags uint32) (int, error) {
+	if flags != 0 {
+		return 0, linux.EINVAL
+	}
+	p, _, err := pidOfFD(t, fd)
+	if err != nil {
+		return 0, err
+	}
+	x := t.Kernel().PIDTask(p)
+	if x == nil {
+		return 0, linux.ESRCH
+	}
+	if !x.Killed() && !x.ThreadGroup().Exited() {
+		return 0, linux.EINVAL
+	}
+	return 0, nil
+}
+
+// Kinds of kcmp(2), <linux/kcmp.h>.
+const (
+	kcmpFile = iota
+	kcmpVM
+	kcmpFiles
+	kcmpFS
+	kcmpSighand
+	kcmpIO
+	kcmpSysvsem
+	kcmpEpollTFD
+)
+
+// kcmp implements kcmp(2). The order of what differs is that of process numbers:
+// it must be consistent, and tell nothing of addresses.
+func kcmp(t *kernel.Task, pid1, pid2, kind int32, fd1, fd2 uint64) (int, error) {
+	a, err := taskOf(t, pid1)
+	if err != nil || pid1 == 0 {
+		return 0, linux.ESRCH
+	}
+	b, err := taskOf(t, pid2)
+	if err != nil || pid2 == 0 {
+		return 0, linux.ESRCH
+	}
+	if !t.MayInspect(a, false) || !t.MayInspect(b, false) {
+		return 0, linux.EPERM
+	}
+	same := false
+	switch kind {
+	case kcmpFile:
+		return kcmpFileOf(t, a, b, fd1, fd2)
+	case kcmpVM:
+		same = a.Space() == b.Space()
+	case kcmpFiles:
+		same = a.FDs() == b.FDs()
+	case kcmpFS:
+		same = a.FS() == b.FS()
+	case kcmpSighand:
+		same = a.SharesHandlers(b)
+	case kcmpIO, kcmpSysvsem:
+		same = a.ThreadGroup() == b.ThreadGroup()
+	case kcmpEpollTFD:
+		return 0, linux.EOPNOTSUPP
+	default:
+		return 0, linux.EINVAL
+	}
+	return kcmpOrder(same, pid1 < pid2), nil
+}
+
+func kcmpOrder(same, less bool) int {
+	switch {
+	case same:
+		return 0
+	case less:
+		return 1
+	}
+	return 2
+}
+
+func kcmpFileOf(t, a, b *kernel.Task, fd1, fd2 uint64) (int, error) {
+	x, y := a.FDs(), b.FDs()
+	if x == nil || y == nil {
+		return 0, linux.EBADF
+	}
+	f, err := x.GetPath(kernel.FD(fd1))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Release(t)
+	g, err := y.GetPath(kernel.FD(fd2))
+	if err != nil {
+		return 0, err
+	}
+	defer g.Release(t)
+	return kcmpOrder(f == g, fd1 < fd2), nil
+}
