@@ -20,7 +20,7 @@ func testChaos(t *testing.T, p platform.Platform) {
 			defer all.Done()
 			g := newGuest(t, p, codeRead...)
 			g.data()[0] = byte(seed)
-			c := &chaos{seed: byte(seed), end: end, random: rand.New(rand.NewPCG(seed, 1))}
+			c := &chaos{seed: byte(seed), end: end, random: rand.New(rand.NewPCG(seed, 1)), area: spareAt}
 			c.live(g, 2)
 			g.as.Release()
 		})
@@ -34,7 +34,11 @@ type chaos struct {
 	seed   byte
 	end    time.Time
 	random *rand.Rand
+	area   arch.Addr // 64 pages that no other thread of the space changes
 }
+
+// anyPage is one of the area.
+func (c *chaos) anyPage() arch.Addr { return c.area + arch.Addr(c.random.IntN(64))*arch.PageSize }
 
 // check runs g for one call, however often it is interrupted.
 func (c *chaos) check(g *guest) {
@@ -70,11 +74,11 @@ func (c *chaos) live(g *guest, depth int) {
 		case 1:
 			g.c.Interrupt()
 		case 2:
-			at := spareAt + arch.Addr(c.random.IntN(64))*arch.PageSize
+			at := c.anyPage()
 			g.as.Map(at, g.mem, dataOff, arch.PageSize, arch.Read|arch.Write)
 			g.as.Protect(pages(at, 1), arch.Read)
 		case 3:
-			g.as.Unmap(pages(spareAt+arch.Addr(c.random.IntN(64))*arch.PageSize, 2))
+			g.as.Unmap(pages(c.anyPage(), 1))
 		case 4:
 			if err := g.as.Barrier(g.c); err != nil {
 				g.t.Error(err)
@@ -94,7 +98,8 @@ func (c *chaos) live(g *guest, depth int) {
 // descend starts a child of g, a thread or a process, and returns a function
 // that waits for its end. Another goroutine keeps interrupting it.
 func (c *chaos) descend(g *guest, depth int, thread bool) (wait func()) {
-	child := &chaos{c.seed, c.end, rand.New(rand.NewPCG(c.random.Uint64(), 2))}
+	child := &chaos{c.seed, c.end, rand.New(rand.NewPCG(c.random.Uint64(), 2)), 0}
+	child.area = spareAt + arch.Addr(1+c.random.Uint32N(1<<20))<<18
 	var h *guest
 	if thread {
 		h = g.spawn()

@@ -107,8 +107,8 @@ func (s *space) runLocked(t *thread, n int) error {
 	if err == nil {
 		_, err = result(rax)
 	}
-	if err == nil {
-		err = errors.New("operations stopped half way")
+	if err == nil || left > uint64(n) {
+		return errors.New("operations stopped half way")
 	}
-	return err
+	return fmt.Errorf("%v: %w", s.stub.slot.get(n-int(left)), err)
 }

@@ -170,6 +170,9 @@ func (m *mother) prepare(o Options) error {
 	}
 	t := &m.thread
 	if err := t.seize(); err != nil {
+		if scope := sysctl(o, "kernel/yama/ptrace_scope", 0); scope > 1 {
+			return fmt.Errorf("%w: kernel.yama.ptrace_scope is %d, must be at most 1", err, scope)
+		}
 		return err
 	}
 	if err := m.clear(o); err != nil {

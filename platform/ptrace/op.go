@@ -1,6 +1,8 @@
 package ptrace
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
@@ -45,6 +47,15 @@ func (o *op) coveredBy(next op) bool {
 type call struct {
 	nr   uint64
 	args [6]uint64
+}
+
+// String is c for an error message.
+func (c call) String() string {
+	names := map[uint64]string{
+		unix.SYS_MMAP: "mmap", unix.SYS_MUNMAP: "munmap", unix.SYS_MPROTECT: "mprotect",
+		unix.SYS_RECVMSG: "recvmsg", unix.SYS_FCNTL: "fcntl", unix.SYS_CLOSE: "close",
+	}
+	return fmt.Sprintf("%s(%#x, %#x, %#x, %#x, %#x, %#x)", names[c.nr], c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5])
 }
 
 // hostCall is the system call that does o; fd is the stub's descriptor of its

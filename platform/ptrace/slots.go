@@ -54,6 +54,16 @@ func (s slot) set(i int, c call) {
 	}
 }
 
+// get reads call number i back.
+func (s slot) get(i int) (c call) {
+	b := s.page[64*i:][:64]
+	c.nr = binary.LittleEndian.Uint64(b)
+	for n := range c.args {
+		c.args[n] = binary.LittleEndian.Uint64(b[8+8*n:])
+	}
+	return c
+}
+
 // get takes a free slot.
 func (s *slots) get() (slot, error) {
 	s.mu.Lock()
