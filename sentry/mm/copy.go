@@ -95,11 +95,11 @@ func (s *Space) copySome(b []byte, a arch.Addr, want arch.Access, force bool) (d
 // lookupForced is lookup for FOLL_FORCE: the run's pages must only be there, and
 // the space's own if they are to be written.
 func (s *Space) lookupForced(a arch.Addr, want arch.Access) *translation {
-	_, x, ok := s.runs.Lookup(a)
+	r, x, ok := s.runs.Lookup(a)
 	if !ok || want&arch.Write != 0 && (x.cow || !x.owned && x.access&arch.Write == 0) {
 		return nil
 	}
-	return s.translate(a)
+	return s.translateRun(a, rng(r), &x)
 }
 
 // Forced is s as ptrace(2) and /proc/pid/mem see it: rights do not count, but

@@ -52,20 +52,11 @@ func (t *tlb) clear() { t.flush(arch.Range{End: ^arch.Addr(0)}) }
 // held, for reading at least. A translation with a window has been acquired.
 func (s *Space) lookup(a arch.Addr, want arch.Access) *translation {
 	e := s.tlb.get(a)
-	if e == nil {
-		if e = s.translate(a); e == nil {
-			return nil
-		}
-		s.tlb.put(a, e)
-	} else if e.window != nil && !e.window.acquire() { // evicted
-		if e = s.translate(a); e == nil {
-			return nil
-		}
-		s.tlb.put(a, e)
+	if e != nil && permits(e.access, want) && (e.window == nil || e.window.acquire()) {
+		return e
 	}
-	if !permits(e.access, want) {
-		e.done()
-		return nil
+	if e = s.translate(a, want); e != nil {
+		s.tlb.put(a, e)
 	}
 	return e
 }
@@ -77,14 +68,18 @@ func (e *translation) done() {
 	}
 }
 
-// translate makes the translation of a from its run.
-func (s *Space) translate(a arch.Addr) *translation {
+// translate makes the translation of a from its run, which must grant want.
+func (s *Space) translate(a arch.Addr, want arch.Access) *translation {
 	r, x, ok := s.runs.Lookup(a)
-	if !ok {
+	if !ok || !permits(x.access, want) {
 		return nil
 	}
+	return s.translateRun(a, rng(r), &x)
+}
+
+func (s *Space) translateRun(a arch.Addr, r arch.Range, x *run) *translation {
 	skip := uint64(a.Down() - r.Start)
-	off, n := x.off+skip, uint64(r.Len())-skip
+	off, n := x.off+skip, r.Len()-skip
 	e := &translation{access: x.access}
 	if x.host != nil {
 		if e.window, e.m = s.env.windows.get(x.host, off, n, x.access&arch.Write != 0); e.window == nil {
