@@ -1,0 +1,144 @@
+package inet
+
+import (
+	"encoding/binary"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+
+	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/usermem"
+)
+
+// sendControl reads the control messages that a sender gives: EINVAL.
+func sendControl(o *tcpip.SendableControlMessages, ms []socket.Cmsg) error {
+	for _, m := range ms {
+		v, err := socket.Int(m.Data)
+		switch {
+		case m.Level == linux.SOL_IP && m.Type == linux.IP_TTL:
+			if err != nil || v < 1 || v > 255 {
+				return linux.EINVAL
+			}
+			o.HasTTL, o.TTL = true, uint8(v)
+		case m.Level == linux.SOL_IPV6 && m.Type == linux.IPV6_HOPLIMIT:
+			if err != nil || v < -1 || v > 255 {
+				return linux.EINVAL
+			}
+			if v >= 0 {
+				o.HasHopLimit, o.HopLimit = true, uint8(v)
+			}
+		case m.Level == linux.SOL_IPV6 && m.Type == linux.IPV6_PKTINFO:
+			if len(m.Data) < 20 {
+				return linux.EINVAL
+			}
+			o.HasIPv6PacketInfo = true
+			o.IPv6PacketInfo.NIC = tcpip.NICID(binary.LittleEndian.Uint32(m.Data[16:]))
+			if ip := [16]byte(m.Data); ip != [16]byte{} {
+				o.IPv6PacketInfo.Addr = tcpip.AddrFrom16(ip)
+			}
+		case m.Level == linux.SOL_IP && (m.Type == linux.IP_PKTINFO || m.Type == linux.IP_TOS),
+			m.Level == linux.SOL_IPV6 && m.Type == linux.IPV6_TCLASS:
+			// The stack chooses the link and the address by its routes; with one
+			// link that is what the sender means.
+		case m.Level == linux.SOL_IP || m.Level == linux.SOL_IPV6:
+			return linux.EINVAL
+		}
+	}
+	return nil
+}
+
+// recvControl adds what the receiver asked for by options.
+func (e *Endpoint) recvControl(m *socket.Msg, cm *tcpip.ReceivableControlMessages) {
+	if cm.HasTimestamp {
+		ns := cm.Timestamp.UnixNano()
+		switch {
+		case e.opts.Has(linux.SO_TIMESTAMPNS):
+			ts := linux.NsecToTimespec(ns)
+			m.Add(linux.SOL_SOCKET, linux.SO_TIMESTAMPNS, usermem.AsBytes(&ts))
+		case e.opts.Has(linux.SO_TIMESTAMP):
+			tv := linux.NsecToTimespec(ns).Timeval()
+			m.Add(linux.SOL_SOCKET, linux.SO_TIMESTAMP, usermem.AsBytes(&tv))
+		}
+	}
+	if cm.HasTTL {
+		m.Add(linux.SOL_IP, linux.IP_TTL, socket.IntBytes(int32(cm.TTL)))
+	}
+	if cm.HasTOS {
+		m.Add(linux.SOL_IP, linux.IP_TOS, []byte{cm.TOS})
+	}
+	if cm.HasIPPacketInfo {
+		i := &cm.PacketInfo
+		b := binary.LittleEndian.AppendUint32(nil, uint32(i.NIC))
+		b = appendV4(appendV4(b, i.LocalAddr), i.DestinationAddr)
+		m.Add(linux.SOL_IP, linux.IP_PKTINFO, b)
+	}
+	if cm.HasHopLimit {
+		m.Add(linux.SOL_IPV6, linux.IPV6_HOPLIMIT, socket.IntBytes(int32(cm.HopLimit)))
+	}
+	if cm.HasTClass {
+		m.Add(linux.SOL_IPV6, linux.IPV6_TCLASS, socket.IntBytes(int32(cm.TClass)))
+	}
+	if cm.HasIPv6PacketInfo {
+		var ip [16]byte
+		if cm.IPv6PacketInfo.Addr.Len() == 16 {
+			ip = cm.IPv6PacketInfo.Addr.As16()
+		}
+		m.Add(linux.SOL_IPV6, linux.IPV6_PKTINFO, binary.LittleEndian.AppendUint32(ip[:], uint32(cm.IPv6PacketInfo.NIC)))
+	}
+	if cm.HasOriginalDstAddress {
+		var a socket.Addr
+		encode(e.kind.Family, cm.OriginalDstAddress, &a)
+		level, typ := int32(linux.SOL_IP), int32(linux.IP_RECVORIGDSTADDR)
+		if e.kind.Family == linux.AF_INET6 {
+			level, typ = linux.SOL_IPV6, linux.IPV6_RECVORIGDSTADDR
+		}
+		m.Add(level, typ, append([]byte(nil), a.Bytes()...))
+	}
+}
+
+func appendV4(b []byte, a tcpip.Address) []byte {
+	var ip [4]byte
+	if a.Len() == 4 {
+		ip = a.As4()
+	}
+	return append(b, ip[:]...)
+}
+
+// recvError takes one error from the queue that IP_RECVERR fills: MSG_ERRQUEUE.
+func (e *Endpoint) recvError(dst usermem.Seq, m *socket.Msg) (int64, error) {
+	x := e.ep.SocketOptions().DequeueErr()
+	if x == nil {
+		return 0, linux.EAGAIN
+	}
+	n := 0
+	if x.Payload != nil {
+		data := x.Payload.AsSlice()
+		n, _ = dst.CopyOut(data)
+		if m != nil && n < len(data) {
+			m.Flags |= linux.MSG_TRUNC
+		}
+	}
+	if m == nil {
+		return int64(n), nil
+	}
+	m.Flags |= linux.MSG_ERRQUEUE
+	encode(e.kind.Family, x.Dst, &m.Addr)
+	// struct sock_extended_err, then the offender's address.
+	no, _ := errno(x.Err).(linux.Errno)
+	b := binary.LittleEndian.AppendUint32(nil, uint32(no))
+	b = append(b, byte(x.Cause.Origin()), x.Cause.Type(), x.Cause.Code(), 0)
+	b = binary.LittleEndian.AppendUint32(b, x.Cause.Info())
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	family, level, typ := uint16(linux.AF_INET), int32(linux.SOL_IP), int32(linux.IP_RECVERR)
+	if x.NetProto == header.IPv6ProtocolNumber {
+		family, level, typ = linux.AF_INET6, linux.SOL_IPV6, linux.IPV6_RECVERR
+	}
+	var a socket.Addr
+	encode(family, x.Offender, &a)
+	if !x.Cause.Origin().IsICMPErr() {
+		a.Make(linux.AF_UNSPEC, a.Len())
+	}
+	m.Add(level, typ, append(b, a.Bytes()...))
+	return int64(n), nil
+}

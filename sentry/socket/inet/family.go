@@ -1,0 +1,136 @@
+package inet
+
+import (
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/vfs"
+)
+
+// A member is one of the two families that share a Family's stack.
+type member struct {
+	*Family
+	family uint16
+}
+
+// Socket implements socket.Family.
+func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.Socket, error) {
+	protocol, err := choose(m.family, typ, protocol)
+	if err != nil {
+		return nil, err
+	}
+	if typ == linux.SOCK_RAW && !c.Creds().HasCap(auth.CapNetRaw) {
+		return nil, linux.EPERM
+	}
+	s, err := m.stack()
+	if err != nil {
+		return nil, linux.ENOMEM
+	}
+	k := socket.Kind{Family: m.family, Type: typ, Protocol: protocol}
+	q := &waiter.Queue{}
+	ep, terr := open(s, k, q)
+	if terr != nil {
+		return nil, errno(terr)
+	}
+	e := m.newEndpoint(k, ep, q, socket.NewOptions())
+	e.uid = c.Creds().EUID
+	return e.wrap(), nil
+}
+
+// choose settles a socket's protocol: ESOCKTNOSUPPORT, EPROTONOSUPPORT, EINVAL.
+func choose(family uint16, typ linux.SockType, protocol int32) (int32, error) {
+	if protocol < 0 || protocol >= linux.IPPROTO_MAX {
+		return 0, linux.EINVAL
+	}
+	ping := int32(linux.IPPROTO_ICMP)
+	if family == linux.AF_INET6 {
+		ping = linux.IPPROTO_ICMPV6
+	}
+	switch typ {
+	case linux.SOCK_STREAM:
+		if protocol == 0 || protocol == linux.IPPROTO_TCP {
+			return linux.IPPROTO_TCP, nil
+		}
+	case linux.SOCK_DGRAM:
+		if protocol == 0 || protocol == linux.IPPROTO_UDP {
+			return linux.IPPROTO_UDP, nil
+		}
+		if protocol == ping {
+			return protocol, nil
+		}
+	case linux.SOCK_RAW:
+		if protocol != linux.IPPROTO_IP {
+			return protocol, nil
+		}
+	default:
+		return 0, linux.ESOCKTNOSUPPORT
+	}
+	return 0, linux.EPROTONOSUPPORT
+}
+
+// open makes the stack's part of a socket.
+func open(s *stack.Stack, k socket.Kind, q *waiter.Queue) (tcpip.Endpoint, tcpip.Error) {
+	net := networkOf(k.Family)
+	switch {
+	case k.Type == linux.SOCK_RAW:
+		return s.NewRawEndpoint(tcpip.TransportProtocolNumber(k.Protocol), net, q, true)
+	case k.Type == linux.SOCK_STREAM:
+		return s.NewEndpoint(tcp.ProtocolNumber, net, q)
+	case k.Protocol == linux.IPPROTO_ICMP:
+		return s.NewEndpoint(icmp.ProtocolNumber4, net, q)
+	case k.Protocol == linux.IPPROTO_ICMPV6:
+		return s.NewEndpoint(icmp.ProtocolNumber6, net, q)
+	}
+	return s.NewEndpoint(udp.ProtocolNumber, net, q)
+}
+
+// Sockets implements socket.Lister.
+func (m *member) Sockets() []socket.Info {
+	m.mu.Lock()
+	es := make([]*Endpoint, 0, len(m.all))
+	for e := range m.all {
+		if e.kind.Family == m.family {
+			es = append(es, e)
+		}
+	}
+	m.mu.Unlock()
+	out := make([]socket.Info, 0, len(es))
+	for _, e := range es {
+		out = append(out, e.info())
+	}
+	return out
+}
+
+func (e *Endpoint) info() socket.Info {
+	local, _ := e.ep.GetLocalAddress()
+	remote, _ := e.ep.GetRemoteAddress()
+	i := socket.Info{
+		Kind:   e.kind,
+		State:  linux.TCP_CLOSE,
+		Inode:  e.socket.Inode(),
+		UID:    e.uid,
+		Local:  addrPort(e.kind.Family, local),
+		Remote: addrPort(e.kind.Family, remote),
+	}
+	if n, err := e.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
+		i.Recv = uint32(n)
+	}
+	if n, err := e.ep.GetSockOptInt(tcpip.SendQueueSizeOption); err == nil {
+		i.Sent = uint32(n)
+	}
+	switch {
+	case e.isTCP():
+		i.State = e.state()
+		i.Listening = i.State == linux.TCP_LISTEN
+	case remote.Addr.BitLen() != 0:
+		i.State = linux.TCP_ESTABLISHED
+	}
+	return i
+}

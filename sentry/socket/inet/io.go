@@ -1,0 +1,186 @@
+package inet
+
+import (
+	"io"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/usermem"
+	"garrison/sentry/vfs"
+)
+
+// A payload is guest memory as the stack reads it and writes to it. rest is what has
+// not moved yet.
+type payload struct {
+	rest usermem.Seq
+	left int64
+	sink bool // what is written is thrown away (MSG_TRUNC of a stream)
+}
+
+// Read implements io.Reader.
+func (p *payload) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	b = b[:min(int64(len(b)), p.left)]
+	n, err := p.rest.CopyIn(b)
+	p.advance(n)
+	return n, err
+}
+
+// Write implements io.Writer. io.ErrShortWrite says that the guest's buffer is full.
+func (p *payload) Write(b []byte) (int, error) {
+	short := int64(len(b)) > p.left
+	if short {
+		b = b[:p.left]
+	}
+	n, err := len(b), error(nil)
+	if !p.sink {
+		n, err = p.rest.CopyOut(b)
+	}
+	p.advance(n)
+	if err == nil && short {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+func (p *payload) advance(n int) {
+	p.left -= int64(n)
+	if p.left > 0 && !p.sink {
+		p.rest = p.rest.Skip(int64(n))
+	}
+}
+
+// Len implements tcpip.Payloader.
+func (p *payload) Len() int { return int(p.left) }
+
+// payload takes the spare one, or makes one.
+func (e *Endpoint) payload(s usermem.Seq) *payload {
+	p := e.spare.Swap(nil)
+	if p == nil {
+		p = &payload{}
+	}
+	*p = payload{rest: s, left: s.Len()}
+	return p
+}
+
+func (e *Endpoint) done(p *payload) {
+	*p = payload{}
+	e.spare.Store(p)
+}
+
+// Send implements socket.Proto.
+func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+	if flags&linux.MSG_OOB != 0 {
+		return 0, linux.EOPNOTSUPP
+	}
+	o := tcpip.WriteOptions{More: flags&linux.MSG_MORE != 0, EndOfRecord: flags&linux.MSG_EOR != 0}
+	if m != nil {
+		if m.Addr.Len() > 0 && !e.isTCP() {
+			to, err := e.destination(m.Addr.Bytes())
+			if err != nil {
+				return 0, err
+			}
+			o.To = &to
+		}
+		if err := sendControl(&o.ControlMessages, m.Others); err != nil {
+			return 0, err
+		}
+	}
+	p := e.payload(src)
+	n, err := e.ep.Write(p, o)
+	e.done(p)
+	if n > 0 {
+		return n, nil // the stack gives no error with progress, but for guest faults
+	}
+	if _, ok := err.(*tcpip.ErrInvalidEndpointState); ok && e.isTCP() {
+		return 0, linux.EPIPE
+	}
+	if _, ok := err.(*tcpip.ErrNoPortAvailable); ok {
+		return 0, linux.EAGAIN
+	}
+	return 0, errno(err)
+}
+
+// destination reads the address of a datagram.
+func (e *Endpoint) destination(b []byte) (tcpip.FullAddress, error) {
+	a, err := parse(e.kind.Family, b, false)
+	if err != nil {
+		return a, err
+	}
+	if a.Port == 0 && e.kind.Protocol == linux.IPPROTO_UDP {
+		return a, linux.EINVAL
+	}
+	return toLoopback(e.kind.Family, a), nil
+}
+
+// Recv implements socket.Proto.
+func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+	if flags&linux.MSG_ERRQUEUE != 0 {
+		return e.recvError(dst, m)
+	}
+	if e.isTCP() {
+		return e.recvStream(dst, flags, m)
+	}
+	if flags&linux.MSG_OOB != 0 {
+		return 0, linux.EOPNOTSUPP
+	}
+	p := e.payload(dst)
+	r, err := e.ep.Read(p, tcpip.ReadOptions{Peek: flags&linux.MSG_PEEK != 0, NeedRemoteAddr: m != nil})
+	room := p.left
+	e.done(p)
+	// A datagram that meets a buffer of no bytes is a fault to the stack.
+	if _, ok := err.(*tcpip.ErrBadBuffer); ok && room == 0 && r.Total > 0 {
+		err = nil
+	}
+	if _, ok := err.(*tcpip.ErrClosedForReceive); ok {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, errno(err)
+	}
+	if m != nil {
+		encode(e.kind.Family, r.RemoteAddr, &m.Addr)
+		if r.Count < r.Total {
+			m.Flags |= linux.MSG_TRUNC
+		}
+		e.recvControl(m, &r.ControlMessages)
+	}
+	if flags&linux.MSG_TRUNC != 0 {
+		return int64(r.Total), nil
+	}
+	return int64(r.Count), nil
+}
+
+// recvStream is Recv of a TCP socket. The address is left alone, as on Linux.
+func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+	if flags&linux.MSG_OOB != 0 {
+		return 0, linux.EINVAL
+	}
+	if e.state() == linux.TCP_LISTEN {
+		return 0, linux.ENOTCONN
+	}
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	p := e.payload(dst)
+	p.sink = flags&linux.MSG_TRUNC != 0
+	peek := flags&linux.MSG_PEEK != 0
+	r, err := e.ep.Read(p, tcpip.ReadOptions{Peek: peek})
+	e.done(p)
+	switch err.(type) {
+	case nil:
+	case *tcpip.ErrClosedForReceive:
+		return 0, nil
+	default:
+		e.failed.Store(true)
+		return 0, errno(err)
+	}
+	if !peek {
+		e.ep.ModerateRecvBuf(r.Count)
+	}
+	return int64(r.Count), nil
+}
