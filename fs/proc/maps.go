@@ -118,6 +118,9 @@ func (u *usage) write(w *bytes.Buffer, rollup bool) {
 // showSmapsRollup is /proc/pid/smaps_rollup.
 func showSmapsRollup(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	all := p.regions(true)
+	if n := len(all); n > 0 && all[n-1].Name == "[vsyscall]" {
+		all = all[:n-1] // it is not the process's
+	}
 	if len(all) == 0 {
 		return linux.ESRCH
 	}

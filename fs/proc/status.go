@@ -53,10 +53,13 @@ func (p *process) statusIDs(w *bytes.Buffer) {
 		size = 0
 	}
 	fmt.Fprintf(w, "FDSize:\t%d\nGroups:\t", size)
-	for _, g := range cr.Groups {
-		fmt.Fprintf(w, "%d ", g)
+	for i, g := range cr.Groups {
+		if i > 0 {
+			w.WriteByte(' ')
+		}
+		fmt.Fprint(w, g)
 	}
-	w.WriteString("\n")
+	w.WriteString(" \n")
 }
 
 // statusNumbers is p's numbers in the mount's namespace and those below it.
