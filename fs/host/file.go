@@ -185,3 +185,23 @@ func (f file) Sync(_ vfs.Ctx, dataOnly bool) error {
 func (f file) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
 	return f.d.ioctl(c, m, cmd, arg)
 }
+
+// Describe opens d as the container's first process finds it: with the flags that
+// the descriptor has, at the offset where it stands. The reference is the caller's;
+// d's first hold passes to the open file.
+func (d *Descriptor) Describe(c vfs.Ctx, s *vfs.System) (*vfs.FileDescription, error) {
+	p := s.NewUnnamed(d, d.Name())
+	defer p.Drop()
+	f, err := d.Open(c, d.Flags())
+	if err != nil {
+		return nil, err
+	}
+	fd := vfs.NewFileDescription(p, f, d.Flags())
+	if off := d.Offset(); off != 0 {
+		if _, err := fd.Seek(c, off, linux.SEEK_SET); err != nil {
+			fd.Release(c)
+			return nil, err
+		}
+	}
+	return fd, nil
+}
