@@ -215,8 +215,9 @@ func (b *builder) mapSegment(p *linux.ElfProgram, bias arch.Addr, file mm.Mappab
 		}
 	}
 	if p.Memsz > p.Filesz && p.Filesz > 0 && rights&linux.PROT_WRITE != 0 {
-		// The rest of the file's last page is the file's next bytes.
-		zero := min(memEnd, filePages) - fileEnd
+		// The rest of the last page is the file's next bytes. Programs count on
+		// zeros up to the page's end: the dynamic linker's first heap is there.
+		zero := filePages - fileEnd
 		if _, err := b.s.CopyOut(fileEnd, make([]byte, zero)); err != nil {
 			return err
 		}

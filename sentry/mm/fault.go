@@ -44,19 +44,19 @@ const (
 	pfExec        = 1 << 4
 )
 
-// wanted is the access that ev was raised for, NoAccess if that is not known.
+// wanted is the access that ev was raised for, NoAccess if that is not known:
+// not every platform has the processor's error code, and a code that says
+// neither write nor fetch may just be all that is known.
 func wanted(ev *platform.Event) arch.Access {
 	switch {
 	case ev.Access != arch.NoAccess:
 		return ev.Access
-	case ev.Trap != trapPageFault:
-		return arch.NoAccess
-	case ev.Error&pfWrite != 0:
+	case ev.Trap == trapPageFault && ev.Error&pfWrite != 0:
 		return arch.Write
-	case ev.Error&pfExec != 0:
+	case ev.Trap == trapPageFault && ev.Error&pfExec != 0:
 		return arch.Exec
 	}
-	return arch.Read
+	return arch.NoAccess
 }
 
 // permits reports whether a mapping with rights a lets want through: any right
@@ -199,8 +199,11 @@ func faultErr(err error) error {
 	return linux.EFAULT
 }
 
-// stackStep is how far a stack grows at least, where it may.
-const stackStep = 16 * arch.PageSize
+// stackStep is how far a stack of n bytes grows at least, where it may: the
+// deeper the faster, for each step is a fault that the sentry sees.
+func stackStep(n uint64) arch.Addr {
+	return arch.Addr(min(max(n/2, 16*arch.PageSize), 1<<20)).Down()
+}
 
 // growStack grows the mapping above a down to it, if it grows down and may
 // (expand_stack); it returns the mapping.
@@ -228,7 +231,7 @@ func (s *Space) growStack(a arch.Addr) (vr arch.Range, v vma, ok bool) {
 	if a.Down() < floor {
 		return vr, v, false
 	}
-	start := max(min(a.Down(), vr.Start-min(vr.Start, stackStep)), floor)
+	start := max(min(a.Down(), vr.Start-min(vr.Start, stackStep(vr.Len()))), floor)
 	if uint64(vr.End-start) > limit {
 		start = a.Down()
 	}
