@@ -33,6 +33,8 @@ type (
 	Mounts struct{}
 	// Dentry guards one directory's names.
 	Dentry struct{}
+	// CopyUp is held while an overlay brings one file from a lower layer to the upper.
+	CopyUp struct{}
 	// Inode guards one inode's attributes.
 	Inode struct{}
 	// Socket guards one socket's state.
@@ -62,13 +64,14 @@ func (File) rank() int     { return 9 }
 func (Rename) rank() int   { return 10 }
 func (Mounts) rank() int   { return 11 }
 func (Dentry) rank() int   { return 12 }
-func (Inode) rank() int    { return 13 }
-func (Socket) rank() int   { return 14 }
-func (Futex) rank() int    { return 15 }
-func (Mappings) rank() int { return 16 }
-func (FileData) rank() int { return 17 }
-func (Pages) rank() int    { return 18 }
-func (Leaf) rank() int     { return 19 }
+func (CopyUp) rank() int   { return 13 }
+func (Inode) rank() int    { return 14 }
+func (Socket) rank() int   { return 15 }
+func (Futex) rank() int    { return 16 }
+func (Mappings) rank() int { return 17 }
+func (FileData) rank() int { return 18 }
+func (Pages) rank() int    { return 19 }
+func (Leaf) rank() int     { return 20 }
 
 // Two locks two mutexes of one rank, the only way to hold both, in an order of
 // its own, and returns what unlocks them. a and b may be the same.

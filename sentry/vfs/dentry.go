@@ -308,3 +308,29 @@ func (s *System) Trim(n int) {
 		}
 	}
 }
+
+// Invalidate makes what the cache knows of the name that path leads to, from top, be
+// looked up anew: an overlay has changed it behind the back of its upper layer's mount.
+// What is in use stays.
+func Invalidate(top Path, path []string) {
+	d := top.d
+	d.ref()
+	for i, name := range path {
+		if d.dir == nil {
+			break
+		}
+		x := d.child(name)
+		if x == nil {
+			break
+		}
+		if i == len(path)-1 {
+			d.unhash(x)
+			x.shrink()
+			x.unref()
+			break
+		}
+		d.unref()
+		d = x
+	}
+	d.unref()
+}

@@ -249,6 +249,14 @@ func (d *FileDescription) FDInfo(c Ctx) string {
 // with EPERM.
 func (d *FileDescription) Pollable() bool { return d.object != nil }
 
+// ObjectFor is what c waits for when it waits for the file.
+func (d *FileDescription) ObjectFor(c Ctx) wait.Object {
+	if x, ok := d.file.(PerCaller); ok {
+		return x.For(c)
+	}
+	return d
+}
+
 // Ready implements wait.Object.
 func (d *FileDescription) Ready(e wait.Events) wait.Events {
 	if d.object == nil {

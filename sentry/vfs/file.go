@@ -7,6 +7,7 @@ import (
 	"garrison/sentry/linux"
 	"garrison/sentry/mm"
 	"garrison/sentry/usermem"
+	"garrison/sentry/wait"
 )
 
 // A File is an open file: what a FileDescription does its work with. It never
@@ -91,6 +92,15 @@ type (
 	Fcntler interface {
 		Fcntl(c Ctx, cmd uint32, arg uint64) (int, error)
 	}
+
+	// PerCaller: what is ready depends on who waits (signalfd). It is a
+	// wait.Object too, for those that wait on nobody's behalf.
+	PerCaller interface {
+		For(Ctx) wait.Object
+	}
+
+	// Piper says whether EPIPE comes with SIGPIPE; without it, it does.
+	Piper interface{ SignalsPipe() bool }
 
 	// FDInfoer adds lines to /proc/pid/fdinfo/N.
 	FDInfoer interface{ FDInfo(Ctx) string }

@@ -60,8 +60,8 @@ const (
 
 // A Counted inode wants to know when vfs no longer needs it. Whatever returns an
 // Inode to vfs (Lookup, Make, Walk, Create, Type.New…) returns it held once; vfs
-// holds it more often with Hold, and gives each hold back with Drop, under no lock,
-// in any goroutine. Neither may block.
+// holds it more often with Hold, and gives each hold back with Drop, with no lock of
+// rank Inode or later held, in any goroutine. Neither may block.
 type Counted interface {
 	Hold()
 	Drop()

@@ -74,13 +74,16 @@ func (d *FileDescription) wait(c Ctx, e wait.Events, write bool) error {
 		limit = x.Timeout(write)
 	}
 	if limit == 0 {
-		return c.Block(d.object, e)
+		return c.Block(d.ObjectFor(c), e)
 	}
-	err := c.BlockFor(d.object, e, limit)
-	if err == linux.ETIMEDOUT {
-		err = linux.EAGAIN
+	switch err := c.BlockFor(d.ObjectFor(c), e, limit); err {
+	case linux.ETIMEDOUT:
+		return linux.EAGAIN
+	case linux.ERESTARTSYS:
+		return linux.EINTR // begun anew, it would wait for longer (signal(7))
+	default:
+		return err
 	}
-	return err
 }
 
 // Write is write(2). EPIPE comes with SIGPIPE, EFBIG at RLIMIT_FSIZE with SIGXFSZ.
@@ -121,7 +124,9 @@ func (d *FileDescription) WriteWith(c Ctx, src usermem.Seq, off int64, flags int
 		d.mu.Unlock()
 	}
 	if err == linux.EPIPE {
-		c.Raise(linux.SIGPIPE)
+		if x, ok := d.file.(Piper); !ok || x.SignalsPipe() {
+			c.Raise(linux.SIGPIPE)
+		}
 		if n > 0 {
 			err = nil
 		}
