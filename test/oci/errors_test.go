@@ -1,0 +1,138 @@
+package oci
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// TestPrograms asks for the words that engines look for when a program can't be
+// run, and that it is create that fails.
+func TestPrograms(t *testing.T) {
+	for _, c := range []struct {
+		program, want string
+		code          int // of our own run: what Docker makes of the words
+	}{
+		{"nosuch", `exec: "nosuch": executable file not found in $PATH`, 127},
+		{"/bin/nosuch", `exec: "/bin/nosuch": stat /bin/nosuch: no such file or directory`, 127},
+		{"/etc/plain", `exec: "/etc/plain": permission denied`, 126},
+		{"/etc", `exec: "/etc": permission denied`, 126},
+	} {
+		t.Run(strings.ReplaceAll(c.program, "/", "_"), func(t *testing.T) {
+			b := newBox(t, []string{c.program}, nil)
+			log := filepath.Join(t.TempDir(), "log.json")
+			r := b.do("", "--log", log, "--log-format", "json", "create", b.id)
+			if r.code == 0 || !strings.Contains(r.words(), c.want) {
+				t.Errorf("create: %+v", r)
+			}
+			checkLog(t, log, c.want)
+			r = b.run("")
+			if !strings.Contains(r.words(), c.want) || !native && r.code != c.code {
+				t.Errorf("run: %+v", r)
+			}
+		})
+	}
+}
+
+// checkLog asserts that every line of the log has the three fields that
+// containerd reads, and that the last says want.
+func checkLog(t *testing.T, path, want string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	var e struct{ Level, Msg, Time string }
+	for _, line := range lines {
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Level == "" || e.Time == "" {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	if e.Level != "error" || !strings.Contains(e.Msg, want) {
+		t.Errorf("last line: %+v", e)
+	}
+}
+
+func TestBadFormat(t *testing.T) {
+	ours(t) // runc finds out too late for create to fail
+	b := newBox(t, []string{"/bin/garbage"}, nil)
+	if r := b.run(""); r.code != 126 || !strings.Contains(r.err, "exec format error") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestBadConfigurations(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		edit       func(*specs.Spec)
+	}{
+		{"missing root", "no such file or directory", func(s *specs.Spec) { s.Root.Path = "/no/such/root" }},
+		{"no program", "args must not be empty", func(s *specs.Spec) { s.Process.Args = nil }},
+		{"relative cwd", "Cwd must be an absolute path", func(s *specs.Spec) { s.Process.Cwd = "x" }},
+		{"missing source", "no such file or directory", func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/vol", Type: "bind", Source: "/no/such/source", Options: []string{"bind"}})
+		}},
+		{"failing hook", "hook #0", func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{Prestart: []specs.Hook{{Path: "/bin/false"}}} //nolint:staticcheck // what docker uses
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBox(t, []string{"true"}, c.edit)
+			if r := b.run(""); r.code == 0 || !strings.Contains(r.words(), c.want) || strings.Count(r.err, "\n") != 1 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestMalformedConfiguration(t *testing.T) {
+	b := newBox(t, []string{"true"}, nil)
+	b.write([]byte("{\n\"ociVersion\": "))
+	if r := b.run(""); r.code == 0 || strings.Count(r.err, "\n") != 1 || !native && !strings.Contains(r.err, "config.json: line 2: unexpected end of JSON input") {
+		t.Errorf("%+v", r)
+	}
+	if r := b.do("", "run", "--bundle", "/no/such/bundle", b.id); r.code == 0 || !strings.Contains(r.err, "no such file or directory") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestIDs(t *testing.T) {
+	b := newBox(t, []string{"true"}, nil)
+	for _, id := range []string{"a/b", "..", "a b"} {
+		if r := b.do("", "run", id); r.code == 0 || !strings.Contains(r.err, "invalid") {
+			t.Errorf("%q: %+v", id, r)
+		}
+	}
+	for _, args := range [][]string{{"start"}, {"kill"}, {"delete"}, {"state"}} {
+		if r := b.do("", append(args, b.id)...); r.code == 0 || !strings.Contains(r.err, "container does not exist") {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	if r := b.do("", "kill", b.id, "NOSIGNAL"); r.code == 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	ours(t)
+	b := newBox(t, []string{"true"}, nil)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--platform=warp", "run", b.id}, "--platform=warp: no such platform"},
+		{[]string{"--network=moon", "run", b.id}, "--network=moon: not supported"},
+		{[]string{"--overlay=x", "run", b.id}, "--overlay=x: must be none, memory or dir="},
+		{[]string{"rum", b.id}, "did you mean run?"},
+		{[]string{"run", "--bundel", "x", b.id}, "did you mean --bundle?"},
+	} {
+		if r := b.do("", c.args...); r.code == 0 || !strings.Contains(r.words(), c.want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%v: %+v", c.args, r)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package oci
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestReadOnlyRoot(t *testing.T) {
+	b := newBox(t, sh(`echo x > /file; echo $?; mkdir /new 2>/dev/null; echo $?`), nil)
+	if r := b.run(""); r.out != "1\n1\n" || !strings.Contains(r.err, "Read-only file system") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestVolumes(t *testing.T) {
+	rw, ro := t.TempDir(), t.TempDir()
+	one := filepath.Join(t.TempDir(), "one")
+	for path, text := range map[string]string{filepath.Join(ro, "f"): "ro\n", one: "one file\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBox(t, sh(`echo written > /vol/f; cat /ro/f; echo no > /ro/f; cat /etc/one; mkdir /vol/d; touch -d @1000000000 /vol/d; ln -s f /vol/l; chmod 600 /vol/f; chown 5:6 /vol/f; sync; stat -c '%U %s' /scratch`),
+		func(s *specs.Spec) {
+			s.Root.Readonly = false
+			s.Root.Path = cloneRootfs(t)
+			s.Process.Capabilities.Bounding = append(s.Process.Capabilities.Bounding, "CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE")
+			s.Process.Capabilities.Effective = append(s.Process.Capabilities.Effective, "CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE")
+			s.Process.Capabilities.Permitted = append(s.Process.Capabilities.Permitted, "CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE")
+			s.Mounts = append(s.Mounts,
+				specs.Mount{Destination: "/vol", Type: "bind", Source: rw, Options: []string{"rbind"}},
+				specs.Mount{Destination: "/ro", Type: "bind", Source: ro, Options: []string{"bind", "ro"}},
+				specs.Mount{Destination: "/etc/one", Type: "bind", Source: one, Options: []string{"bind"}},
+				specs.Mount{Destination: "/scratch/deep", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=1m"}},
+			)
+		})
+	r := b.run("")
+	if r.code != 0 || !strings.HasPrefix(r.out, "ro\none file\nroot ") || !strings.Contains(r.err, "Read-only file system") {
+		t.Errorf("%+v", r)
+	}
+	if data, err := os.ReadFile(filepath.Join(rw, "f")); err != nil || string(data) != "written\n" {
+		t.Errorf("%q %v", data, err)
+	}
+	if fi, err := os.Stat(filepath.Join(rw, "f")); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", fi, err)
+	}
+	if fi, err := os.Stat(filepath.Join(rw, "d")); err != nil || fi.ModTime().Unix() != 1000000000 {
+		t.Errorf("%v %v", fi, err)
+	}
+	if target, err := os.Readlink(filepath.Join(rw, "l")); err != nil || target != "f" {
+		t.Errorf("%q %v", target, err)
+	}
+}
+
+// cloneRootfs is a root filesystem that the test may write to.
+func cloneRootfs(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "root")
+	if err := makeRootfs(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestWritesReachTheRoot(t *testing.T) {
+	var root string
+	b := newBox(t, sh(`echo kept > /file; rm /etc/plain`), func(s *specs.Spec) {
+		root = cloneRootfs(t)
+		s.Root.Path, s.Root.Readonly = root, false
+	})
+	if r := b.run(""); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	if data, err := os.ReadFile(filepath.Join(root, "file")); err != nil || string(data) != "kept\n" {
+		t.Errorf("%q %v", data, err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "etc/plain")); err == nil {
+		t.Error("a removed file is still there")
+	}
+}
+
+func TestOverlay(t *testing.T) {
+	ours(t)
+	upper := t.TempDir()
+	for _, overlay := range []string{"memory", "dir=" + upper} {
+		b := newBox(t, sh(`echo gone > /file; cat /file; rm /etc/plain; ls /etc/plain`), func(s *specs.Spec) { s.Root.Readonly = false })
+		if r := b.do("", "--overlay="+overlay, "run", b.id); r.out != "gone\n" || !strings.Contains(r.err, "/etc/plain") {
+			t.Errorf("%s: %+v", overlay, r)
+		}
+		if _, err := os.Stat(filepath.Join(rootfs, "file")); err == nil {
+			t.Errorf("%s: the write reached the root", overlay)
+		}
+		if strings.HasPrefix(overlay, "dir=") {
+			if data, err := os.ReadFile(filepath.Join(upper, b.id, "file")); err != nil || string(data) != "gone\n" {
+				t.Errorf("upper: %q %v", data, err)
+			}
+		}
+	}
+}
+
+func TestStandardDevices(t *testing.T) {
+	b := newBox(t, sh(`for d in null zero full random urandom tty; do stat -c '%n %t %T %a' /dev/$d; done; for l in fd stdin stdout stderr ptmx; do readlink /dev/$l; done
+echo x > /dev/null; head -c 2 /dev/zero | od -An -tx1; echo x > /dev/full; ls /dev/pts; ls -d /dev/shm /dev/mqueue`), nil)
+	want := `/dev/null 1 3 666
+/dev/zero 1 5 666
+/dev/full 1 7 666
+/dev/random 1 8 666
+/dev/urandom 1 9 666
+/dev/tty 5 0 666
+/proc/self/fd
+/proc/self/fd/0
+/proc/self/fd/1
+/proc/self/fd/2
+pts/ptmx
+ 00 00
+ptmx
+/dev/mqueue
+/dev/shm
+`
+	if r := b.run(""); r.out != want || !strings.Contains(r.err, "No space left on device") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+}
+
+func TestHiddenPaths(t *testing.T) {
+	b := newBox(t, sh(`cat /etc/passwd | wc -c; ls /tmp | wc -l; echo x > /vol/f; echo $?`), func(s *specs.Spec) {
+		s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/etc/passwd", "/tmp", "/nonexistent")
+		s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, "/vol", "/nonexistent")
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/vol", Type: "tmpfs", Source: "tmpfs"})
+	})
+	if r := b.run(""); strings.Join(strings.Fields(r.out), " ") != "0 0 1" {
+		t.Errorf("%+v", r)
+	}
+}

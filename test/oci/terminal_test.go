@@ -1,0 +1,175 @@
+package oci
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/containerd/console"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// withTerminal asks for a terminal of 24 by 80.
+func withTerminal(s *specs.Spec) {
+	s.Process.Terminal = true
+	s.Process.ConsoleSize = &specs.Box{Height: 24, Width: 80}
+	s.Process.Env = append(s.Process.Env, "TERM=dumb", "PS1=$ ")
+}
+
+// A consoleSocket receives the master of a container's terminal.
+type consoleSocket struct {
+	t    *testing.T
+	path string
+	l    *net.UnixListener
+}
+
+func newConsoleSocket(t *testing.T) *consoleSocket {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return &consoleSocket{t, path, l}
+}
+
+// receive returns the master.
+func (s *consoleSocket) receive() *os.File {
+	s.t.Helper()
+	c, err := s.l.AcceptUnix()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	name, oob := make([]byte, 256), make([]byte, 256)
+	n, oobn, _, _, err := c.ReadMsgUnix(name, oob)
+	if err != nil || n == 0 {
+		s.t.Fatal(n, err)
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(messages) != 1 {
+		s.t.Fatal(messages, err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		s.t.Fatal(fds, err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // for deadlines
+		s.t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fds[0]), string(name[:n]))
+	s.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func typeIn(t *testing.T, f *os.File, keys string) {
+	t.Helper()
+	if _, err := f.WriteString(keys); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConsoleSocket(t *testing.T) {
+	b := newBox(t, sh(`stty size; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo tty; trap 'stty size; echo resized' WINCH; while :; do read -r line && echo "<$line>"; done`), withTerminal)
+	s := newConsoleSocket(t)
+	done := make(chan *os.File, 1)
+	go func() { done <- s.receive() }()
+	b.must("create", "--console-socket", s.path, b.id)
+	master := <-done
+	pid := b.state().PID
+	b.must("start", b.id)
+	copyUntil(t, master, "tty\r\n")
+	typeIn(t, master, "wrong\x15right\r") // ^U takes the line back
+	if got := copyUntil(t, master, "<right>\r\n"); !strings.Contains(got, "wrong") {
+		t.Errorf("no echo: %q", got)
+	}
+	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 132}); err != nil {
+		t.Fatal(err)
+	}
+	typeIn(t, master, "\r") // the shell traps between commands
+	copyUntil(t, master, "50 132\r\n")
+	b.must("kill", b.id, "KILL")
+	if w := b.reap(pid); w.Signal() != unix.SIGKILL {
+		t.Errorf("wait status %#x", w)
+	}
+}
+
+// TestInterrupt asks that ^C reaches the foreground job and nobody else.
+func TestInterrupt(t *testing.T) {
+	b := newBox(t, []string{"/bin/sh", "-i"}, withTerminal)
+	s := newConsoleSocket(t)
+	done := make(chan *os.File, 1)
+	go func() { done <- s.receive() }()
+	b.must("run", "--detach", "--console-socket", s.path, b.id)
+	master := <-done
+	typeIn(t, master, "echo be'gin'; sleep 1000\r")
+	copyUntil(t, master, "begin\r\n")
+	typeIn(t, master, "\x03")
+	typeIn(t, master, "echo status $?\r")
+	copyUntil(t, master, "status 130\r\n")
+	typeIn(t, master, "\x04")
+	b.await("stopped")
+}
+
+// TestForegroundTerminal runs the runtime itself on a terminal.
+func TestForegroundTerminal(t *testing.T) {
+	b := newBox(t, sh(`stty size; read -r x; echo "<$x>"; exit 5`), func(s *specs.Spec) {
+		withTerminal(s)
+		s.Process.ConsoleSize = nil
+	})
+	master, slavePath, err := console.NewPty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	if err := master.Resize(console.WinSize{Height: 33, Width: 99}); err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(slavePath, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := b.command("run", b.id)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	b.start(cmd)
+	slave.Close()
+	copyUntil(t, master, "33 99\r\n")
+	if _, err := master.Write([]byte("typed\r")); err != nil {
+		t.Fatal(err)
+	}
+	copyUntil(t, master, "<typed>\r\n")
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 5 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+func TestExecTerminal(t *testing.T) {
+	b := newBox(t, []string{"sleep", "1000"}, nil)
+	b.must("run", "--detach", b.id)
+	s := newConsoleSocket(t)
+	done := make(chan *os.File, 1)
+	go func() { done <- s.receive() }()
+	b.must("exec", "--detach", "--tty", "--console-socket", s.path, b.id, "sh", "-c", "[ -t 0 ] && echo a tty; read x; echo got $x; read y")
+	master := <-done
+	copyUntil(t, master, "a tty\r\n")
+	typeIn(t, master, "word\r")
+	copyUntil(t, master, "got word\r\n")
+	typeIn(t, master, "\r") // it is this process's to reap
+}
+
+func TestTerminalNeedsSocket(t *testing.T) {
+	b := newBox(t, []string{"true"}, withTerminal)
+	if r := b.do("", "create", b.id); r.code == 0 || !strings.Contains(r.err, "console socket") {
+		t.Errorf("%+v", r)
+	}
+	plain := newBox(t, []string{"true"}, nil)
+	if r := plain.do("", "create", "--console-socket", "/tmp/none", plain.id); r.code == 0 {
+		t.Errorf("%+v", r)
+	}
+}
