@@ -79,7 +79,7 @@ func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 		c.NS.IPC = k.NewIPC(k.rootUserNS)
 	}
 	if c.NS.Net == nil {
-		c.NS.Net = k.NewNet(nil, k.rootUserNS)
+		c.NS.Net = k.newNetwork(k.rootUserNS)
 	}
 	k.tasks.Lock()
 	defer k.tasks.Unlock()

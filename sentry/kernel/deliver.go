@@ -108,6 +108,10 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 		return
 	}
 	core := linux.CoreSignals.Has(s) && t.dumpCore(info)
+	if linux.SynchronousSignals.Has(s) {
+		t.k.logf("task %d (%s): %v, code %d, address %#x, at %#x, stack %#x",
+			t.pid.numbers[0], t.Name(), s, info.Code, info.Addr(), t.regs.RIP, t.regs.RSP)
+	}
 	g.sig.mu.Lock()
 	defer g.sig.mu.Unlock()
 	if !g.sig.exiting {

@@ -27,12 +27,15 @@ type WaitResult struct {
 // WSTOPPED, WCONTINUED): waitid(2). ECHILD if there is none to wait for.
 func (t *Task) Wait(w *WaitSpec) (WaitResult, error) {
 	g := t.tg
+	var err error
 	for {
 		ticket := g.Children.Ticket()
 		r, some := t.lookForChild(w)
 		switch {
 		case r.Pid != 0:
 			return r, nil
+		case err != nil: // SIGCHLD may have been quicker than the child's change
+			return r, err
 		case !some:
 			return r, linux.ECHILD
 		case w.Options&linux.WNOHANG != 0 && w.Again:
@@ -40,9 +43,7 @@ func (t *Task) Wait(w *WaitSpec) (WaitResult, error) {
 		case w.Options&linux.WNOHANG != 0:
 			return r, nil
 		}
-		if err := t.Block(g.Children.Since(ticket), wait.Readable); err != nil {
-			return r, err
-		}
+		err = t.Block(g.Children.Since(ticket), wait.Readable)
 	}
 }
 
