@@ -82,7 +82,7 @@ func newFS(k *kernel.Kernel, c vfs.Ctx, a *vfs.NewArgs) (*FS, error) {
 		Magic: linux.DEVPTS_SUPER_MAGIC, Blksize: 1024, Options: options(o, fs.mode, ptmxMode), Time: c.Now(),
 	}).Root()
 	fs.ptmx = newNode(c, pseudo.Place{FS: fs.place.FS, Ino: 2}, linux.S_IFCHR|linux.FileMode(ptmxMode)&0o777,
-		linux.Makedev(linux.TTYAUX_MAJOR, 2), 0, 0)
+		linux.Makedev(linux.TTYAUX_MAJOR, 2))
 	fs.ptmx.open = fs.OpenMaster
 	return fs, nil
 }
@@ -167,15 +167,14 @@ func (fs *FS) Add(c vfs.Ctx, mk func(device uint64, name string) *tty.Terminal) 
 
 // show makes slave n visible.
 func (fs *FS) show(c vfs.Ctx, n int, t *tty.Terminal) {
-	who := c.Creds()
-	uid, gid := who.FSUID, who.FSGID
+	s := newNode(c, pseudo.Place{FS: fs.place.FS, Ino: uint64(n) + 3}, linux.S_IFCHR|fs.mode, t.Device)
+	s.attr.UID, s.attr.GID = c.Creds().FSUID, c.Creds().FSGID
 	if fs.uid != nil {
-		uid = *fs.uid
+		s.attr.UID = *fs.uid
 	}
 	if fs.gid != nil {
-		gid = *fs.gid
+		s.attr.GID = *fs.gid
 	}
-	s := newNode(c, pseudo.Place{FS: fs.place.FS, Ino: uint64(n) + 3}, linux.S_IFCHR|fs.mode, t.Device, uid, gid)
 	s.open = func(c vfs.Ctx, _ vfs.Path, flags linux.OpenFlags) (vfs.File, error) { return t.Open(c, flags) }
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

@@ -23,10 +23,11 @@ var (
 	_ vfs.Opener = (*node)(nil)
 )
 
-func newNode(c vfs.Ctx, at pseudo.Place, mode linux.FileMode, rdev uint64, uid, gid uint32) *node {
+// newNode makes a node of root's.
+func newNode(c vfs.Ctx, at pseudo.Place, mode linux.FileMode, rdev uint64) *node {
 	now := c.Now()
 	return &node{place: at, rdev: rdev, attr: vfs.Attr{
-		Ino: at.Ino, Mode: mode, Nlink: 1, UID: uid, GID: gid, Rdev: rdev, Blksize: 1024,
+		Ino: at.Ino, Mode: mode, Nlink: 1, Rdev: rdev, Blksize: 1024,
 		Atime: now, Mtime: now, Ctime: now,
 	}}
 }

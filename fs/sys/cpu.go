@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"garrison/fs/pseudo"
-	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
 )
@@ -132,24 +131,6 @@ func cpuTable() []cpuEntry {
 type cache struct {
 	kind                   string
 	level, line, ways, set uint32
-}
-
-// cpuCaches asks leaf 4 (Intel) or 0x8000001d (AMD), which have one layout.
-func cpuCaches() (out []cache) {
-	leaf := uint32(4)
-	if _, b, _, _ := arch.CPUID(0, 0); b == 0x68747541 { // "Auth"
-		leaf = 0x8000001d
-	}
-	kinds := [...]string{1: "Data", 2: "Instruction", 3: "Unified"}
-	for i := uint32(0); i < 8; i++ {
-		a, b, c, _ := arch.CPUID(leaf, i)
-		k := a & 0x1f
-		if k == 0 || k > 3 {
-			break
-		}
-		out = append(out, cache{kinds[k], a >> 5 & 7, b&0xfff + 1, b>>22 + 1, c + 1})
-	}
-	return out
 }
 
 func (c cache) table() []cpuEntry {

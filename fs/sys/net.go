@@ -97,20 +97,43 @@ const (
 	iffVolatile = 0x70c40 | iffRunning
 )
 
+// linkFile is a file about a link's present state.
+func linkFile(name string, show func(l *socket.Link) string) deviceEntry {
+	return deviceEntry{Name: name, Show: func(d *device, _ vfs.Ctx, w *bytes.Buffer) error {
+		l, ok := d.link()
+		if !ok {
+			return linux.ENODEV
+		}
+		w.WriteString(show(&l) + "\n")
+		return nil
+	}}
+}
+
+// linkNumber is a linkFile of a number.
+func linkNumber(name string, get func(l *socket.Link) uint64) deviceEntry {
+	return linkFile(name, func(l *socket.Link) string { return fmt.Sprint(get(l)) })
+}
+
+// statisticsTable is the counters of a link.
+func statisticsTable() []deviceEntry {
+	zero := func(*socket.Link) uint64 { return 0 }
+	return []deviceEntry{
+		linkNumber("collisions", zero),
+		linkNumber("multicast", zero),
+		linkNumber("rx_bytes", func(l *socket.Link) uint64 { return l.Stats.RxBytes }),
+		linkNumber("rx_dropped", func(l *socket.Link) uint64 { return l.Stats.RxDropped }),
+		linkNumber("rx_errors", func(l *socket.Link) uint64 { return l.Stats.RxErrors }),
+		linkNumber("rx_packets", func(l *socket.Link) uint64 { return l.Stats.RxPackets }),
+		linkNumber("tx_bytes", func(l *socket.Link) uint64 { return l.Stats.TxBytes }),
+		linkNumber("tx_dropped", func(l *socket.Link) uint64 { return l.Stats.TxDropped }),
+		linkNumber("tx_errors", func(l *socket.Link) uint64 { return l.Stats.TxErrors }),
+		linkNumber("tx_packets", func(l *socket.Link) uint64 { return l.Stats.TxPackets }),
+	}
+}
+
+// deviceTable is the directory of a link.
 func deviceTable() []deviceEntry {
-	file := func(name string, show func(l *socket.Link) string) deviceEntry {
-		return deviceEntry{Name: name, Show: func(d *device, _ vfs.Ctx, w *bytes.Buffer) error {
-			l, ok := d.link()
-			if !ok {
-				return linux.ENODEV
-			}
-			w.WriteString(show(&l) + "\n")
-			return nil
-		}}
-	}
-	number := func(name string, get func(l *socket.Link) uint64) deviceEntry {
-		return file(name, func(l *socket.Link) string { return fmt.Sprint(get(l)) })
-	}
+	file, number := linkFile, linkNumber
 	fixed := func(name, s string) deviceEntry { return file(name, func(*socket.Link) string { return s }) }
 	refused := func(name string) deviceEntry {
 		return deviceEntry{Name: name, Show: func(*device, vfs.Ctx, *bytes.Buffer) error { return linux.EINVAL }}
@@ -140,18 +163,7 @@ func deviceTable() []deviceEntry {
 		fixed("netdev_group", "0"),
 		file("operstate", operstate),
 		refused("speed"),
-		{Name: "statistics", Mode: 0o755, Table: []deviceEntry{
-			fixed("collisions", "0"),
-			fixed("multicast", "0"),
-			number("rx_bytes", func(l *socket.Link) uint64 { return l.Stats.RxBytes }),
-			number("rx_dropped", func(l *socket.Link) uint64 { return l.Stats.RxDropped }),
-			number("rx_errors", func(l *socket.Link) uint64 { return l.Stats.RxErrors }),
-			number("rx_packets", func(l *socket.Link) uint64 { return l.Stats.RxPackets }),
-			number("tx_bytes", func(l *socket.Link) uint64 { return l.Stats.TxBytes }),
-			number("tx_dropped", func(l *socket.Link) uint64 { return l.Stats.TxDropped }),
-			number("tx_errors", func(l *socket.Link) uint64 { return l.Stats.TxErrors }),
-			number("tx_packets", func(l *socket.Link) uint64 { return l.Stats.TxPackets }),
-		}},
+		{Name: "statistics", Mode: 0o755, Table: statisticsTable()},
 		{Name: "subsystem", Link: func(*device, vfs.Ctx) (string, error) { return "../../../../class/net", nil }},
 		fixed("tx_queue_len", "1000"),
 		number("type", func(l *socket.Link) uint64 { return uint64(l.Type) }),

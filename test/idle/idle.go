@@ -126,3 +126,95 @@ func (w *World) Open(c vfs.Ctx, name string, flags linux.OpenFlags) *vfs.FileDes
 	}
 	return d
 }
+
+// Read reads a whole file as init; at most a megabyte.
+func (w *World) Read(name string) (string, error) {
+	d, err := vfs.Open(w.Init, vfs.At{Name: name}, vfs.OpenSpec{})
+	if err != nil {
+		return "", err
+	}
+	defer d.Release(w.Init)
+	var out []byte
+	buf := make([]byte, 500)
+	for len(out) < 1<<20 {
+		n, err := d.Read(w.Init, usermem.FromBytes(buf))
+		if err != nil {
+			return string(out), err
+		}
+		if n == 0 {
+			break
+		}
+		out = append(out, buf[:n]...)
+	}
+	return string(out), nil
+}
+
+// Readlink is readlink(2) as init.
+func (w *World) Readlink(name string) string {
+	w.Helper()
+	p, err := vfs.Resolve(w.Init, vfs.At{Name: name, Flags: vfs.NoFollow})
+	if err != nil {
+		w.Fatalf("%s: %v", name, err)
+	}
+	defer p.Drop()
+	s, err := vfs.Readlink(w.Init, p)
+	if err != nil {
+		w.Fatalf("readlink %s: %v", name, err)
+	}
+	return s
+}
+
+// Write writes text to a file that exists, in one write(2).
+func (w *World) Write(name, text string) error {
+	d, err := vfs.Open(w.Init, vfs.At{Name: name}, vfs.OpenSpec{Flags: linux.O_WRONLY | linux.O_TRUNC})
+	if err != nil {
+		return err
+	}
+	defer d.Release(w.Init)
+	_, err = d.Write(w.Init, usermem.FromBytes([]byte(text)))
+	return err
+}
+
+// List is the entries of a directory but "." and "..".
+func (w *World) List(name string) (out []vfs.Dirent) {
+	w.Helper()
+	d, err := vfs.Open(w.Init, vfs.At{Name: name}, vfs.OpenSpec{})
+	if err != nil {
+		w.Errorf("open %s: %v", name, err)
+		return nil
+	}
+	defer d.Release(w.Init)
+	err = d.List(w.Init, func(e vfs.Dirent) bool {
+		if e.Name != "." && e.Name != ".." {
+			out = append(out, e)
+		}
+		return true
+	})
+	if err != nil {
+		w.Errorf("list %s: %v", name, err)
+	}
+	return out
+}
+
+// Walk visits all below dir, follows no links, and calls f for each file. Every
+// name that is listed must be found, with the type and number that were listed.
+func (w *World) Walk(dir string, f func(name string, a vfs.Attr)) {
+	w.Helper()
+	for _, e := range w.List(dir) {
+		name := dir + "/" + e.Name
+		p, err := vfs.Resolve(w.Init, vfs.At{Name: name, Flags: vfs.NoFollow})
+		if err != nil {
+			w.Errorf("%s is listed but: %v", name, err)
+			continue
+		}
+		a, err := p.Attr(w.Init)
+		p.Drop()
+		if err != nil || a.Mode.DirentType() != e.Type || a.Ino != e.Ino {
+			w.Errorf("%s: listed as type %d number %d, is %o number %d (%v)", name, e.Type, e.Ino, a.Mode, a.Ino, err)
+		}
+		f(name, a)
+		if a.Mode.IsDir() {
+			w.Walk(name, f)
+		}
+	}
+}

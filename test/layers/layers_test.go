@@ -34,7 +34,7 @@ var layers = []string{
 	"sentry/kernel",
 	"gofer/wire",
 	"gofer",
-	"fs/pseudo fs/fstest",
+	"fs/pseudo fs/fstest fs/tty",
 	"fs/*",
 	"syscalls",
 	"runsc/spec runsc/control runsc/logging",
