@@ -22,6 +22,9 @@ const (
 type Instance struct {
 	wait.Queue
 
+	// adding is held while a watch is added: one inode, one watch.
+	adding lock.Mutex[lock.Epoll]
+
 	mu     lock.Mutex[lock.Leaf]
 	wds    map[int32]*watch // protected by mu
 	last   int32            // protected by mu
@@ -87,6 +90,8 @@ func (i *Instance) Add(p vfs.Path, mask uint32) (int32, error) {
 		return 0, linux.EINVAL
 	}
 	keep := mask & (linux.IN_ALL_EVENTS | linux.IN_EXCL_UNLINK | linux.IN_ONESHOT)
+	i.adding.Lock()
+	defer i.adding.Unlock()
 	i.mu.Lock()
 	for _, w := range i.wds {
 		if !w.On(p) {
@@ -102,14 +107,16 @@ func (i *Instance) Add(p vfs.Path, mask uint32) (int32, error) {
 		w.mask = keep
 		return w.wd, nil
 	}
-	if len(i.wds) >= maxWatches {
-		i.mu.Unlock()
-		return 0, linux.ENOSPC
-	}
+	full := len(i.wds) >= maxWatches
 	i.last++
 	w := &watch{wd: i.last, mask: keep}
+	i.mu.Unlock()
+	if full {
+		return 0, linux.ENOSPC
+	}
 	w.To = &target{i, w}
 	p.Watch(&w.Watch)
+	i.mu.Lock()
 	i.wds[w.wd] = w
 	i.mu.Unlock()
 	return w.wd, nil

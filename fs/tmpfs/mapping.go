@@ -8,7 +8,7 @@ import (
 )
 
 // Mmap implements vfs.Mapper.
-func (o openFile) Mmap(_ vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
+func (o *openFile) Mmap(_ vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()
 	if s.Shared && s.Access.Has(arch.Write) && o.r.seals&(linux.F_SEAL_WRITE|linux.F_SEAL_FUTURE_WRITE) != 0 {
@@ -58,6 +58,25 @@ func (r *regular) RemovePages(off, n uint64) error {
 	defer r.io.Unlock()
 	r.punch(off, off+n)
 	return nil
+}
+
+// Fcntl implements vfs.Fcntler: F_ADD_SEALS and F_GET_SEALS.
+func (o *openFile) Fcntl(_ vfs.Ctx, cmd uint32, arg uint64) (int, error) {
+	const known = linux.F_SEAL_SEAL | linux.F_SEAL_SHRINK | linux.F_SEAL_GROW | linux.F_SEAL_WRITE |
+		linux.F_SEAL_FUTURE_WRITE | linux.F_SEAL_EXEC
+	switch cmd {
+	case linux.F_GET_SEALS:
+		return int(o.r.Seals()), nil
+	case linux.F_ADD_SEALS:
+		if !o.writable {
+			return 0, linux.EPERM
+		}
+		if arg&^known != 0 {
+			return 0, linux.EINVAL
+		}
+		return 0, o.r.AddSeals(uint32(arg))
+	}
+	return 0, linux.ENOTTY
 }
 
 // Seals implements vfs.Sealer.

@@ -150,19 +150,24 @@ func (r *regular) zero(start, end uint64) {
 }
 
 // Open implements vfs.Inode.
-func (r *regular) Open(vfs.Ctx, linux.OpenFlags) (vfs.File, error) { return openFile{r}, nil }
+func (r *regular) Open(_ vfs.Ctx, f linux.OpenFlags) (vfs.File, error) {
+	return &openFile{r, f.Writable()}, nil
+}
 
 // openFile is an open regular file.
-type openFile struct{ r *regular }
+type openFile struct {
+	r        *regular
+	writable bool
+}
 
 // Close implements vfs.File.
-func (openFile) Close(vfs.Ctx) {}
+func (*openFile) Close(vfs.Ctx) {}
 
 // zeros is what holes read as.
 var zeros [arch.PageSize]byte
 
 // Read implements vfs.File.
-func (o openFile) Read(_ vfs.Ctx, dst usermem.Seq, off int64) (total int64, err error) {
+func (o *openFile) Read(_ vfs.Ctx, dst usermem.Seq, off int64) (total int64, err error) {
 	r := o.r
 	r.io.RLock()
 	defer r.io.RUnlock()
@@ -216,14 +221,14 @@ func (r *regular) piece(off, n uint64) ([]byte, uint64) {
 }
 
 // Write implements vfs.File.
-func (o openFile) Write(c vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
+func (o *openFile) Write(c vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
 	o.r.io.Lock()
 	defer o.r.io.Unlock()
 	return o.r.write(c, src, off)
 }
 
 // Append implements vfs.Appender.
-func (o openFile) Append(c vfs.Ctx, src usermem.Seq) (n, end int64, err error) {
+func (o *openFile) Append(c vfs.Ctx, src usermem.Seq) (n, end int64, err error) {
 	o.r.io.Lock()
 	defer o.r.io.Unlock()
 	o.r.mu.Lock()
@@ -292,7 +297,7 @@ func (r *regular) room(off, n uint64) ([]byte, error) {
 }
 
 // Seek implements vfs.Seeker.
-func (o openFile) Seek(_ vfs.Ctx, cur, off int64, whence int) (int64, error) {
+func (o *openFile) Seek(_ vfs.Ctx, cur, off int64, whence int) (int64, error) {
 	o.r.mu.Lock()
 	defer o.r.mu.Unlock()
 	size := o.r.attr.Size
@@ -310,7 +315,7 @@ func (o openFile) Seek(_ vfs.Ctx, cur, off int64, whence int) (int64, error) {
 }
 
 // Allocate implements vfs.Allocater.
-func (o openFile) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
+func (o *openFile) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
 	r := o.r
 	r.io.Lock()
 	defer r.io.Unlock()
@@ -380,4 +385,4 @@ func (r *regular) reserve(start, end uint64, grow bool) error {
 }
 
 // Sync implements vfs.Syncer: memory needs no writing back.
-func (openFile) Sync(vfs.Ctx, bool) error { return nil }
+func (*openFile) Sync(vfs.Ctx, bool) error { return nil }
