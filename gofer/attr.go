@@ -24,6 +24,7 @@ func (s *server) doSetattr(_ *call, q *wire.SetattrReq) (wire.Message, error) {
 		return nil, unix.EINVAL
 	}
 	return s.with(q.ID, true, func(n *node, fd int) (wire.Message, error) {
+		s.watch.didNode(n)
 		if q.Mask&wire.SetSize != 0 {
 			if err := s.truncate(n, fd, q.Size); err != nil {
 				return nil, err

@@ -24,6 +24,7 @@ const direntSize = 32 << 10
 
 func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 	return s.withDir(q.Dir, false, func(dir *node, dfd int) (wire.Message, error) {
+		s.watch.see(dir)
 		fd, err := s.openListing(dir, dfd, q.Cookie)
 		if err != nil {
 			return nil, err

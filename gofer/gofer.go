@@ -80,7 +80,8 @@ type server struct {
 	closing  bool
 	listings []listing
 
-	wg sync.WaitGroup
+	watch watcher
+	wg    sync.WaitGroup
 }
 
 // A tree is one mount.
@@ -99,6 +100,7 @@ func Serve(fd int, cfg Config) error {
 		s.maxOpen = defaultOpen
 	}
 	s.hasAt = probeXattrAt(s.proc)
+	s.watch.init(s)
 	defer s.closeFiles()
 	for _, m := range cfg.Mounts {
 		if err := s.addTree(m); err != nil {
@@ -120,6 +122,7 @@ func Serve(fd int, cfg Config) error {
 		c.wire.Shutdown()
 	}
 	s.mu.Unlock()
+	s.watch.close()
 	s.wg.Wait()
 	if errors.Is(err, wire.ErrClosed) {
 		return nil

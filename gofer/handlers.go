@@ -48,6 +48,7 @@ var handlers = [wire.NumOps]handler{
 	wire.OpSyncfs:      handle((*server).doSyncfs),
 	wire.OpConnect:     handle((*server).doConnect),
 	wire.OpBind:        handle((*server).doBind),
+	wire.OpChanges:     handle((*server).doChanges),
 }
 
 // dispatch finds the handler. An operation that does not exist is a broken peer.

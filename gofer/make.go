@@ -11,6 +11,7 @@ func (s *server) doCreate(c *call, q *wire.CreateReq) (wire.Message, error) {
 		if q.Name == "" {
 			return s.tmpfile(c, dir, dfd, q)
 		}
+		s.watch.did(dir, q.Name)
 		// Not with the set-ID bits: for a moment the file is the gofer's.
 		fd, err := openAt(dir.tree, dfd, q.Name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, q.Mode&0o777)
 		if err != nil {
@@ -100,6 +101,7 @@ func (s *server) tmpfile(c *call, dir *node, dfd int, q *wire.CreateReq) (wire.M
 
 func (s *server) doMknod(_ *call, q *wire.MknodReq) (wire.Message, error) {
 	return s.withDir(q.Dir, true, func(dir *node, dfd int) (wire.Message, error) {
+		s.watch.did(dir, q.Name)
 		rmFlag, err := mknod(dfd, q)
 		if err != nil {
 			return nil, err
@@ -186,6 +188,8 @@ func (s *server) doLink(_ *call, q *wire.LinkReq) (wire.Message, error) {
 		if dir.tree != n.tree {
 			return nil, unix.EXDEV
 		}
+		s.watch.did(dir, q.Name)
+		s.watch.didNode(n)
 		if err := unix.Linkat(s.proc, procName(fd), dfd, q.Name, unix.AT_SYMLINK_FOLLOW); err != nil {
 			return nil, err
 		}

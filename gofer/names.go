@@ -29,6 +29,7 @@ func (s *server) doUnlink(_ *call, q *wire.UnlinkReq) (wire.Message, error) {
 		if err := s.prepareLoss(victim, q.Keep); err != nil {
 			return nil, err
 		}
+		s.watch.did(dir, q.Name)
 		flags := 0
 		if q.RmDir {
 			flags = unix.AT_REMOVEDIR
@@ -121,6 +122,8 @@ func (s *server) rename(r *renaming) (wire.Message, error) {
 
 // renameNodes does it while nobody looks for a node by its name.
 func (s *server) renameNodes(r *renaming) error {
+	s.watch.did(r.from, r.OldName)
+	s.watch.did(r.to, r.NewName)
 	s.names.Lock()
 	defer s.names.Unlock()
 	if err := unix.Renameat2(r.ofd, r.OldName, r.nfd, r.NewName, uint(r.Flags)); err != nil {

@@ -1,6 +1,8 @@
 package gofer
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"garrison/gofer/wire"
@@ -40,6 +42,9 @@ type node struct {
 	fixed      bool
 	gone       bool  // removed and not in use: fd is closed with the last user
 	prev, next *node // in server.open
+
+	seen atomic.Bool // the watcher has been told of this directory
+	wd   int32       // its watch, or 0
 }
 
 // isDir reports whether n is a directory.
@@ -139,6 +144,7 @@ func (s *server) releaseLocked(n *node) {
 			delete(n.tree.byKey, n.key)
 		}
 		s.nodes.remove(n)
+		s.watch.drop(n)
 		p := n.parent
 		n.parent = nil
 		if p != nil {

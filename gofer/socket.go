@@ -76,6 +76,7 @@ func (s *server) doBind(c *call, q *wire.BindReq) (wire.Message, error) {
 			return nil, err
 		}
 		c.give(sock)
+		s.watch.did(dir, q.Name)
 		err = inDirectory(dfd, func() error { return unix.Bind(sock, &unix.SockaddrUnix{Name: q.Name}) })
 		if err != nil {
 			return nil, err

@@ -104,6 +104,7 @@ func (s *server) doWalk(c *call, q *wire.WalkReq) (wire.Message, error) {
 		var found wire.Node
 		fd, err := -1, error(unix.ENOTDIR)
 		if n.isDir() {
+			s.watch.see(n)
 			fd, err = s.fd(n)
 		}
 		if err == nil {

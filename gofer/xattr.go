@@ -61,6 +61,7 @@ func (s *server) doSetxattr(_ *call, q *wire.SetxattrReq) (wire.Message, error) 
 		if err := checkXattr(q.Name); err != nil {
 			return nil, err
 		}
+		s.watch.didNode(n)
 		if err := s.setxattr(n, fd, q.Name, q.Value, int(q.Flags)); err != nil {
 			return nil, err
 		}
@@ -73,6 +74,7 @@ func (s *server) doRemovexattr(_ *call, q *wire.RemovexattrReq) (wire.Message, e
 		if err := checkXattr(q.Name); err != nil {
 			return nil, err
 		}
+		s.watch.didNode(n)
 		if err := s.removexattr(n, fd, q.Name); err != nil {
 			return nil, err
 		}

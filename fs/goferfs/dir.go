@@ -1,6 +1,8 @@
 package goferfs
 
 import (
+	"sync/atomic"
+
 	"garrison/gofer/wire"
 	"garrison/sentry/linux"
 	"garrison/sentry/list"
@@ -11,6 +13,9 @@ import (
 type dir struct {
 	node
 
+	doubtful atomic.Bool // doubts has names
+
+	doubts doubts   // protected by node.mu
 	names  *listing // all names, or nil if they are not known; protected by node.mu
 	edits  uint64   // changes of names; protected by node.mu
 	kept   int      // entries of names that count against fs.entries; protected by fs.mu
@@ -23,12 +28,7 @@ type sharedDir struct{ dir }
 
 // Revalidate implements vfs.Stale.
 func (d *sharedDir) Revalidate(c vfs.Ctx, name string, i vfs.Inode) bool {
-	found, err := d.Lookup(c, name)
-	if err != nil {
-		return i == nil && err == linux.ENOENT
-	}
-	found.(inode).Drop()
-	return found == i
+	return d.still(c, name, i)
 }
 
 // asDir is the dir of an inode, which must be one.

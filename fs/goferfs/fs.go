@@ -63,7 +63,11 @@ func New(c vfs.Ctx, client *wire.Client, mount uint32) (vfs.Inode, error) {
 		return nil, err
 	}
 	fs.overlay = st.Type == linux.OVERLAYFS_SUPER_MAGIC
-	return fs.intern(&at.Node), nil
+	root := fs.intern(&at.Node)
+	if !fs.shared {
+		client.Subscribe(fs.changed)
+	}
+	return root, nil
 }
 
 // call does one round trip, and makes a system call's error of whatever goes wrong.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -586,4 +587,66 @@ func TestManyThreads(t *testing.T) {
 	}
 	wg.Wait()
 	w.same("/")
+}
+
+// What somebody does to the files from outside shows within a second.
+func TestHostChanges(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ok(os.Mkdir(w.host+"/d", 0o755))
+	w.hostWrite("/d/f", "one")
+	w.hostWrite("/d/old", "")
+	w.list("/d")
+	w.same("/d/f")
+	if _, err := w.stat("/d/new"); err != linux.ENOENT {
+		t.Fatal(err)
+	}
+	w.hostWrite("/d/early", "") // before the watch begins
+	if got := w.list("/d"); strings.Join(got, " ") != ". .. f old" {
+		t.Fatalf("list %q", got)
+	}
+	time.Sleep(1200 * time.Millisecond)
+	if got := w.list("/d"); strings.Join(got, " ") != ". .. early f old" {
+		t.Fatalf("list %q", got)
+	}
+	w.ok(vfs.Mkdir(w, at("/mine"), 0o755))
+	w.open("/mine/f", linux.O_CREAT|linux.O_RDWR).Release(w)
+	w.ok(vfs.Rename(w, at("/mine/f"), at("/mine/g"), 0))
+	w.ok(vfs.Unlink(w, at("/mine/g")))
+	w.hostWrite("/d/f", "longer")
+	w.hostWrite("/d/new", "")
+	w.ok(os.Remove(w.host + "/d/old"))
+	deadline := time.Now().Add(time.Second)
+	for {
+		a, errNew := w.stat("/d/f")
+		w.ok(errNew)
+		_, errNew = w.stat("/d/new")
+		_, errOld := w.stat("/d/old")
+		names := strings.Join(w.list("/d"), " ")
+		if a.Size == 6 && errNew == nil && errOld == linux.ENOENT && names == ". .. early f new" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after a second: size %d, new: %v, old: %v, names %s", a.Size, errNew, errOld, names)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	// What we did ourselves is not taken for another's doing.
+	if d, err := asDir(w.inode("/mine")); err != nil || d.doubtful.Load() {
+		t.Errorf("our own changes are in doubt (%v)", err)
+	}
+	w.fs.changed(&wire.ChangesResp{All: true})
+	w.same("/d")
+	w.same("/d/f")
+	if got := w.list("/d"); strings.Join(got, " ") != ". .. early f new" {
+		t.Errorf("list %q", got)
+	}
+}
+
+// inode is a file's inode, not held.
+func (w *world) inode(name string) vfs.Inode {
+	w.Helper()
+	p, err := vfs.Resolve(w, at(name))
+	w.ok(err)
+	defer p.Drop()
+	return p.Inode()
 }

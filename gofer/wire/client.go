@@ -39,6 +39,8 @@ type Client struct {
 	all     []*channel
 	failure error // why dead was closed
 
+	subscribers []func(*ChangesResp)
+
 	forgetMu   sync.Mutex
 	forgets    []Forget
 	forgetting bool         // a goroutine is sending them

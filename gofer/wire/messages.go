@@ -430,3 +430,41 @@ func (m *BindReq) Fields(c *Coder) {
 	c.U32(&m.UID)
 	c.U32(&m.GID)
 }
+
+// ChangesReq waits until somebody else has changed what the asker knows of a mount
+// that is not shared, and asks what. The first one makes the watching begin and is
+// answered as soon as all directories that the asker knows are watched.
+type ChangesReq struct{}
+
+func (*ChangesReq) Fields(*Coder) {}
+
+// A Change is one: of the attributes of ID, or, if there is a name, of what that
+// names in the directory ID.
+type Change struct {
+	ID   ID
+	Name string
+}
+
+// changeSize is the length of the shortest encoded Change in bytes.
+const changeSize = 8 + 4
+
+// ChangeSize is the number of bytes that a change takes of a message.
+func ChangeSize(name int) int { return changeSize + name }
+
+func (m *Change) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.Str(&m.Name, MaxName)
+}
+
+// ChangesResp is what has changed. All says that it may be anything; Began, that the
+// watching has begun, and that the asker should see for itself what changed before.
+type ChangesResp struct {
+	Changes    []Change
+	All, Began bool
+}
+
+func (m *ChangesResp) Fields(c *Coder) {
+	List(c, &m.Changes, MaxMessage/changeSize, changeSize, func(c *Coder, x *Change) { x.Fields(c) })
+	c.Bool(&m.All)
+	c.Bool(&m.Began)
+}

@@ -28,6 +28,7 @@ const (
 	OpSyncfs
 	OpConnect
 	OpBind
+	OpChanges
 	NumOps
 )
 
@@ -59,6 +60,7 @@ var ops = [NumOps]struct {
 	OpSyncfs:      {name: "syncfs", slow: true},
 	OpConnect:     {name: "connect", slow: true},
 	OpBind:        {name: "bind"},
+	OpChanges:     {name: "changes", slow: true},
 }
 
 // String is the operation's name.
@@ -95,3 +97,4 @@ func (*FsyncReq) Op() Op       { return OpFsync }
 func (*SyncfsReq) Op() Op      { return OpSyncfs }
 func (*ConnectReq) Op() Op     { return OpConnect }
 func (*BindReq) Op() Op        { return OpBind }
+func (*ChangesReq) Op() Op     { return OpChanges }
