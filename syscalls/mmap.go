@@ -22,9 +22,6 @@ func mmap(t *kernel.Task, a address, n size, p linux.Prot, f linux.MapFlags, fd 
 	}
 	if f&linux.MAP_ANONYMOUS != 0 {
 		o.Offset = 0
-		if err := hugePages(f); err != nil {
-			return 0, err
-		}
 		if t.Personality()&linux.READ_IMPLIES_EXEC != 0 && p&linux.PROT_READ != 0 {
 			o.Prot |= linux.PROT_EXEC
 		}
@@ -33,18 +30,6 @@ func mmap(t *kernel.Task, a address, n size, p linux.Prot, f linux.MapFlags, fd 
 	}
 	at, err := t.Space().MMap(o)
 	return address(at), err
-}
-
-// hugePages is the error of MAP_HUGETLB on a machine that has set none aside.
-func hugePages(f linux.MapFlags) error {
-	if f&linux.MAP_HUGETLB == 0 {
-		return nil
-	}
-	switch f >> linux.MAP_HUGE_SHIFT & linux.MAP_HUGE_MASK {
-	case 0, 21, 30: // the default, 2 MiB, 1 GiB
-		return linux.ENOMEM
-	}
-	return linux.EINVAL
 }
 
 // mapFile makes o a mapping of the file fd.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -123,10 +124,34 @@ func (k *tinyKernel) syscall(r *arch.Regs) uint64 {
 	case unix.SYS_MUNMAP:
 		return errno(k.s.Unmap(arch.Addr(a[0]), a[1]))
 	case unix.SYS_MREMAP:
-		at, err := k.s.Remap(arch.Addr(a[0]), a[1], a[2], linux.RemapFlags(a[3]), arch.Addr(a[4]), false)
+		at, err := k.s.Remap(mm.RemapOpts{Addr: arch.Addr(a[0]), Old: a[1], New: a[2], Flags: linux.RemapFlags(a[3]), To: arch.Addr(a[4])})
 		return k.value(uint64(at), err)
 	case unix.SYS_MADVISE:
 		return errno(k.s.Advise(arch.Addr(a[0]), a[1], linux.Advice(a[2])))
+	case unix.SYS_MSYNC:
+		return errno(k.s.Sync(arch.Addr(a[0]), a[1], linux.SyncFlags(a[2])))
+	case unix.SYS_MLOCK:
+		return errno(k.s.Lock(arch.Addr(a[0]), a[1], false, true))
+	case unix.SYS_MLOCK2:
+		if a[2]&^1 != 0 {
+			return errno(linux.EINVAL)
+		}
+		return errno(k.s.Lock(arch.Addr(a[0]), a[1], true, true))
+	case unix.SYS_MUNLOCK:
+		return errno(k.s.Unlock(arch.Addr(a[0]), a[1]))
+	case unix.SYS_MLOCKALL:
+		if a[0] == 0 {
+			return errno(linux.EINVAL)
+		}
+		return errno(k.s.LockAll(int(a[0]), true))
+	case unix.SYS_MUNLOCKALL:
+		return errno(k.s.LockAll(0, true))
+	case unix.SYS_MINCORE:
+		v, err := k.s.Incore(arch.Addr(a[0]), a[1])
+		if err == nil && len(v) > 0 {
+			_, err = k.s.CopyOut(arch.Addr(a[2]), v)
+		}
+		return k.value(0, err)
 	case unix.SYS_BRK:
 		return uint64(k.s.Brk(arch.Addr(a[0]), false))
 	case unix.SYS_ARCH_PRCTL:
@@ -240,14 +265,23 @@ func TestRunHostProgram(t *testing.T) {
 
 // TestRunMemory runs a C program that uses memory in every way that it has.
 func TestRunMemory(t *testing.T) {
+	compareRuns(t, "testdata/memory.c", "-static", "-static-pie", "-pie", "-no-pie")
+}
+
+// TestRunErrno compares results and errors, call by call.
+func TestRunErrno(t *testing.T) { compareRuns(t, "testdata/errno.c", "-static") }
+
+// compareRuns compiles a program in different ways and compares what it prints
+// with what it prints natively.
+func compareRuns(t *testing.T, source string, kinds ...string) {
+	t.Helper()
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
 		t.Skip("no C compiler")
 	}
-	for _, flags := range [][]string{{"-static"}, {"-static-pie"}, {"-pie", "-fPIE"}, {"-no-pie"}} {
+	for _, kind := range kinds {
 		bin := filepath.Join(t.TempDir(), "memory")
-		args := append([]string{"-O1", "-o", bin, "testdata/memory.c"}, flags...)
-		if out, err := exec.Command(gcc, args...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(gcc, "-O1", kind, "-o", bin, source).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		native, err := exec.Command(bin).CombinedOutput()
@@ -256,8 +290,27 @@ func TestRunMemory(t *testing.T) {
 		}
 		k := runProgram(t, bin, bin)
 		if k.out.String() != string(native) || k.code != 0 {
-			t.Fatalf("%v: %q, exit %d; natively %q", flags, k.out.String(), k.code, native)
+			t.Fatalf("%v: exit %d\n%s", kind, k.code, difference(string(native), k.out.String()))
 		}
-		t.Logf("%v: %d calls, %d faults", flags, len(k.trace), k.faults)
+		t.Logf("%v: %d calls, %d faults", kind, len(k.trace), k.faults)
 	}
+}
+
+// difference is the lines that differ, with - what is native.
+func difference(native, ours string) string {
+	a, b := strings.Split(native, "\n"), strings.Split(ours, "\n")
+	var d strings.Builder
+	for i := range max(len(a), len(b)) {
+		x, y := "", ""
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			d.WriteString("-" + x + "\n+" + y + "\n")
+		}
+	}
+	return d.String()
 }

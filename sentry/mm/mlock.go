@@ -10,18 +10,19 @@ import (
 // Locked memory is made present and counted; the sandbox's memory is not swapped
 // by the sentry.
 func (s *Space) Lock(a arch.Addr, n uint64, onFault, canLock bool) error {
-	r, err := lockRange(a, n)
-	if err != nil {
-		return err
-	}
+	start, n := lockRange(a, n)
 	s.mu.Lock()
 	defer s.unlock()
 	limit := s.limit(limits.MemLock)
 	if !canLock && limit == 0 {
 		return linux.EPERM
 	}
-	if !canLock && s.count.locked+r.Len()-s.lockedIn(r) > limit&^arch.PageMask {
+	r := arch.Range{Start: start, End: start + arch.Addr(n)}
+	if !canLock && s.count.locked+n-s.lockedIn(r) > limit&^arch.PageMask {
 		return linux.ENOMEM
+	}
+	if r.End < r.Start {
+		return linux.EINVAL
 	}
 	flags := vmLocked
 	if onFault {
@@ -40,25 +41,20 @@ func (s *Space) Lock(a arch.Addr, n uint64, onFault, canLock bool) error {
 
 // Unlock is munlock(2).
 func (s *Space) Unlock(a arch.Addr, n uint64) error {
-	r, err := lockRange(a, n)
-	if err != nil {
-		return err
+	start, n := lockRange(a, n)
+	r := arch.Range{Start: start, End: start + arch.Addr(n)}
+	if r.End < r.Start {
+		return linux.EINVAL
 	}
 	s.mu.Lock()
 	defer s.unlock()
 	return s.setLocked(r, 0)
 }
 
-// lockRange is the pages of [a, a+n), which need not be aligned.
-func lockRange(a arch.Addr, n uint64) (arch.Range, error) {
-	r, ok := pages(a.Down(), n+a.Offset())
-	if !ok || n+a.Offset() < n {
-		if n == 0 {
-			return arch.Range{}, nil
-		}
-		return r, linux.EINVAL
-	}
-	return r, nil
+// lockRange is the pages of [a, a+n), which need not be aligned; a length that
+// wraps is short, as on Linux.
+func lockRange(a arch.Addr, n uint64) (start arch.Addr, bytes uint64) {
+	return a.Down(), (n + a.Offset() + arch.PageMask) &^ arch.PageMask
 }
 
 // lockedIn is how many bytes of r are locked.

@@ -112,6 +112,9 @@ func (s *Space) checkMMap(o *MMapOpts) (r arch.Range, v vma, err error) {
 	if o.Length == 0 || o.Offset&arch.PageMask != 0 {
 		return r, v, linux.EINVAL
 	}
+	if o.Flags&linux.MAP_HUGETLB != 0 {
+		return r, v, hugePages(o)
+	}
 	if o.Flags&linux.MAP_FIXED_NOREPLACE != 0 {
 		o.Flags |= linux.MAP_FIXED
 	}
@@ -153,6 +156,18 @@ func (s *Space) checkMMap(o *MMapOpts) (r arch.Range, v vma, err error) {
 		v.flags |= vmFixedSize
 	}
 	return r, v, checkType(o, &v)
+}
+
+// hugePages is the error of MAP_HUGETLB on a machine that has set none aside.
+func hugePages(o *MMapOpts) error {
+	if o.File != nil || o.Identity != nil {
+		return linux.EINVAL
+	}
+	switch o.Flags >> linux.MAP_HUGE_SHIFT & linux.MAP_HUGE_MASK {
+	case 0, 21, 30: // the default, 2 MiB, 1 GiB
+		return linux.ENOMEM
+	}
+	return linux.EINVAL
 }
 
 // checkType applies the rules of shared and private mappings to v.

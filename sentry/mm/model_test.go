@@ -232,7 +232,7 @@ func (m *model) mremap(x *modelSpace) {
 			return
 		}
 	}
-	at, err := x.s.Remap(m.at(i), uint64(n)*page, uint64(n)*page, linux.MREMAP_MAYMOVE|linux.MREMAP_FIXED, m.at(j), false)
+	at, err := x.s.Remap(RemapOpts{Addr: m.at(i), Old: uint64(n) * page, New: uint64(n) * page, Flags: linux.MREMAP_MAYMOVE | linux.MREMAP_FIXED, To: m.at(j)})
 	if err != nil || at != m.at(j) {
 		m.t.Fatal(at, err)
 	}

@@ -5,8 +5,18 @@ import (
 	"garrison/sentry/linux"
 )
 
-// Remap is mremap(2); it returns the new address. canLock is as in MMapOpts.
-func (s *Space) Remap(a arch.Addr, oldLen, newLen uint64, f linux.RemapFlags, to arch.Addr, canLock bool) (arch.Addr, error) {
+// RemapOpts are the arguments of Remap.
+type RemapOpts struct {
+	Addr     arch.Addr
+	Old, New uint64 // bytes; rounded up to pages
+	Flags    linux.RemapFlags
+	To       arch.Addr // with MREMAP_FIXED; else a hint
+	CanLock  bool      // CAP_IPC_LOCK: RLIMIT_MEMLOCK does not count
+}
+
+// Remap is mremap(2); it returns the new address.
+func (s *Space) Remap(o RemapOpts) (arch.Addr, error) {
+	a, oldLen, newLen, f := o.Addr, o.Old, o.New, o.Flags
 	if f&^(linux.MREMAP_FIXED|linux.MREMAP_MAYMOVE|linux.MREMAP_DONTUNMAP) != 0 ||
 		f&linux.MREMAP_FIXED != 0 && f&linux.MREMAP_MAYMOVE == 0 ||
 		f&linux.MREMAP_DONTUNMAP != 0 && (f&linux.MREMAP_MAYMOVE == 0 || oldLen != newLen) ||
@@ -14,10 +24,10 @@ func (s *Space) Remap(a arch.Addr, oldLen, newLen uint64, f linux.RemapFlags, to
 		return 0, linux.EINVAL
 	}
 	oldLen, newLen = (oldLen+arch.PageMask)&^arch.PageMask, (newLen+arch.PageMask)&^arch.PageMask
-	if newLen == 0 {
+	if newLen == 0 || newLen > uint64(s.top()) {
 		return 0, linux.EINVAL
 	}
-	m := remap{s: s, old: arch.Range{Start: a, End: a + arch.Addr(oldLen)}, n: newLen, flags: f, canLock: canLock}
+	m := remap{s: s, old: arch.Range{Start: a, End: a + arch.Addr(oldLen)}, n: newLen, flags: f, canLock: o.CanLock}
 	s.mu.Lock()
 	defer s.unlock()
 	var ok bool
@@ -25,7 +35,7 @@ func (s *Space) Remap(a arch.Addr, oldLen, newLen uint64, f linux.RemapFlags, to
 		return 0, linux.EFAULT
 	}
 	if f&(linux.MREMAP_FIXED|linux.MREMAP_DONTUNMAP) != 0 {
-		return m.moveTo(to)
+		return m.moveTo(o.To)
 	}
 	if oldLen >= newLen {
 		if oldLen == newLen {

@@ -422,16 +422,16 @@ func TestRemap(t *testing.T) {
 	for i := range arch.Addr(8) {
 		g.store(t, a+i*page, uint64(i)+1)
 	}
-	grown, err := s.Remap(a, 8*page, 16*page, 0, 0, false)
+	grown, err := s.Remap(RemapOpts{Addr: a, Old: 8 * page, New: 16 * page})
 	if err != nil || grown != a {
 		t.Fatal(grown, err)
 	}
 	g.store(t, a+15*page, 16)
 	w.mmap(s, MMapOpts{Addr: a + 16*page, Length: page, Prot: linux.PROT_READ, Flags: anon | linux.MAP_FIXED})
-	if _, err := s.Remap(a, 16*page, 32*page, 0, 0, false); err != linux.ENOMEM {
+	if _, err := s.Remap(RemapOpts{Addr: a, Old: 16 * page, New: 32 * page}); err != linux.ENOMEM {
 		t.Fatal(err)
 	}
-	b, err := s.Remap(a, 16*page, 32*page, linux.MREMAP_MAYMOVE, 0, false)
+	b, err := s.Remap(RemapOpts{Addr: a, Old: 16 * page, New: 32 * page, Flags: linux.MREMAP_MAYMOVE})
 	if err != nil || b == a {
 		t.Fatal(b, err)
 	}
@@ -440,23 +440,23 @@ func TestRemap(t *testing.T) {
 		t.Fatal("moved wrongly")
 	}
 	to := arch.Addr(0x200000000)
-	if at, err := s.Remap(b+2*page, 2*page, 2*page, linux.MREMAP_MAYMOVE|linux.MREMAP_FIXED, to, false); at != to || err != nil {
+	if at, err := s.Remap(RemapOpts{Addr: b + 2*page, Old: 2 * page, New: 2 * page, Flags: linux.MREMAP_MAYMOVE | linux.MREMAP_FIXED, To: to}); at != to || err != nil {
 		t.Fatal(at, err)
 	}
 	if g.load(t, to+page) != 4 {
 		t.Fatal("fixed")
 	}
 	g.wantSignal(t, b+2*page, false, linux.SIGSEGV, linux.SEGV_MAPERR)
-	if at, err := s.Remap(to, 2*page, 2*page, linux.MREMAP_MAYMOVE|linux.MREMAP_DONTUNMAP, 0, false); err != nil || g.load(t, at+page) != 4 || g.load(t, to+page) != 0 {
+	if at, err := s.Remap(RemapOpts{Addr: to, Old: 2 * page, New: 2 * page, Flags: linux.MREMAP_MAYMOVE | linux.MREMAP_DONTUNMAP}); err != nil || g.load(t, at+page) != 4 || g.load(t, to+page) != 0 {
 		t.Fatal("dontunmap", at, err)
 	}
-	if at, err := s.Remap(b+4*page, 12*page, page, 0, 0, false); at != b+4*page || err != nil {
+	if at, err := s.Remap(RemapOpts{Addr: b + 4*page, Old: 12 * page, New: page}); at != b+4*page || err != nil {
 		t.Fatal(at, err)
 	}
 	g.wantSignal(t, b+5*page, false, linux.SIGSEGV, linux.SEGV_MAPERR)
 	sh := w.mmap(s, MMapOpts{Length: 4 * page, Prot: rw, Flags: linux.MAP_SHARED | linux.MAP_ANONYMOUS})
 	g.store(t, sh+page, 9)
-	twin, err := s.Remap(sh, 0, 4*page, linux.MREMAP_MAYMOVE, 0, false)
+	twin, err := s.Remap(RemapOpts{Addr: sh, Old: 0, New: 4 * page, Flags: linux.MREMAP_MAYMOVE})
 	if err != nil || g.load(t, twin+page) != 9 {
 		t.Fatal("duplicate", err)
 	}
@@ -478,7 +478,7 @@ func TestRemap(t *testing.T) {
 		{sh, 2 * page, 2 * page, linux.MREMAP_MAYMOVE | linux.MREMAP_FIXED, sh + page, linux.EINVAL},
 		{sh, 2 * page, 2 * page, linux.MREMAP_MAYMOVE | linux.MREMAP_FIXED, 1, linux.EINVAL},
 	} {
-		if _, err := s.Remap(c.a, c.old, c.new, c.f, c.to, false); err != c.want {
+		if _, err := s.Remap(RemapOpts{Addr: c.a, Old: c.old, New: c.new, Flags: c.f, To: c.to}); err != c.want {
 			t.Errorf("mremap(%x, %d, %d, %d, %x): %v, want %v", c.a, c.old, c.new, c.f, c.to, err, c.want)
 		}
 	}
@@ -606,7 +606,7 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mmap(s, MMapOpts{Addr: a, Length: 8 * page, Prot: rw, Flags: anon | linux.MAP_FIXED}) // replaces itself
-	if _, err := s.Remap(a, 8*page, 11*page, linux.MREMAP_MAYMOVE, 0, false); err != linux.ENOMEM {
+	if _, err := s.Remap(RemapOpts{Addr: a, Old: 8 * page, New: 11 * page, Flags: linux.MREMAP_MAYMOVE}); err != linux.ENOMEM {
 		t.Fatal(err)
 	}
 	w.lim.Set(limits.AS, limits.Limit{Cur: limits.Infinity, Max: limits.Infinity})

@@ -12,8 +12,9 @@ func (s *Space) Sync(a arch.Addr, n uint64, f linux.SyncFlags) error {
 		f&linux.MS_ASYNC != 0 && f&linux.MS_SYNC != 0 {
 		return linux.EINVAL
 	}
-	r, ok := pages(a, n)
-	if !ok {
+	n = (n + arch.PageMask) &^ arch.PageMask // a length that wraps is short, as on Linux
+	r := arch.Range{Start: a, End: a + arch.Addr(n)}
+	if r.End < r.Start {
 		return linux.ENOMEM
 	}
 	hole := false
