@@ -9,14 +9,6 @@ type Rank interface{ rank() int }
 
 // The order, outermost first.
 type (
-	// Exec serialises what changes a whole thread group (execve, exit of the leader).
-	Exec struct{}
-	// TaskSet guards the process tree: pids, parents, groups, sessions.
-	TaskSet struct{}
-	// Signals guards one process's pending signals and handlers.
-	Signals struct{}
-	// Task guards one task's own fields that others read.
-	Task struct{}
 	// FDTable guards one table of descriptors.
 	FDTable struct{}
 	// Epoll guards one epoll instance's set.
@@ -39,6 +31,14 @@ type (
 	Inode struct{}
 	// Socket guards one socket's state.
 	Socket struct{}
+	// TaskSet guards the process tree: pids, parents, groups, sessions. It comes
+	// after files: proc looks processes up under a directory's lock, and no file
+	// is touched under it.
+	TaskSet struct{}
+	// Signals guards one process's pending signals and handlers.
+	Signals struct{}
+	// Task guards one task's own fields that others read.
+	Task struct{}
 	// Futex serialises hand-overs of priority-inheriting futexes.
 	Futex struct{}
 	// Mappings guards one address space.
@@ -52,26 +52,25 @@ type (
 	Leaf struct{}
 )
 
-func (Exec) rank() int     { return 1 }
-func (TaskSet) rank() int  { return 2 }
-func (Signals) rank() int  { return 3 }
-func (Task) rank() int     { return 4 }
-func (FDTable) rank() int  { return 5 }
-func (Epoll) rank() int    { return 6 }
-func (Drain) rank() int    { return 7 }
-func (Fill) rank() int     { return 8 }
-func (File) rank() int     { return 9 }
-func (Rename) rank() int   { return 10 }
-func (Mounts) rank() int   { return 11 }
-func (Dentry) rank() int   { return 12 }
-func (CopyUp) rank() int   { return 13 }
-func (Inode) rank() int    { return 14 }
-func (Socket) rank() int   { return 15 }
-func (Futex) rank() int    { return 16 }
-func (Mappings) rank() int { return 17 }
-func (FileData) rank() int { return 18 }
-func (Pages) rank() int    { return 19 }
-func (Leaf) rank() int     { return 20 }
+func (FDTable) rank() int  { return 1 }
+func (Epoll) rank() int    { return 2 }
+func (Drain) rank() int    { return 3 }
+func (Fill) rank() int     { return 4 }
+func (File) rank() int     { return 5 }
+func (Rename) rank() int   { return 6 }
+func (Mounts) rank() int   { return 7 }
+func (Dentry) rank() int   { return 8 }
+func (CopyUp) rank() int   { return 9 }
+func (Inode) rank() int    { return 10 }
+func (Socket) rank() int   { return 11 }
+func (TaskSet) rank() int  { return 12 }
+func (Signals) rank() int  { return 13 }
+func (Task) rank() int     { return 14 }
+func (Futex) rank() int    { return 15 }
+func (Mappings) rank() int { return 16 }
+func (FileData) rank() int { return 17 }
+func (Pages) rank() int    { return 18 }
+func (Leaf) rank() int     { return 19 }
 
 // Two locks two mutexes of one rank, the only way to hold both, in an order of
 // its own, and returns what unlocks them. a and b may be the same.
