@@ -25,6 +25,9 @@ func (a *app) explain(c *cobra.Command, err error) error {
 		})
 		return errors.New(suggestion("unknown command "+name, best, c))
 	}
+	if strings.Contains(text, "arg(s)") && c != nil {
+		return fmt.Errorf("%s: %s (see: %s --help)", c.Name(), text, c.CommandPath())
+	}
 	if first, _, many := strings.Cut(text, "\n"); many {
 		return errors.New(first)
 	}

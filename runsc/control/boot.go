@@ -26,10 +26,12 @@ type Boot struct {
 
 	// Control is a listening unix socket, where requests are accepted.
 	Control int `json:"control"`
-	// PageFile is the file that holds guest memory, on the mount PageMount,
-	// which is kept for a later change of its size.
-	PageFile  int `json:"pageFile"`
-	PageMount int `json:"pageMount"`
+	// PageFile is the file that holds guest memory, PageFileRO the same opened
+	// for reading only. PageMount is the mount that it is on, kept for a later
+	// change of its size.
+	PageFile   int `json:"pageFile"`
+	PageFileRO int `json:"pageFileRO"`
+	PageMount  int `json:"pageMount"`
 	// Gofer is the first socket to the gofer.
 	Gofer int `json:"gofer"`
 	// Init is how the container's first process meets the world.

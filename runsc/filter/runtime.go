@@ -20,7 +20,7 @@ func Runtime(pid int) Table {
 	return Table{"Go runtime", []Call{
 		{"arch_prctl", unix.SYS_ARCH_PRCTL, args{eq(0x1002)}}, // ARCH_SET_FS, of a new thread
 		{"clock_gettime", unix.SYS_CLOCK_GETTIME, args{}},
-		{"clone", unix.SYS_CLONE, args{eq(threadFlags)}},
+		{"clone", unix.SYS_CLONE, args{eq(threadFlags | unix.CLONE_SETTLS)}},
 		{"close", unix.SYS_CLOSE, args{}},
 		{"epoll_create1", unix.SYS_EPOLL_CREATE1, args{}},
 		{"epoll_ctl", unix.SYS_EPOLL_CTL, args{}},

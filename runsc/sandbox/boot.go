@@ -90,17 +90,16 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 	if m := s.memoryLimit(); m > 0 {
 		s.Options.MemoryLimit = m
 	}
-	pages, mount, err := newPageFile(s.Options.MemoryLimit, s.uid)
+	pages, err := newPageFile(s.Options.MemoryLimit, s.uid)
 	if err != nil {
 		return err
 	}
-	defer pages.Close()
-	defer mount.Close()
+	defer pages.close()
 
 	var files fileList
 	doc := control.Boot{
 		ID: s.ID, Spec: s.Spec, Mounts: l.mounts, Options: s.Options,
-		Control: files.add(listener), PageFile: files.add(pages), PageMount: files.add(mount), Gofer: files.add(gofer),
+		Control: files.add(listener), PageFile: files.add(pages.file), PageFileRO: files.add(pages.readOnly), PageMount: files.add(pages.mount), Gofer: files.add(gofer),
 	}
 	stdio, err := inheritedFiles(s.PreserveFDs)
 	if err != nil {

@@ -7,45 +7,64 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"garrison/runsc/control"
 )
 
-// newPageFile returns an unnamed file for the container's memory, and the mount
-// that it is on: a tmpfs of its own that is mounted nowhere, so that it goes
-// with the last descriptor. limit is its size in bytes, which is the
-// container's memory limit; 0 is no limit. The file belongs to uid.
-func newPageFile(limit uint64, uid uint32) (file, mount *os.File, err error) {
+// pageFile is an unnamed file for the container's memory.
+type pageFile struct {
+	file     *os.File
+	readOnly *os.File // the same, opened for reading only
+	mount    *os.File // what it is on, mounted nowhere
+}
+
+func (p *pageFile) close() { control.CloseFiles([]*os.File{p.file, p.readOnly, p.mount}) }
+
+// newPageFile makes a page file on a tmpfs of its own, which goes with the last
+// descriptor. limit is its size in bytes, the container's memory limit; 0 is no
+// limit. The file belongs to uid.
+func newPageFile(limit uint64, uid uint32) (*pageFile, error) {
+	mount, err := newPageMount(limit)
+	if err != nil {
+		return nil, fmt.Errorf("page file: %w", err)
+	}
+	p := &pageFile{mount: mount}
+	fd, err := unix.Openat(int(mount.Fd()), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		p.file = os.NewFile(uintptr(fd), "page file")
+		err = p.file.Chown(int(uid), int(uid))
+	}
+	if err == nil {
+		p.readOnly, err = os.Open("/proc/self/fd/" + strconv.Itoa(fd))
+	}
+	if err != nil {
+		p.close()
+		return nil, fmt.Errorf("page file: %w", err)
+	}
+	return p, nil
+}
+
+// newPageMount is a detached tmpfs of limit bytes.
+func newPageMount(limit uint64) (*os.File, error) {
 	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return nil, nil, fmt.Errorf("page file: fsopen: %w", err)
+		return nil, fmt.Errorf("fsopen: %w", err)
 	}
 	defer unix.Close(fs)
 	for _, o := range [][2]string{{"size", strconv.FormatUint(limit, 10)}, {"mode", "0700"}, {"source", "garrison"}} {
 		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
-			return nil, nil, fmt.Errorf("page file: %s=%s: %w", o[0], o[1], err)
+			return nil, fmt.Errorf("%s=%s: %w", o[0], o[1], err)
 		}
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return nil, nil, fmt.Errorf("page file: fsconfig: %w", err)
+		return nil, fmt.Errorf("fsconfig: %w", err)
 	}
 	// Not noexec: guest code in anonymous memory lies in this file.
 	m, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	if err != nil {
-		return nil, nil, fmt.Errorf("page file: fsmount: %w", err)
+		return nil, fmt.Errorf("fsmount: %w", err)
 	}
-	mount = os.NewFile(uintptr(m), "page mount")
-	fd, err := unix.Openat(m, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		file = os.NewFile(uintptr(fd), "page file")
-		err = file.Chown(int(uid), int(uid))
-	}
-	if err != nil {
-		if file != nil {
-			file.Close()
-		}
-		mount.Close()
-		return nil, nil, fmt.Errorf("page file: %w", err)
-	}
-	return file, mount, nil
+	return os.NewFile(uintptr(m), "page mount"), nil
 }
 
 // A hostTree is a file or directory of the host as the gofer gets it: a mount

@@ -202,8 +202,11 @@ func closeFrom(s *script.Script, first uintptr) {
 func openDescriptors(s *script.Script) {
 	fd := s.Call("clone /proc/self/fd", unix.SYS_OPEN_TREE, script.Signed(unix.AT_FDCWD), s.String("/proc/self/fd"),
 		script.Int(unix.OPEN_TREE_CLONE))
+	there := s.NewLabel()
+	s.IfEqual(fd.Result(), script.Int(control.DescriptorsFD), there) // the lowest that was free
 	s.Call("dup", unix.SYS_DUP2, fd.Result(), script.Int(control.DescriptorsFD))
 	s.Call("close", unix.SYS_CLOSE, fd.Result())
+	s.Place(there)
 }
 
 // mountProc makes procFD a proc(5) of the process's own PID namespace that is

@@ -167,12 +167,12 @@ func TestHolder(t *testing.T) {
 func TestPageFile(t *testing.T) {
 	needRoot(t)
 	const limit = 1 << 20
-	file, mount, err := newPageFile(limit, 0x60000123)
+	p, err := newPageFile(limit, 0x60000123)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mount.Close()
-	defer file.Close()
+	defer p.close()
+	file := p.file
 	if _, err := file.WriteAt(make([]byte, limit), 1<<40); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,136 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform"
+	"garrison/platform/ptrace"
+	"garrison/runsc/control"
+	"garrison/runsc/filter"
+)
+
+// Main is runsc-sentry's main function: it returns the exit status.
+func Main(args []string) int {
+	var err error
+	switch {
+	case len(args) == 1 && args[0] == "--syscalls":
+		err = printSyscalls(os.Stdout)
+	case len(args) == 1 && args[0] == "--seccomp":
+		err = filter.Print(os.Stdout, append(tables(1, control.DefaultPlatform), filter.Gofer())...)
+	case len(args) == 2 && strings.HasPrefix(args[0], "--platform="):
+		err = run(strings.TrimPrefix(args[0], "--platform="))
+	default:
+		err = errors.New("this program is started by runsc")
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "runsc-sentry: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// run boots and serves until the container has ended.
+func run(platformName string) error {
+	// Memory that the guest's work leaves behind goes back to the host at once
+	// or never; a sentry is small, and collecting often costs more than it saves.
+	debug.SetGCPercent(gcPercent)
+	conn, err := control.NewConn(os.NewFile(control.BootFD, "boot"))
+	if err != nil {
+		return err
+	}
+	clock := newStopwatch()
+	made := startPlatform(platformName)
+	var doc control.Boot
+	files, err := conn.Receive(&doc)
+	if errors.Is(err, io.EOF) {
+		return errors.New("runsc has gone away before it said what to boot")
+	}
+	if err != nil {
+		return err
+	}
+	clock.step("boot document")
+	s, err := boot(&doc, files, made, clock)
+	if err != nil {
+		// The one who started this is told; it is the one who tells others.
+		_ = conn.Send(&control.Booted{Problem: problem(err)})
+		return err
+	}
+	if err := conn.Send(&control.Booted{Steps: clock.steps}); err != nil {
+		return err
+	}
+	var commit control.Commit
+	if _, err := conn.Receive(&commit); err != nil {
+		return fmt.Errorf("runsc has gone away before the container was on record: %w", err)
+	}
+	if commit.Leash {
+		go func() {
+			_, _ = conn.Receive(&commit)
+			s.killAll()
+		}()
+	} else {
+		conn.Close()
+	}
+	s.serve()
+	return nil
+}
+
+// gcPercent is how much a sentry's heap grows between collections.
+const gcPercent = 100
+
+// made is a platform on its way: starting one takes as long as it takes runsc to
+// say what else there is to do.
+type made struct {
+	done     chan struct{}
+	platform platform.Platform
+	err      error
+}
+
+// startPlatform begins to make the platform called name. It needs the working
+// directory, /proc, until it is done.
+func startPlatform(name string) *made {
+	m := &made{done: make(chan struct{})}
+	go func() {
+		defer close(m.done)
+		switch name {
+		case "ptrace":
+			p, err := ptrace.New(ptrace.Options{Proc: "."})
+			if err != nil {
+				m.err = fmt.Errorf("platform ptrace: %w", err)
+				return
+			}
+			m.platform = p
+		default:
+			m.err = fmt.Errorf("platform %s: no such platform", name)
+		}
+	}()
+	return m
+}
+
+// wait returns the platform. After it, nothing on the host can be reached by a
+// path: the root is empty.
+func (m *made) wait() (platform.Platform, error) {
+	<-m.done
+	if m.err != nil {
+		return nil, m.err
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return nil, fmt.Errorf("leave /proc: %w", err)
+	}
+	return m.platform, nil
+}
+
+// problem is err as it crosses to runsc.
+func problem(err error) *control.Problem {
+	var p *control.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return &control.Problem{Message: err.Error()}
+}

@@ -1,0 +1,279 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"garrison/fs/dev"
+	"garrison/runsc/control"
+	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
+)
+
+// mountAll makes the container's tree of mounts.
+func (s *sandbox) mountAll() (ns *vfs.MountNamespace, err error) {
+	all := s.doc.Mounts
+	if len(all) == 0 || all[0].Destination != "/" {
+		return nil, errors.New("boot document: no root")
+	}
+	fs, err := s.filesystem(s.system.Internal(), &all[0])
+	if err != nil {
+		return nil, fmt.Errorf("mount /: %w", err)
+	}
+	// Mount points may have to be made in the root before it becomes read-only.
+	flags := linux.MountFlags(all[0].Flags)
+	ns = s.system.NewMountNamespace(fs, all[0].Source, flags&^linux.MS_RDONLY)
+	fs.DecRef()
+	made := ns
+	defer func() {
+		if err != nil {
+			made.DecRef()
+		}
+	}()
+	c, done := s.rootContext(ns)
+	defer done()
+	for i := range all[1:] {
+		m := &all[1+i]
+		if err := s.mount(c, m); err != nil {
+			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
+		}
+	}
+	if err := s.populateDev(c); err != nil {
+		return nil, err
+	}
+	if err := s.hidePaths(c); err != nil {
+		return nil, err
+	}
+	if flags&linux.MS_RDONLY != 0 {
+		root := ns.Root()
+		defer root.Drop()
+		if err := vfs.Remount(c, root, flags|linux.MS_BIND|linux.MS_REMOUNT, nil); err != nil {
+			return nil, fmt.Errorf("mount / read-only: %w", err)
+		}
+	}
+	return ns, nil
+}
+
+// mount mounts m where it belongs, and makes the mount point if there is none.
+func (s *sandbox) mount(c vfs.Ctx, m *control.Mount) error {
+	if s.optional(m) {
+		logf("mount %s: there is no filesystem of type %s: left out", m.Destination, m.Type)
+		return nil
+	}
+	fs, err := s.filesystem(c, m)
+	if err != nil {
+		return err
+	}
+	defer fs.DecRef()
+	at, err := mountPoint(c, m.Destination, m.File)
+	if err != nil {
+		return fmt.Errorf("mount point: %w", err)
+	}
+	defer at.Drop()
+	return vfs.MountFS(c, at, fs, m.Source, linux.MountFlags(m.Flags))
+}
+
+// optional are mounts that a container gets along without: what shows the host's
+// cgroups, which a guest has no part in.
+func (s *sandbox) optional(m *control.Mount) bool {
+	switch m.Type {
+	case "cgroup", "cgroup2", "mqueue", "securityfs", "debugfs", "tracefs", "bpf":
+		return s.system.Type(m.Type) == nil
+	}
+	return false
+}
+
+// filesystem makes the filesystem that m describes.
+func (s *sandbox) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
+	if m.Type == "gofer" {
+		return s.goferFilesystem(c, m)
+	}
+	if m.Type == "proc" {
+		return s.procFilesystem(c, m)
+	}
+	t := s.system.Type(m.Type)
+	if t == nil {
+		return nil, fmt.Errorf("there is no filesystem of type %q", m.Type)
+	}
+	fs, err := s.system.NewFilesystem(c, t, &vfs.NewArgs{
+		Source: m.Source, Options: vfs.ParseOptions(m.Data), Flags: linux.MountFlags(m.Flags),
+	})
+	if errors.Is(err, linux.EINVAL) {
+		return nil, fmt.Errorf("%s options %q: %w", m.Type, m.Data, err)
+	}
+	return fs, err
+}
+
+// mountPoint finds the mount point at name, or makes it with the directories
+// that lead there.
+func mountPoint(c vfs.Ctx, name string, file bool) (vfs.Path, error) {
+	p, err := vfs.Resolve(c, vfs.At{Name: name})
+	if err == nil || !errors.Is(err, linux.ENOENT) {
+		return p, err
+	}
+	name = path.Clean("/" + name)
+	dir := ""
+	parts := strings.Split(name[1:], "/")
+	for i, part := range parts {
+		dir += "/" + part
+		if file && i == len(parts)-1 {
+			p, err := vfs.Mknod(c, vfs.At{Name: dir}, linux.S_IFREG|0o755, 0)
+			if err == nil {
+				p.Drop()
+			} else if !errors.Is(err, linux.EEXIST) {
+				return vfs.Path{}, err
+			}
+			break
+		}
+		if err := vfs.Mkdir(c, vfs.At{Name: dir}, 0o755); err != nil && !errors.Is(err, linux.EEXIST) {
+			// A symlink that leads nowhere, or a read-only place, is an error
+			// when the whole name is resolved.
+			break
+		}
+	}
+	return vfs.Resolve(c, vfs.At{Name: name})
+}
+
+// populateDev fills /dev, unless it is a directory of the host's.
+func (s *sandbox) populateDev(c vfs.Ctx) error {
+	for _, m := range s.doc.Mounts {
+		if path.Clean(m.Destination) == "/dev" && m.Type == "gofer" {
+			return nil
+		}
+	}
+	dir, err := vfs.Resolve(c, vfs.At{Name: "/dev", Flags: vfs.Directory})
+	if errors.Is(err, linux.ENOENT) || errors.Is(err, linux.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("/dev: %w", err)
+	}
+	defer dir.Drop()
+	nodes := dev.Standard()
+	if s.doc.Spec.Process.Terminal {
+		console := dev.Console()
+		console.UID = s.doc.Spec.Process.User.UID
+		nodes = append(nodes, console)
+	}
+	if err := dev.Populate(c, dir, nodes); err != nil {
+		// A root without a /dev of its own may refuse (a read-only overlay, a
+		// host directory on which devices can't be made): programs then find
+		// what the image has.
+		if !s.hasOwnDev() {
+			logf("%v", err)
+			return nil
+		}
+		return err
+	}
+	return s.makeDevices(c)
+}
+
+func (s *sandbox) hasOwnDev() bool {
+	for _, m := range s.doc.Mounts[1:] {
+		if path.Clean(m.Destination) == "/dev" {
+			return true
+		}
+	}
+	return false
+}
+
+// makeDevices makes the nodes that the configuration lists. That they have a
+// name does not mean that there is such a device.
+func (s *sandbox) makeDevices(c vfs.Ctx) error {
+	for _, d := range s.doc.Spec.Linux.Devices {
+		kinds := map[string]linux.FileMode{"c": linux.S_IFCHR, "u": linux.S_IFCHR, "b": linux.S_IFBLK, "p": linux.S_IFIFO}
+		kind, ok := kinds[d.Type]
+		if !ok {
+			return fmt.Errorf("device %s: type %q must be c, b, u or p", d.Path, d.Type)
+		}
+		mode := linux.FileMode(0o666)
+		if d.FileMode != nil {
+			mode = linux.FileMode(d.FileMode.Perm())
+		}
+		if dir, err := mountPoint(c, path.Dir(d.Path), false); err == nil {
+			dir.Drop()
+		}
+		p, err := vfs.Mknod(c, vfs.At{Name: d.Path}, kind|mode, linux.Makedev(uint32(d.Major), uint32(d.Minor)))
+		if errors.Is(err, linux.EEXIST) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("device %s: %w", d.Path, err)
+		}
+		if d.UID != nil || d.GID != nil {
+			uid, gid := ^uint32(0), ^uint32(0)
+			if d.UID != nil {
+				uid = *d.UID
+			}
+			if d.GID != nil {
+				gid = *d.GID
+			}
+			err = vfs.Chown(c, p, uid, gid)
+		}
+		p.Drop()
+		if err != nil {
+			return fmt.Errorf("device %s: %w", d.Path, err)
+		}
+	}
+	return nil
+}
+
+// hidePaths does what linux.maskedPaths and linux.readonlyPaths ask for. Names
+// that do not exist need neither.
+func (s *sandbox) hidePaths(c vfs.Ctx) error {
+	for _, name := range s.doc.Spec.Linux.MaskedPaths {
+		if err := s.mask(c, name); err != nil && !errors.Is(err, linux.ENOENT) {
+			return fmt.Errorf("mask %s: %w", name, err)
+		}
+	}
+	for _, name := range s.doc.Spec.Linux.ReadonlyPaths {
+		if err := makeReadOnly(c, name); err != nil && !errors.Is(err, linux.ENOENT) {
+			return fmt.Errorf("make %s read-only: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// mask puts an empty directory, or /dev/null, in the place of name.
+func (s *sandbox) mask(c vfs.Ctx, name string) error {
+	at, err := vfs.Resolve(c, vfs.At{Name: name})
+	if err != nil {
+		return err
+	}
+	defer at.Drop()
+	if at.IsDir() {
+		fs, err := s.system.NewFilesystem(c, s.system.Type("tmpfs"), &vfs.NewArgs{Source: "tmpfs", Options: vfs.ParseOptions("size=0k,mode=755")})
+		if err != nil {
+			return err
+		}
+		defer fs.DecRef()
+		return vfs.MountFS(c, at, fs, "tmpfs", linux.MS_RDONLY)
+	}
+	null, err := vfs.Resolve(c, vfs.At{Name: "/dev/null"})
+	if err != nil {
+		return err
+	}
+	defer null.Drop()
+	return vfs.Bind(c, null, at, false)
+}
+
+func makeReadOnly(c vfs.Ctx, name string) error {
+	at, err := vfs.Resolve(c, vfs.At{Name: name})
+	if err != nil {
+		return err
+	}
+	defer at.Drop()
+	flags := at.Mount().Flags()
+	if err := vfs.Bind(c, at, at, true); err != nil {
+		return err
+	}
+	// The name now leads to the new mount.
+	top, err := vfs.Resolve(c, vfs.At{Name: name})
+	if err != nil {
+		return err
+	}
+	defer top.Drop()
+	return vfs.Remount(c, top, flags|linux.MS_BIND|linux.MS_REMOUNT|linux.MS_RDONLY, nil)
+}

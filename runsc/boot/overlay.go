@@ -1,0 +1,58 @@
+package boot
+
+import (
+	"fmt"
+
+	"garrison/fs/goferfs"
+	"garrison/fs/overlay"
+	"garrison/fs/tmpfs"
+	"garrison/runsc/control"
+	"garrison/sentry/vfs"
+)
+
+// goferFilesystem is host files, perhaps below an overlay.
+func (s *sandbox) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
+	lower, err := s.goferRoot(c, m.Gofer)
+	if err != nil {
+		return nil, err
+	}
+	if m.Overlay == "" {
+		return s.system.NewFilesystemOf(&goferfs.Type, lower), nil
+	}
+	upper, err := s.upperRoot(c, m)
+	if err != nil {
+		drop(lower)
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	root, err := overlay.New(c, overlay.Config{
+		Upper: upper, Lower: []vfs.Inode{lower}, Redirect: m.Overlay == "memory", Show: "rw",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	return s.system.NewFilesystemOf(overlay.Type(), root), nil
+}
+
+// goferRoot is the root of the gofer's mount number.
+func (s *sandbox) goferRoot(c vfs.Ctx, number int) (vfs.Inode, error) {
+	root, err := goferfs.New(c, s.gofer, uint32(number))
+	if err != nil {
+		return nil, fmt.Errorf("gofer's mount %d: %w", number, err)
+	}
+	return root, nil
+}
+
+// upperRoot is where the writes to m go.
+func (s *sandbox) upperRoot(c vfs.Ctx, m *control.Mount) (vfs.Inode, error) {
+	if m.Overlay == "gofer" {
+		return s.goferRoot(c, m.Upper)
+	}
+	return tmpfs.New(c, s.tmpfs, vfs.ParseOptions("mode=755"))
+}
+
+// drop gives an inode back that no filesystem has been made of.
+func drop(i vfs.Inode) {
+	if counted, ok := i.(vfs.Counted); ok {
+		counted.Drop()
+	}
+}

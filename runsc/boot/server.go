@@ -1,0 +1,130 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"garrison/runsc/control"
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+)
+
+// patience is how long a connection may stay open without asking for anything.
+const patience = 10 * time.Second
+
+// accept answers whoever connects to the control socket.
+func (s *sandbox) accept() {
+	for {
+		sock, err := s.listener.AcceptUnix()
+		if err != nil {
+			logf("control socket: %v", err)
+			return
+		}
+		go s.answer(control.Accepted(sock))
+	}
+}
+
+// answer answers one request.
+func (s *sandbox) answer(conn *control.Conn) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	var q control.Request
+	files, err := conn.Receive(&q)
+	if err != nil {
+		logf("control request: %v", err)
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	given := &descriptors{files: files}
+	defer given.closeRest()
+	a := new(control.Reply)
+	if err := s.do(&q, given, a); err != nil {
+		a = &control.Reply{Problem: problem(err)}
+	}
+	if err := conn.Send(a); err != nil {
+		logf("control reply: %v", err)
+	}
+}
+
+// do does what q asks for.
+func (s *sandbox) do(q *control.Request, given *descriptors, a *control.Reply) (err error) {
+	switch {
+	case q.Start != nil:
+		return s.start(q.Start)
+	case q.Exec != nil:
+		a.PID, err = s.exec(q.Exec, given)
+		return err
+	case q.Signal != nil:
+		return s.deliver(q.Signal)
+	case q.PS != nil:
+		a.Processes = s.list()
+		return nil
+	case q.Pause != nil:
+		s.kernel.Pause()
+		return nil
+	case q.Resume != nil:
+		s.kernel.Resume()
+		return nil
+	case q.Stacks != nil:
+		a.Text = stacks()
+		return nil
+	}
+	return errors.New("the sandbox does not know this request: it is of another version than runsc")
+}
+
+// deliver sends the signal that q describes.
+func (s *sandbox) deliver(q *control.Signal) error {
+	sig := linux.Signal(q.Signal)
+	if q.Signal < 0 || sig > linux.SIGMAX {
+		return fmt.Errorf("there is no signal %d", q.Signal)
+	}
+	if sig == linux.SIGKILL {
+		s.kernel.Resume() // what is paused can't end
+	}
+	switch {
+	case q.All && !s.abandon(sig):
+		s.container.SignalAll(outsideSignal(sig))
+		return nil
+	case q.All:
+		return nil
+	case q.PID == 0:
+		if s.init.group.Exited() {
+			return errors.New("container not running")
+		}
+		s.signal(s.init, sig)
+		return nil
+	}
+	g := s.find(q.PID)
+	if g == nil {
+		return errors.New("no such process")
+	}
+	if g == s.init.group {
+		s.signal(s.init, sig)
+		return nil
+	}
+	return g.SignalFromOutside(outsideSignal(sig))
+}
+
+// find is the process that the container numbers pid.
+func (s *sandbox) find(pid int) *kernel.ThreadGroup {
+	for _, g := range s.container.Groups() {
+		if int(g.PID().In(s.container.PIDs)) == pid && !g.Exited() {
+			return g
+		}
+	}
+	return nil
+}
+
+// stacks are the stacks of all goroutines.
+func stacks() string {
+	buf := make([]byte, 1<<20)
+	for {
+		n := runtime.Stack(buf, true)
+		if n < len(buf) {
+			return string(buf[:n])
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+}

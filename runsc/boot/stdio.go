@@ -1,0 +1,123 @@
+package boot
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/fs/devpts"
+	"garrison/fs/host"
+	"garrison/fs/tty"
+	"garrison/runsc/control"
+	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
+)
+
+// stdio are the descriptors that a process from outside starts with.
+type stdio struct {
+	files   []*vfs.FileDescription // 0, 1, 2…
+	console *tty.Console           // nil without a terminal
+}
+
+// release gives up the files; a process that has them keeps them.
+func (o *stdio) release(c vfs.Ctx) {
+	for _, f := range o.files {
+		if f != nil {
+			f.Release(c)
+		}
+	}
+}
+
+// openStdio makes files of what the outside gives a process that runs as uid.
+func (s *sandbox) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, uid, gid uint32) (o *stdio, err error) {
+	o = &stdio{}
+	defer func() {
+		if err != nil {
+			o.release(c)
+		}
+	}()
+	if in.Terminal >= 0 {
+		if err := s.openConsole(c, o, in.Terminal, given); err != nil {
+			return o, fmt.Errorf("terminal: %w", err)
+		}
+	}
+	for _, i := range in.Files {
+		fd, err := given.takeFD(i)
+		if err != nil {
+			return o, err
+		}
+		d, err := host.New(s.poller, fd, uid, gid)
+		if err != nil {
+			unix.Close(fd)
+			return o, err
+		}
+		f, err := d.Describe(c, s.system)
+		if err != nil {
+			d.Drop()
+			return o, err
+		}
+		o.files = append(o.files, f)
+	}
+	return o, nil
+}
+
+// openConsole makes a terminal of the slave that came as descriptor i, and three
+// descriptors that are open on it.
+func (s *sandbox) openConsole(c vfs.Ctx, o *stdio, i int, given *descriptors) error {
+	fd, err := given.takeFD(i)
+	if err != nil {
+		return err
+	}
+	// The wire is this process's own open file: Go's poller may have it.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	wire := os.NewFile(uintptr(fd), "console")
+	make := func(device uint64, name string) *tty.Terminal {
+		o.console = tty.NewConsole(s.kernel, wire, device, name)
+		return o.console.Terminal
+	}
+	name, err := s.nameTerminal(c, make)
+	if err != nil {
+		wire.Close()
+		return err
+	}
+	d, err := vfs.Open(c, vfs.At{Name: name}, vfs.OpenSpec{Flags: linux.O_RDWR | linux.O_NOCTTY})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for range 3 {
+		d.IncRef()
+		o.files = append(o.files, d)
+	}
+	d.Release(c)
+	return nil
+}
+
+// nameTerminal makes a terminal that has a name in the container's /dev/pts, as
+// programs expect of one. Without a devpts there it is /dev/console only.
+func (s *sandbox) nameTerminal(c vfs.Ctx, make func(device uint64, name string) *tty.Terminal) (string, error) {
+	const dir = "/dev/pts"
+	if p, err := vfs.Resolve(c, vfs.At{Name: dir, Flags: vfs.Directory}); err == nil {
+		defer p.Drop()
+		if pts, ok := devpts.Of(p.Inode()); ok {
+			n, err := pts.Add(c, make)
+			return dir + "/" + strconv.Itoa(n), err
+		}
+	}
+	s.addConsole(make(linux.Makedev(linux.TTYAUX_MAJOR, 1), "console"))
+	return "/dev/console", nil
+}
+
+// addConsole makes t what /dev/console is for those whom it controls.
+func (s *sandbox) addConsole(t *tty.Terminal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.consoles[t] = struct{}{}
+	if s.firstConsole == nil {
+		s.firstConsole = t
+	}
+}

@@ -1,0 +1,122 @@
+package boot
+
+import (
+	"garrison/fs/cgroupfs"
+	"garrison/fs/dev"
+	"garrison/fs/devpts"
+	"garrison/fs/overlay"
+	"garrison/fs/pipe"
+	"garrison/fs/proc"
+	"garrison/fs/sys"
+	"garrison/fs/tmpfs"
+	"garrison/fs/tty"
+	"garrison/platform"
+	"garrison/runsc/control"
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+	"garrison/sentry/memfile"
+	"garrison/sentry/socket/inet"
+	"garrison/sentry/socket/netns"
+	"garrison/sentry/vfs"
+)
+
+// makeKernel makes the kernel and tells its virtual filesystem what there is.
+func (s *sandbox) makeKernel(p platform.Platform) error {
+	table, err := brokenTable(s.doc.Options.Break)
+	if err != nil {
+		return err
+	}
+	o := kernel.Options{
+		Platform: p, Table: table, Release: s.doc.Options.Release, Version: control.Version,
+		CPUs: s.doc.Options.CPUs, Memory: s.memory(), Log: logf,
+	}
+	networks := new(netns.Maker)
+	o.NewNetwork = func() any {
+		n, err := networks.New(inet.Config{})
+		if err != nil {
+			logf("network: %v", err)
+			return nil
+		}
+		return n
+	}
+	if s.doc.Options.Strace {
+		o.Tracer = newStrace()
+	}
+	s.kernel = kernel.New(o)
+	s.system = s.kernel.VFS
+	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.kernel.RootUserNS())
+	s.registerTypes()
+	s.system.RegisterFIFOs(pipe.FIFOs{})
+	dev.Register(s.system, s.kernel, s.console)
+	s.system.RegisterDevice(linux.S_IFCHR, linux.TTYAUX_MAJOR, ptmxMinor, devpts.Multiplexer{})
+	return nil
+}
+
+// ptmxMinor is the minor number of /dev/ptmx.
+const ptmxMinor = 2
+
+// registerTypes tells which filesystems there are to mount.
+func (s *sandbox) registerTypes() {
+	s.tmpfs = tmpfs.Config{Memory: func(vfs.Ctx) *memfile.File { return s.pages }, Total: s.memory}
+	s.proc = proc.Config{Params: proc.NewParams()}
+	for _, t := range []*vfs.Type{
+		tmpfs.NewType("tmpfs", s.tmpfs),
+		tmpfs.NewType("ramfs", s.tmpfs),
+		tmpfs.NewType("devtmpfs", s.tmpfs),
+		tmpfs.NewType("mqueue", s.tmpfs),
+		proc.Type(s.kernel, &s.proc),
+		sys.Type(s.kernel),
+		devpts.Type(s.kernel),
+		cgroupfs.Type(s.kernel, s.limits),
+		overlay.Type(),
+	} {
+		s.system.RegisterType(t)
+	}
+}
+
+// procFilesystem is a proc of the container's processes: what mounts it is the
+// kernel, which has none of its own.
+func (s *sandbox) procFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
+	t := s.system.Type("proc")
+	root, err := proc.Root(c, s.kernel, &s.proc, s.pids, &vfs.NewArgs{System: s.system, Options: vfs.ParseOptions(m.Data)})
+	if err != nil {
+		return nil, err
+	}
+	return s.system.NewFilesystemOf(t, root), nil
+}
+
+// limits is what cgroup files show of the container's limits.
+func (s *sandbox) limits(*kernel.Container) cgroupfs.Limits {
+	return cgroupfs.Limits{Memory: s.doc.Options.MemoryLimit}
+}
+
+// memory is how much memory the guest is told of: its limit, or the host's.
+func (s *sandbox) memory() uint64 {
+	if n := s.doc.Options.MemoryLimit; n != 0 {
+		return min(n, hostMemory())
+	}
+	return hostMemory()
+}
+
+// makeContainer makes the container with its namespaces.
+func (s *sandbox) makeContainer(mounts *vfs.MountNamespace) (err error) {
+	s.container, err = s.kernel.NewContainer(kernel.ContainerSpec{
+		ID: s.doc.ID, Memory: s.pages, Mounts: mounts, PIDs: s.pids, Hostname: s.doc.Spec.Hostname,
+	})
+	return err
+}
+
+// console is what /dev/console is for the caller: the terminal that controls
+// it, if that came from outside, else the first that did.
+func (s *sandbox) console(c vfs.Ctx) *tty.Terminal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := c.(*kernel.Task); ok {
+		if term, ok := t.ThreadGroup().Terminal().(*tty.Terminal); ok {
+			if _, ours := s.consoles[term]; ours {
+				return term
+			}
+		}
+	}
+	return s.firstConsole
+}
