@@ -92,10 +92,11 @@ func (c *cpuTimers) resume() {
 // stop disarms all, at the process's end.
 func (c *cpuTimers) stop() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	clear(c.all)
-	if c.check != nil {
-		c.check.Stop()
+	check := c.check
+	c.mu.Unlock()
+	if check != nil {
+		check.Stop()
 	}
 }
 

@@ -99,10 +99,11 @@ func leftOf(s ktime.Setting, now int64) (left, interval int64) {
 // stopAlarms disarms all timers of g at its end.
 func (g *ThreadGroup) stopAlarms() {
 	g.itime.mu.Lock()
-	if g.itime.real != nil {
-		g.itime.real.Stop()
-	}
+	real := g.itime.real
 	g.itime.mu.Unlock()
+	if real != nil {
+		real.Stop()
+	}
 	g.cpu.stop()
 }
 
