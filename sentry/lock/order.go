@@ -21,10 +21,10 @@ type (
 	File struct{}
 	// Rename serialises renames that move directories (s_vfs_rename_mutex).
 	Rename struct{}
-	// Mounts guards the mount tree.
-	Mounts struct{}
 	// Dentry guards one directory's names.
 	Dentry struct{}
+	// Mounts guards the mount tree.
+	Mounts struct{}
 	// CopyUp is held while an overlay brings one file from a lower layer to the upper.
 	CopyUp struct{}
 	// Inode guards one inode's attributes.
@@ -58,8 +58,8 @@ func (Drain) rank() int    { return 3 }
 func (Fill) rank() int     { return 4 }
 func (File) rank() int     { return 5 }
 func (Rename) rank() int   { return 6 }
-func (Mounts) rank() int   { return 7 }
-func (Dentry) rank() int   { return 8 }
+func (Dentry) rank() int   { return 7 }
+func (Mounts) rank() int   { return 8 }
 func (CopyUp) rank() int   { return 9 }
 func (Inode) rank() int    { return 10 }
 func (Socket) rank() int   { return 11 }
