@@ -25,7 +25,7 @@ func Sentry() Table {
 		{"ioctl", unix.SYS_IOCTL, args{free, eq(unix.TIOCOUTQ)}},
 		{"ioctl", unix.SYS_IOCTL, args{free, eq(unix.TIOCINQ)}},
 		{"lseek", unix.SYS_LSEEK, args{}},
-		{"mmap", unix.SYS_MMAP, args{free, free, bits(unix.PROT_READ | unix.PROT_WRITE), bits(unix.MAP_SHARED | unix.MAP_FIXED | unix.MAP_POPULATE)}},
+		{"mmap", unix.SYS_MMAP, args{free, free, bits(unix.PROT_READ | unix.PROT_WRITE), bits(unix.MAP_SHARED | unix.MAP_FIXED | unix.MAP_POPULATE | unix.MAP_NORESERVE)}},
 		{"msync", unix.SYS_MSYNC, args{}},
 		{"poll", unix.SYS_POLL, args{}},
 		{"ppoll", unix.SYS_PPOLL, args{}},
