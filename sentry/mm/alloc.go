@@ -14,7 +14,7 @@ import (
 // window over the same addresses.
 type allocator struct {
 	windows []window
-	bytes   uint64         // of all windows
+	used    uint64         // bytes allocated so far, which says how much room is worth reserving
 	spill   *memfile.Arena // where what found no place in layers windows goes
 	size    uint64         // of the next spill
 }
@@ -37,6 +37,7 @@ const (
 // parallel to their source, so they are never spilled.
 func (s *Space) allocate(r, around arch.Range, shadow bool) (uint64, error) {
 	m := &s.mem
+	m.used += r.Len()
 	over := 0
 	for i := len(m.windows) - 1; i >= 0; i-- {
 		w := &m.windows[i]
@@ -58,7 +59,6 @@ func (s *Space) allocate(r, around arch.Range, shadow bool) (uint64, error) {
 		return 0, err
 	}
 	m.windows = append(m.windows, window{at, a})
-	m.bytes += at.Len()
 	off := a.Range().Start + uint64(r.Start-at.Start)
 	if !a.AllocAt(memfile.Range{Start: off, End: off + r.Len()}) {
 		return 0, linux.ENOMEM // can't be: the arena is new
@@ -74,7 +74,7 @@ func (m *allocator) place(r, around arch.Range) arch.Range {
 		around = around.Intersect(arch.Range{Start: r.Start &^ (windowMax - 1), End: (r.End + windowMax - 1) &^ (windowMax - 1)})
 	}
 	w := arch.Range{Start: around.Start &^ mask, End: (around.End + mask) &^ mask}
-	extra := arch.Addr(min(m.bytes/2, windowMax)) &^ mask
+	extra := arch.Addr(min(m.used/2, windowMax)) &^ mask
 	if w.Len() < windowMax {
 		if w.Start > extra {
 			w.Start -= extra
