@@ -29,7 +29,7 @@ var layers = []string{
 	"sentry/mm",
 	"sentry/mm/mmtest",
 	"sentry/vfs",
-	"sentry/socket sentry/loader/vdso",
+	"sentry/socket sentry/ipc sentry/loader/vdso",
 	"sentry/loader",
 	"sentry/kernel",
 	"gofer/wire",
