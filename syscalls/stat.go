@@ -98,11 +98,12 @@ func statx(t *kernel.Task, dirfd kernel.FD, name pathname, flags, mask uint32, o
 		return 0, err
 	}
 	x := linux.Statx{
-		Mask: linux.STATX_BASIC_STATS, Blksize: a.Blksize, Attributes: a.Flags, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Mode: uint16(a.Mode),
+		Mask: linux.STATX_BASIC_STATS | linux.STATX_MNT_ID, MntID: uint64(a.MountID), Blksize: a.Blksize, Attributes: a.Flags, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Mode: uint16(a.Mode),
 		Ino: a.Ino, Size: uint64(a.Size), Blocks: a.Blocks,
 		Atime: a.Atime.Timestamp(), Ctime: a.Ctime.Timestamp(), Mtime: a.Mtime.Timestamp(),
 		RdevMajor: linux.Major(a.Rdev), RdevMinor: linux.Minor(a.Rdev), DevMajor: linux.Major(a.Dev), DevMinor: linux.Minor(a.Dev),
 	}
+	x.AttributesMask = linux.STATX_ATTR_MOUNT_ROOT | linux.STATX_ATTR_IMMUTABLE | linux.STATX_ATTR_APPEND
 	if a.Btime != (linux.Timespec{}) {
 		x.Btime = a.Btime.Timestamp()
 		x.Mask |= linux.STATX_BTIME

@@ -179,9 +179,7 @@ func (d *FileDescription) Attr(c Ctx) (Attr, error) {
 		return d.path.Attr(c)
 	}
 	a, err := x.Stat(c)
-	if err == nil && a.Dev == 0 {
-		a.Dev = d.path.d.fs.dev
-	}
+	d.path.complete(&a)
 	return a, err
 }
 

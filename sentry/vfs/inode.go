@@ -41,6 +41,7 @@ type Attr struct {
 	Blocks  uint64 // of 512 bytes
 	Blksize uint32 // preferred for I/O; 0: a page
 	Flags   uint64 // STATX_ATTR_*
+	MountID int    // filled in by vfs
 
 	Atime, Mtime, Ctime, Btime linux.Timespec // Btime zero: not known
 }

@@ -26,6 +26,8 @@ func Open(c Ctx, a At, s OpenSpec) (*FileDescription, error) {
 		a.Flags |= Directory
 	}
 	switch {
+	case s.Flags&(linux.O_PATH|linux.O_CREAT|linux.O_DIRECTORY) == linux.O_CREAT|linux.O_DIRECTORY:
+		return nil, linux.EINVAL
 	case s.Flags&linux.O_PATH != 0:
 		p, err := Resolve(c, a)
 		if err != nil {
@@ -203,9 +205,6 @@ func (w *walk) followLast(link *Dentry) (string, error) {
 
 // openHere opens the place where the walk is, which exists.
 func (w *walk) openHere(s OpenSpec) (*FileDescription, error) {
-	if s.Flags&linux.O_DIRECTORY != 0 && !w.at.IsDir() {
-		return nil, linux.ENOTDIR
-	}
 	return OpenPath(w.c, w.at, s.Flags)
 }
 
@@ -258,9 +257,6 @@ func (w *walk) openLast(s OpenSpec) (d *FileDescription, link *Dentry, err error
 // createLocked makes and opens w.last, which does not exist, in w.at.
 func (w *walk) createLocked(s OpenSpec) (*FileDescription, error) {
 	c, dir := w.c, w.at
-	if s.Flags&linux.O_DIRECTORY != 0 {
-		return nil, linux.EINVAL
-	}
 	spec, err := mayMake(c, dir, linux.S_IFREG|s.Mode&linux.PermMask)
 	if err != nil {
 		return nil, err

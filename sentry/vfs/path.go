@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"garrison/platform/arch"
 	"garrison/sentry/linux"
 )
 
@@ -84,13 +85,24 @@ func (p Path) Name() string { return p.d.place.Load().name }
 // Deleted reports whether p's name has been removed.
 func (p Path) Deleted() bool { return p.d.deleted.Load() }
 
-// Attr is p's attributes, with Dev filled in.
+// Attr is p's attributes, with Dev and Blksize filled in.
 func (p Path) Attr(c Ctx) (Attr, error) {
 	a, err := p.d.node.Attr(c)
-	if err == nil && a.Dev == 0 {
+	p.complete(&a)
+	return a, err
+}
+
+// complete fills in what a filesystem need not say.
+func (p Path) complete(a *Attr) {
+	if a.Dev == 0 {
 		a.Dev = p.d.fs.dev
 	}
-	return a, err
+	if a.Blksize == 0 {
+		a.Blksize = arch.PageSize
+	}
+	if a.MountID = p.mnt.id; p.d == p.mnt.root {
+		a.Flags |= linux.STATX_ATTR_MOUNT_ROOT
+	}
 }
 
 // Slot is p's inode's place for a shared object; call done when it is no longer used.

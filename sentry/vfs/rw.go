@@ -257,7 +257,7 @@ func (d *FileDescription) Seek(c Ctx, off int64, whence int) (int64, error) {
 	if whence < linux.SEEK_SET || whence > linux.SEEK_HOLE {
 		return 0, linux.EINVAL
 	}
-	if d.stream {
+	if _, ok := d.file.(Seeker); d.stream && !ok {
 		return 0, linux.ESPIPE
 	}
 	d.mu.Lock()
