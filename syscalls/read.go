@@ -73,7 +73,7 @@ func output(t *kernel.Task, fd kernel.FD, s usermem.Seq, err error, off int64, f
 	defer d.Release(t)
 	n, err := d.WriteWith(t, s, off, flags)
 	t.IO().Wrote(n)
-	return n, broken(t, err)
+	return n, err
 }
 
 // broken sends SIGPIPE for EPIPE, as every call that writes does.

@@ -79,11 +79,15 @@ var (
 	_ vfs.Streamer  = (*Socket)(nil)
 	_ vfs.Control   = (*Socket)(nil)
 	_ vfs.Timeouter = (*Socket)(nil)
+	_ vfs.Piper     = (*Socket)(nil)
 	_ wait.Object   = (*Socket)(nil)
 )
 
 // Stream implements vfs.Streamer: no socket has offsets.
 func (s *Socket) Stream() {}
+
+// SignalsPipe implements vfs.Piper: streams do.
+func (s *Socket) SignalsPipe() bool { return s.stream }
 
 // Ready implements wait.Object.
 func (s *Socket) Ready(e wait.Events) wait.Events { return s.proto.Ready(e) }

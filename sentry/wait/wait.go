@@ -46,12 +46,31 @@ type Watch struct {
 	list.Elem[*Watch]
 	Mask Events
 	To   Waker
+	// Exclusive: of several such watches, one is told (EPOLLEXCLUSIVE).
+	Exclusive bool
 }
 
 // A Waker is told of events. *kernel.Task and an epoll item are Wakers: types
 // with names rather than closures, so that watches can be checkpointed. Wake
 // may mark, enqueue and wake others; it never takes a ranked lock, never blocks.
 type Waker interface{ Wake(*Watch, Events) }
+
+// A Taker is a Waker that knows whether a wake-up reached somebody who waits. If
+// not, the next exclusive watch is told as well.
+type Taker interface{ Take(*Watch, Events) bool }
+
+// tell wakes w and reports whether w has taken an event for itself.
+func (w *Watch) tell(e Events) bool {
+	if !w.Exclusive {
+		w.To.Wake(w, e)
+		return false
+	}
+	if t, ok := w.To.(Taker); ok {
+		return t.Take(w, e)
+	}
+	w.To.Wake(w, e)
+	return true
+}
 
 // A Queue is the usual way to be an Object: embed it, add Ready, call Notify.
 // The zero Queue is ready to use.
@@ -82,9 +101,10 @@ func (q *Queue) Unwatch(w *Watch) {
 func (q *Queue) Notify(e Events) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	taken := false
 	for w := range q.ws.All() {
-		if (w.Mask|Always)&e != 0 {
-			w.To.Wake(w, e)
+		if (w.Mask|Always)&e != 0 && !(w.Exclusive && taken) {
+			taken = w.tell(e) || taken
 		}
 	}
 }
