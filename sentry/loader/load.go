@@ -196,7 +196,7 @@ func (b *builder) mapSegment(p *linux.ElfProgram, bias arch.Addr, file mm.Mappab
 		}
 		_, err := b.s.MMap(mm.MMapOpts{
 			Addr: start.Down(), Length: uint64(filePages - start.Down()), Prot: rights,
-			Flags: linux.MAP_PRIVATE | linux.MAP_FIXED, File: file, Identity: id,
+			Flags: linux.MAP_PRIVATE | linux.MAP_FIXED | linux.MAP_DENYWRITE, File: file, Identity: id,
 			MaxProt: linux.PROT_READ | linux.PROT_EXEC, Offset: p.Offset - start.Offset(),
 		})
 		if err != nil {

@@ -6,8 +6,28 @@ import (
 	"garrison/sentry/interval"
 )
 
-// Flush gives the memory of all pages without references back to the host now.
-// Call it with no lock of rank Pages or later held; it takes about a microsecond and the
+// tick is what the timer runs: pages that were to be kept become free two ticks
+// later.
+func (f *File) tick() {
+	f.mu.Lock()
+	for r := range f.late[1].All() {
+		f.dirty.Insert(r, set{})
+		f.dirtyN += r.Len()
+	}
+	f.late[1], f.late[0] = f.late[0], interval.Map[uint64, set]{}
+	f.mu.Unlock()
+	f.Reclaim()
+}
+
+// Settle is Flush of everything, for when no guest runs.
+func (f *File) Settle() {
+	f.tick()
+	f.tick()
+	f.tick()
+}
+
+// Flush gives the memory of all pages without references back to the host now,
+// but for those given up by DecRefLate a moment ago. Call it with no lock of rank Pages or later held; it takes about a microsecond and the
 // pages' time.
 func (f *File) Flush() { f.Reclaim() }
 
@@ -45,7 +65,8 @@ func (f *File) Reclaim() (any bool) {
 		f.uses.Remove(a.r, nil)
 		f.arenas.Remove(a.r, nil)
 	}
-	again := f.dirtyN > 0 || len(f.doomed) > 0 // what was pinned
+	again := f.dirtyN > 0 || len(f.doomed) > 0 || // what was pinned
+		f.late[0].Len() > 0 || f.late[1].Len() > 0
 	if again && !f.armed {
 		f.armed = true
 		f.timer.Reset(flushDelay)
@@ -76,6 +97,8 @@ func (f *File) takeLocked() (work []Range, arenas []*Arena) {
 			continue
 		}
 		f.dirty.Remove(a.r, func(r Range, _ set) { f.dirtyN -= r.Len() })
+		f.late[0].Remove(a.r, nil)
+		f.late[1].Remove(a.r, nil)
 		arenas, work = append(arenas, a), append(work, a.r)
 	}
 	f.doomed = kept

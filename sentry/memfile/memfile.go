@@ -44,7 +44,7 @@ const (
 type File struct {
 	fd, ro  int
 	windows directory
-	timer   *time.Timer // runs Flush
+	timer   *time.Timer // runs tick
 
 	// flushing serialises Flush; taken before mu.
 	flushing chan struct{}
@@ -53,6 +53,7 @@ type File struct {
 	size   uint64                          // of the host file; protected by mu, as all below
 	uses   interval.Map[uint64, use]       // pages that can't be allocated
 	dirty  interval.Map[uint64, set]       // pages without references whose memory is still there
+	late   [2]interval.Map[uint64, set]    // the same, but to be kept for another tick of the timer, or two
 	arenas interval.Map[uint64, arenaSlot] // every arena
 	pins   []Range                         // ranges that host calls are using
 	dirtyN uint64                          // bytes in dirty
@@ -88,7 +89,7 @@ func New(fd, readOnly int) (*File, error) {
 		return nil, fmt.Errorf("page file: %w", err)
 	}
 	f := &File{fd: fd, ro: readOnly, size: uint64(st.Size), flushing: make(chan struct{}, 1)}
-	f.timer = time.AfterFunc(time.Hour, f.Flush)
+	f.timer = time.AfterFunc(time.Hour, f.tick)
 	f.timer.Stop()
 	return f, nil
 }
@@ -124,23 +125,39 @@ func (f *File) IncRefs(rs []Range) {
 
 // DecRef gives up a reference to each page of r. The memory of pages that have
 // none left goes back to the host a little later, in batches.
-func (f *File) DecRef(r Range) {
+func (f *File) DecRef(r Range) { f.decRefs([]Range{r}, &f.dirty) }
+
+// DecRefs is DecRef of many ranges.
+func (f *File) DecRefs(rs []Range) { f.decRefs(rs, &f.dirty) }
+
+// DecRefLate is DecRef for pages that the address space's other threads may still
+// read until the host has been told otherwise: their memory stays for at
+// least flushDelay.
+func (f *File) DecRefLate(r Range) { f.decRefs([]Range{r}, &f.late[0]) }
+
+// decRefs gives up references; pages that have none left go to free.
+func (f *File) decRefs(rs []Range, free *interval.Map[uint64, set]) {
 	f.mu.Lock()
-	var flush bool
 	last := false
-	f.uses.Update(r, func(er Range, u *use) {
-		if u.n--; u.n == 0 {
+	for _, r := range rs {
+		gone := false
+		f.uses.Update(r, func(er Range, u *use) {
+			if u.n--; u.n == 0 {
+				gone = true
+				free.Insert(er, set{})
+				if free == &f.dirty {
+					f.dirtyN += er.Len()
+				}
+			}
+		})
+		if gone {
 			last = true
-			f.dirty.Insert(er, set{})
-			f.dirtyN += er.Len()
+			for _, s := range f.arenas.In(r) {
+				f.doomLocked(s.Arena)
+			}
 		}
-	})
-	if last {
-		for _, s := range f.arenas.In(r) {
-			f.doomLocked(s.Arena)
-		}
-		flush = f.scheduleLocked()
 	}
+	flush := last && f.scheduleLocked()
 	f.mu.Unlock()
 	if flush {
 		f.Flush()

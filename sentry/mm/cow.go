@@ -121,27 +121,67 @@ func (s *Space) setRunAccess(r arch.Range, v *vma) {
 // copyCluster gives the space its own copy of c, which x shows (from x.off on),
 // or of a prefix of it, which it returns.
 func (s *Space) copyCluster(c arch.Range, x *run, vr arch.Range, v *vma) (done arch.Range, err error) {
-	done = arch.Range{Start: c.Start, End: c.Start}
+	y, n, err := s.duplicate(c, x, vr)
+	done = arch.Range{Start: c.Start, End: c.Start + arch.Addr(n)}
+	if n > 0 {
+		y.access = v.host()
+		s.replaceRun(done, x, y)
+	}
+	return done, err
+}
+
+// duplicate makes a copy of the pages that x shows at c, or of the first n bytes,
+// for the mapping at vr.
+func (s *Space) duplicate(c arch.Range, x *run, vr arch.Range) (y run, n uint64, err error) {
 	off, err := s.allocate(c, vr, true)
 	if err != nil {
-		return done, err
+		return y, 0, err
 	}
-	n, err := s.copyPages(off, x, c.Len())
+	n, err = s.copyPages(off, x, c.Len())
 	if err == linux.ENOMEM && s.env.reclaim() {
 		n, err = s.copyPages(off, x, c.Len())
 	}
-	n &^= arch.PageMask
-	if n < c.Len() {
+	if n &^= arch.PageMask; n < c.Len() {
 		s.env.memory.DecRef(memfile.Range{Start: off + n, End: off + c.Len()})
 	}
-	if n == 0 {
-		return done, err
+	return run{off: off, can: allAccess, owned: true}, n, err
+}
+
+// eagerCopy is the size up to which the writable data of a program or library is
+// copied when it is mapped: it will be written at once, by relocation, and a
+// fault costs more.
+const eagerCopy = 64 << 10
+
+// copyData maps a copy of the pages of r, a new mapping v of a file. What it
+// can't copy faults.
+func (s *Space) copyData(r arch.Range, v *vma) {
+	p, err := v.shown.file.Pages(v.off, r.Len(), arch.Read)
+	if err != nil || p.Len == 0 {
+		return
 	}
-	done.End += arch.Addr(n)
-	s.forgetRuns(done)
-	y := run{off: off, access: v.host(), can: allAccess, owned: true}
-	s.addRun(done, y)
-	return done, nil
+	x := run{host: p.Host, off: p.Off}
+	if p.Host == nil {
+		s.holder.Hold(memfile.Range{Start: p.Off, End: p.Off + p.Len})
+	}
+	c := arch.Range{Start: r.Start, End: r.Start + arch.Addr(min(r.Len(), p.Len))}
+	if y, n, _ := s.duplicate(c, &x, r); n > 0 {
+		y.access = v.host()
+		s.addRun(arch.Range{Start: c.Start, End: c.Start + arch.Addr(n)}, y)
+	}
+}
+
+// replaceRun maps y at r, which x (from x.off on) shows so far. Until the host
+// does so, other threads go on reading x's pages: they stay as they are for a moment.
+func (s *Space) replaceRun(r arch.Range, x *run, y run) {
+	s.runs.Remove(ivl(r), nil)
+	s.tlb.flush(r)
+	s.addRun(r, y)
+	if x.host != nil {
+		s.unhost(x.host, r.Len())
+	}
+	if x.owned {
+		s.env.memory.DecRefLate(x.memory(r))
+	}
 }
 
 // copyPages copies n bytes of what x shows to off in the page file, and returns

@@ -45,7 +45,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) check() {
 	w.t.Helper()
 	w.env.Close()
-	w.f.Flush()
+	w.f.Settle()
 	if n, err := w.f.Usage(); n != 0 || err != nil || w.p.Living() != 0 {
 		w.t.Fatalf("%d bytes of memory leaked (%v), %d address spaces", n, err, w.p.Living())
 	}

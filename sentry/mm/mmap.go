@@ -75,6 +75,9 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 		}
 		return 0, err
 	}
+	if o.Flags&linux.MAP_DENYWRITE != 0 && v.file() != nil && v.isData() && r.Len() <= eagerCopy {
+		s.copyData(r, &v)
+	}
 	if _, err := s.fill(r, r, &v); err == linux.ENOMEM && v.file() == nil {
 		s.unmapRuns(r)
 		s.dropVMAs(r)

@@ -270,7 +270,7 @@ func TestModel(t *testing.T) {
 		}
 		w.env.Close()
 		w.f.DecRef(m.file.r)
-		w.f.Flush()
+		w.f.Settle()
 		if n, _ := w.f.Usage(); n != 0 {
 			t.Fatal(n, "bytes leaked, seed", seed)
 		}

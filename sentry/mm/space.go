@@ -194,9 +194,7 @@ func (s *Space) release() {
 		s.trash.ids = append(s.trash.ids, s.exe)
 		s.exe = nil
 	}
-	for _, r := range owned {
-		s.env.memory.DecRef(r)
-	}
+	s.env.memory.DecRefs(owned)
 	s.holder.Close()
 	s.unlock()
 }

@@ -262,7 +262,7 @@ func TestForkExclusive(t *testing.T) {
 		c.DecUsers()
 		g.store(t, a, g.load(t, a)+1)
 	}
-	w.f.Flush()
+	w.f.Settle()
 	if n, _ := w.f.Usage(); n != page || g.load(t, a) != 6 || host(s).Mappings() != 1 {
 		t.Fatal(n, "bytes used,", host(s).Mappings(), "mappings")
 	}
@@ -408,7 +408,7 @@ func TestTruncate(t *testing.T) {
 	s.DecUsers()
 	w.f.DecRef(f.r)
 	w.env.Close()
-	w.f.Flush()
+	w.f.Settle()
 	if n, _ := w.f.Usage(); n != 0 {
 		t.Fatal(n)
 	}
