@@ -101,13 +101,15 @@ func (p *ProcessGroup) left(k *Kernel) {
 
 // orphaned reports whether p has no member whose parent is in another group of
 // the same session, leaving ignored out of account: nobody is left to continue
-// it when it stops. The caller holds tasks.
+// it when it stops. Linux makes an exception of parents that are the machine's
+// init, of which there is none here: a container's pid 1 may well be a shell. The
+// caller holds tasks.
 func (p *ProcessGroup) orphaned(ignored *ThreadGroup) bool {
 	for g := range p.members.All() {
 		if g == ignored || g.parent == nil || g.exited {
 			continue
 		}
-		if q := g.parent.pgrp; q != nil && q != p && q.session == p.session && g.parent.pid.In(g.pid.ns) != 1 {
+		if q := g.parent.pgrp; q != nil && q != p && q.session == p.session {
 			return false
 		}
 	}
