@@ -13,7 +13,7 @@ import (
 // A conn is one connection, served by one goroutine.
 type conn struct {
 	s    *server
-	wire *wire.Conn
+	wire wire.Transport
 	hdr  wire.RequestHeader
 	out  []byte
 	dir  []byte // for getdents64(2)
@@ -108,24 +108,48 @@ func errno(err error) syscall.Errno {
 
 // doChannel makes another connection.
 func (s *server) doChannel(c *call, q *wire.ChannelReq) (wire.Message, error) {
-	ours, theirs, err := wire.Pair()
+	t, err := newTransport(c, q.Plain)
 	if err != nil {
 		return nil, err
 	}
-	c.give(theirs)
-	wc, err := wire.NewConn(ours)
-	if err != nil {
-		unix.Close(ours)
-		return nil, err
-	}
-	nc := &conn{s: s, wire: wc}
+	nc := &conn{s: s, wire: t}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing || len(s.conns) >= maxConns {
-		wc.Close()
+		t.Close()
 		return nil, unix.EMFILE
 	}
 	s.conns[nc] = true
 	s.wg.Go(func() { _ = nc.serve(q.CPUs) })
 	return &wire.Empty{}, nil
+}
+
+// newTransport makes a connection, one end of which is given away with the reply.
+func newTransport(c *call, plain bool) (wire.Transport, error) {
+	if plain {
+		ours, theirs, err := wire.Pair()
+		if err != nil {
+			return nil, err
+		}
+		c.give(theirs)
+		t, err := wire.NewConn(ours)
+		if err != nil {
+			unix.Close(ours)
+			return nil, err
+		}
+		return t, nil
+	}
+	ours, theirs, err := wire.LinkPair()
+	if err != nil {
+		return nil, err
+	}
+	c.give(theirs.Sock)
+	c.give(theirs.R)
+	c.give(theirs.W)
+	t, err := wire.NewLink(ours)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	return t, nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -58,6 +59,8 @@ const (
 	maxNodes = 1 << 21
 	// maxConns bounds the connections, and so the threads.
 	maxConns = 64
+	// drainTime is how long connections have to end once the first one has.
+	drainTime = 2 * time.Second
 )
 
 // server is a running gofer.
@@ -101,15 +104,13 @@ func Serve(fd int, cfg Config) error {
 	}
 	s.hasAt = probeXattrAt(s.proc)
 	s.watch.init(s)
-	defer s.closeFiles()
-	for _, m := range cfg.Mounts {
-		if err := s.addTree(m); err != nil {
-			unix.Close(fd)
-			return err
-		}
+	var wc *wire.Conn
+	err := s.addTrees(cfg.Mounts)
+	if err == nil {
+		wc, err = wire.NewConn(fd)
 	}
-	wc, err := wire.NewConn(fd)
 	if err != nil {
+		s.closeFiles()
 		unix.Close(fd)
 		return err
 	}
@@ -123,11 +124,39 @@ func Serve(fd int, cfg Config) error {
 	}
 	s.mu.Unlock()
 	s.watch.close()
-	s.wg.Wait()
+	if !s.drained() {
+		return errors.New("gofer: the sandbox hung up but holds on to connections")
+	}
+	s.closeFiles()
 	if errors.Is(err, wire.ErrClosed) {
 		return nil
 	}
 	return err
+}
+
+// drained waits until no connection is being served any more. A sandbox that has hung
+// up has closed them all, unless it is up to something: then the process's end must do.
+func (s *server) drained() bool {
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(drainTime):
+		return false
+	}
+}
+
+func (s *server) addTrees(mounts []Mount) error {
+	for _, m := range mounts {
+		if err := s.addTree(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addTree opens the root of a mount.

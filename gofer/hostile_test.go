@@ -16,7 +16,7 @@ import (
 func raw(t testing.TB, p *wire.Client) *wire.Conn {
 	t.Helper()
 	var fds wire.FDs
-	if err := p.Call(nil, &wire.ChannelReq{}, &wire.Empty{}, &fds); err != nil {
+	if err := p.Call(nil, &wire.ChannelReq{Plain: true}, &wire.Empty{}, &fds); err != nil {
 		t.Fatal(err)
 	}
 	c, err := wire.NewConn(fds.Take())
@@ -165,6 +165,32 @@ func TestBadMount(t *testing.T) {
 	if err := Serve(b, Config{Mounts: []Mount{{Path: "/no/such/directory"}}}); !errors.Is(err, unix.ENOENT) {
 		t.Error(err)
 	}
+}
+
+// A sandbox that hangs up but keeps a pipe does not keep the gofer.
+func TestHeldConnection(t *testing.T) {
+	a, b, err := wire.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- Serve(b, Config{}) }()
+	first, err := wire.NewConn(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Send(wire.AppendRequest(nil, &wire.ChannelReq{}, nil)); err != nil {
+		t.Fatal(err)
+	}
+	var fds wire.FDs
+	if _, err := first.Recv(&fds); err != nil || fds.Len() != 3 {
+		t.Fatal(fds.Len(), err)
+	}
+	first.Close()
+	if err := <-served; err == nil {
+		t.Error("ended as if all was well")
+	}
+	fds.Close()
 }
 
 // FuzzServer sends arbitrary requests. The gofer may refuse them, no more.

@@ -27,7 +27,7 @@ func (c *Client) listen() {
 	case <-c.dead:
 		return
 	}
-	ch, err := c.make(nil, nil, nil)
+	ch, err := c.make(nil, &ChannelReq{Plain: true}, nil)
 	if err != nil {
 		return
 	}

@@ -56,7 +56,7 @@ type slot struct {
 
 // A channel is a connection and the memory for one exchange.
 type channel struct {
-	conn  *Conn
+	conn  Transport
 	busy  atomic.Bool // for those in slots
 	home  chan *channel
 	coder Coder
@@ -103,7 +103,7 @@ func (c *Client) place() {
 }
 
 // adopt makes a channel of conn, to which it returns when it is at rest.
-func (c *Client) adopt(conn *Conn, home chan *channel) (*channel, error) {
+func (c *Client) adopt(conn Transport, home chan *channel) (*channel, error) {
 	if err := conn.SetTimeout(impatience); err != nil {
 		return nil, &LinkError{"set up connection", err}
 	}
@@ -345,7 +345,7 @@ func (c *Client) near(done <-chan struct{}) (*channel, error) {
 		}
 		defer s.making.Store(false)
 		if ch = s.ch.Load(); ch == nil {
-			ch, err := c.make(done, s.cpus, nil)
+			ch, err := c.make(done, &ChannelReq{CPUs: s.cpus}, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -371,7 +371,7 @@ func (c *Client) grow(done <-chan struct{}) (*channel, error) {
 	if full {
 		return nil, nil
 	}
-	ch, err := c.make(done, nil, c.pool)
+	ch, err := c.make(done, &ChannelReq{}, c.pool)
 	if err != nil {
 		c.mu.Lock()
 		c.pooled--
@@ -381,7 +381,7 @@ func (c *Client) grow(done <-chan struct{}) (*channel, error) {
 }
 
 // make asks the gofer for another connection.
-func (c *Client) make(done <-chan struct{}, cpus []uint32, home chan *channel) (*channel, error) {
+func (c *Client) make(done <-chan struct{}, q *ChannelReq, home chan *channel) (*channel, error) {
 	var ctl *channel
 	select {
 	case ctl = <-c.control:
@@ -391,24 +391,45 @@ func (c *Client) make(done <-chan struct{}, cpus []uint32, home chan *channel) (
 		return nil, c.err()
 	}
 	var fds FDs
-	if err := c.exchange(ctl, done, &ChannelReq{CPUs: cpus}, &Empty{}, &fds); err != nil {
+	if err := c.exchange(ctl, done, q, &Empty{}, &fds); err != nil {
 		return nil, err
 	}
-	fd := fds.Take()
-	fds.Close()
-	if fd < 0 {
-		err := &LinkError{"new connection", ErrMessage}
-		c.fail(err)
-		return nil, err
-	}
-	conn, err := NewConn(fd)
+	conn, err := transport(&fds, q.Plain)
 	if err != nil {
-		unix.Close(fd)
 		err = &LinkError{"new connection", err}
 		c.fail(err)
 		return nil, err
 	}
 	return c.adopt(conn, home)
+}
+
+// transport makes a connection of the descriptors that came, and closes all if they do
+// not make one.
+func transport(fds *FDs, plain bool) (Transport, error) {
+	defer fds.Close()
+	want := 3
+	if plain {
+		want = 1
+	}
+	if fds.Len() != want {
+		return nil, ErrMessage
+	}
+	e := Ends{Sock: fds.Take(), R: -1, W: -1}
+	if plain {
+		conn, err := NewConn(e.Sock)
+		if err != nil {
+			unix.Close(e.Sock)
+			return nil, err
+		}
+		return conn, nil
+	}
+	e.R, e.W = fds.Take(), fds.Take()
+	l, err := NewLink(e)
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // FlushSoon sends all pending forgets in the background: something waits for them.

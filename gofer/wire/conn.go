@@ -51,10 +51,11 @@ func (f *FDs) add(fd int) bool {
 	return true
 }
 
-// A Conn is one end of a connection. Its calls block the calling thread in the
-// host: a round trip is then two host calls a side, and the host's scheduler hands
-// the CPU from the one to the other, where Go's poller would add a thread in between.
-// A Conn is used by one goroutine at a time.
+// A Conn is one end of a connection that is a socket alone: the first one, which makes
+// the others. Its calls, like a Link's, block the calling thread in the host: a round
+// trip is then two host calls a side, and the host's scheduler hands the CPU from the
+// one to the other, where Go's poller would add a thread in between. A Conn is used by
+// one goroutine at a time.
 type Conn struct {
 	sock socket
 	in   []byte // of MaxMessage+1 bytes, so that a longer message shows

@@ -5,11 +5,18 @@ type Empty struct{}
 
 func (*Empty) Fields(*Coder) {}
 
-// ChannelReq asks for one more connection: one end of a new socket pair comes with
-// the reply, served by a thread that may run on CPUs, or anywhere if that is empty.
-type ChannelReq struct{ CPUs []uint32 }
+// ChannelReq asks for one more connection, served by a thread that may run on CPUs, or
+// anywhere if that is empty. With the reply come the descriptors of one end of a Link:
+// socket, pipe to read, pipe to write; or, if Plain, of a socket pair for a Conn.
+type ChannelReq struct {
+	CPUs  []uint32
+	Plain bool
+}
 
-func (m *ChannelReq) Fields(c *Coder) { List(c, &m.CPUs, 4096, 4, (*Coder).U32) }
+func (m *ChannelReq) Fields(c *Coder) {
+	List(c, &m.CPUs, 4096, 4, (*Coder).U32)
+	c.Bool(&m.Plain)
+}
 
 // ForgetReq does nothing: a vehicle for the forgets of its header.
 type ForgetReq struct{}

@@ -1,9 +1,9 @@
 // Package wire is what a sandbox and its gofer say to each other: the messages,
 // their encoding, and the connection they travel on.
 //
-// A connection is a SOCK_SEQPACKET unix socket pair and strictly alternates: one
-// request, one reply. There is no reply id, because concurrency is many
-// connections (see Client), and so a reply can never be taken for another's.
+// A connection (a Conn or a Link) strictly alternates: one request, one reply. There is
+// no reply id, because concurrency is many connections (see Client), and so a reply can
+// never be taken for another's.
 // Either peer may be hostile: what is received is bounded, checked and refused
 // as a whole, and descriptors that nobody asked for are closed.
 package wire
@@ -28,7 +28,7 @@ const (
 	// MaxXattr is XATTR_SIZE_MAX, the size of the largest extended attribute.
 	MaxXattr = 64 << 10
 	// MaxFDs is the number of descriptors that can ride on one message.
-	MaxFDs = 2
+	MaxFDs = 3
 	// MaxForgets is the number of ids that one request can give back.
 	MaxForgets = 256
 	// MaxPage is the room that one page of a directory listing may take.

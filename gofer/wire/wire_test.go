@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -174,7 +175,8 @@ func TestHostileGofer(t *testing.T) {
 		"silence":        func(s *Conn) error { return s.Close() },
 		"garbage":        func(s *Conn) error { return s.Send([]byte("garbage")) },
 		"no descriptor":  func(s *Conn) error { return s.Send(AppendReply(nil, &Empty{})) },
-		"not a socket":   func(s *Conn) error { return s.Send(AppendReply(nil, &Empty{}), 0) },
+		"not a socket":   func(s *Conn) error { return s.Send(AppendReply(nil, &Empty{}), 0, 0, 0) },
+		"too few":        func(s *Conn) error { return s.Send(AppendReply(nil, &Empty{}), 0) },
 		"trailing bytes": func(s *Conn) error { return s.Send(append(AppendReply(nil, &Empty{}), 1)) },
 	} {
 		c, s := peers(t)
@@ -231,6 +233,65 @@ func TestTooManyDescriptors(t *testing.T) {
 	}
 	if _, err := NewConn(0); err == nil {
 		t.Error("standard input is a connection")
+	}
+}
+
+func TestLink(t *testing.T) {
+	a, b, err := LinkPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := NewLink(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := NewLink(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Close()
+	if err := y.SetTimeout(time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := y.Recv(nil); err != syscall.EAGAIN {
+		t.Error(err)
+	}
+	// More than a pipe holds, in parts, with descriptors.
+	big := []byte(strings.Repeat("x", MaxMessage))
+	go func() { _ = x.Send(big, 0, 1, 2) }()
+	var fds FDs
+	for {
+		got, err := y.Recv(&fds)
+		if err == syscall.EAGAIN {
+			continue
+		}
+		if err != nil || string(got) != string(big) || fds.Len() != 3 {
+			t.Errorf("%d bytes, %d descriptors, %v", len(got), fds.Len(), err)
+		}
+		break
+	}
+	fds.Close()
+	if err := x.Send(make([]byte, MaxMessage+1)); !errors.Is(err, ErrMessage) {
+		t.Error(err)
+	}
+	for _, b := range []string{"\xff\xff\xff\xff\x00\x00\x00\x00", "\x00\x00\x00\x00\x09\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x00more"} {
+		if _, err := unix.Write(x.w, []byte(b)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := y.Recv(nil); !errors.Is(err, ErrMessage) {
+			t.Errorf("%q: %v", b, err)
+		}
+		y.got = 0
+	}
+	x.Close()
+	if _, err := y.Recv(nil); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	if err := y.Send([]byte("x")); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	if _, err := NewLink(Ends{Sock: 0, R: 0, W: 0}); err == nil {
+		t.Error("standard input is a link")
 	}
 }
 

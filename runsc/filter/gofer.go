@@ -35,6 +35,7 @@ func Gofer() Table {
 		{"mknodat", unix.SYS_MKNODAT, args{}},
 		{"openat", unix.SYS_OPENAT, args{}},
 		{"openat2", unix.SYS_OPENAT2, args{}},
+		{"pipe2", unix.SYS_PIPE2, args{}},
 		{"readlinkat", unix.SYS_READLINKAT, args{}},
 		{"recvmsg", unix.SYS_RECVMSG, args{}},
 		{"removexattrat", unix.SYS_REMOVEXATTRAT, args{}},
