@@ -109,7 +109,7 @@ func (t *Task) become(l *loaded) {
 
 	k.tasks.Lock()
 	g.execed = true
-	if l.suid {
+	if l.suid || l.secure {
 		g.deathSig = 0
 	}
 	g.signal = linux.SIGCHLD
@@ -125,12 +125,12 @@ func (t *Task) become(l *loaded) {
 	t.UnshareFiles()
 	t.fds.Load().CloseOnExec(t)
 	t.personality = t.newPersonality(l)
-	t.setCreds(l.creds)
-	if l.suid || l.hidden || l.secure {
+	was := t.Creds()
+	g.dumpable.Store(1)
+	if l.suid || l.hidden || was.EUID != was.RUID || was.EGID != was.RGID {
 		g.dumpable.Store(0)
-	} else {
-		g.dumpable.Store(1)
 	}
+	t.setCreds(l.creds)
 	t.SetName(l.name)
 	g.barriers.Store(0)
 	t.robust = 0

@@ -14,78 +14,106 @@ type fileCaps struct {
 	effective              bool
 }
 
-// programCreds decides the credentials with which the program in d is to run:
-// capabilities(7), "Transformation of capabilities during execve()".
+// A programFileInfo is what of a program's file decides on credentials.
+type programFileInfo struct {
+	mode     linux.FileMode
+	uid, gid uint32
+	caps     fileCaps
+	hasCaps  bool
+	nosuid   bool // its mount gives nobody rights
+}
+
+// programCreds decides the credentials with which the program in d is to run.
 func (t *Task) programCreds(l *loaded, d *vfs.FileDescription) error {
-	old := t.Creds()
-	n := old.Clone()
 	p := d.Path()
 	a, err := p.Attr(t)
 	if err != nil {
 		return err
 	}
-	l.hidden = p.Permit(t, vfs.MayRead) != nil
-	mayGain := !old.NoNewPrivs && p.Mount().Flags()&linux.MS_NOSUID == 0
-	setid := false
-	var fc fileCaps
-	if mayGain {
-		if a.Mode&linux.S_ISUID != 0 {
-			n.EUID, setid = a.UID, true
-		}
-		// Set-group-ID without group execution meant mandatory locking once.
-		if a.Mode&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 {
-			n.EGID, setid = a.GID, true
-		}
-		if fc, err = readFileCaps(t, p); err != nil {
+	f := programFileInfo{mode: a.Mode, uid: a.UID, gid: a.GID, nosuid: p.Mount().Flags()&linux.MS_NOSUID != 0}
+	if !f.nosuid {
+		if f.caps, f.hasCaps, err = readFileCaps(t, p); err != nil {
 			return err
 		}
 	}
-	n.SUID, n.FSUID = n.EUID, n.EUID
-	n.SGID, n.FSGID = n.EGID, n.EGID
-	hasFileCaps := fc != fileCaps{}
-	if n.Securebits&linux.SECBIT_NOROOT == 0 {
-		// A set-user-ID-root file that has capabilities gives those alone.
-		suidRoot := n.EUID == 0 && n.RUID != 0
-		if !(hasFileCaps && suidRoot) {
-			if n.EUID == 0 || n.RUID == 0 {
-				fc.permitted, fc.inheritable = auth.AllCaps, auth.AllCaps
-			}
-			fc.effective = fc.effective || n.EUID == 0
+	l.hidden = p.Permit(t, vfs.MayRead) != nil
+	old := t.Creds()
+	// Who shares its root and working directory with others can be made to run
+	// something else than meant (LSM_UNSAFE_SHARE).
+	shared := t.fs.Load().Users() > max(t.tg.Threads(), 1)
+	if l.creds, l.secure, err = transform(old, &f, shared); err != nil {
+		return err
+	}
+	n := l.creds
+	l.suid = n.EUID != old.EUID || n.EGID != old.EGID || n.FSUID != old.FSUID || n.FSGID != old.FSGID ||
+		n.Permitted&^old.Permitted != 0
+	return nil
+}
+
+// transform is what execve(2) of f makes of credentials, and whether the program
+// must be careful (AT_SECURE): capabilities(7), "Transformation of capabilities
+// during execve()". EPERM for a program that would lack what its file says it
+// needs.
+func transform(old *auth.Creds, f *programFileInfo, shared bool) (n *auth.Creds, secure bool, err error) {
+	n = old.Clone()
+	if !f.nosuid && !old.NoNewPrivs {
+		if f.mode&linux.S_ISUID != 0 {
+			n.EUID = f.uid
+		}
+		// Set-group-ID without group execution meant mandatory locking once.
+		if f.mode&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 {
+			n.EGID = f.gid
 		}
 	}
-	changed := n.EUID != old.EUID || n.EGID != old.EGID
-	if setid && changed || hasFileCaps {
+	effective := f.caps.effective
+	n.Permitted = old.Inheritable&f.caps.inheritable | f.caps.permitted&old.Bounding
+	if effective && f.caps.permitted&^n.Permitted != 0 {
+		return nil, false, linux.EPERM // the program could not know that it lacks some
+	}
+	if n.Securebits&linux.SECBIT_NOROOT == 0 {
+		// A set-user-ID-root file that has capabilities gives those alone.
+		if suidRoot := n.EUID == 0 && n.RUID != 0; !f.hasCaps || !suidRoot {
+			if n.EUID == 0 || n.RUID == 0 {
+				n.Permitted = old.Bounding | old.Inheritable
+			}
+			effective = effective || n.EUID == 0
+		}
+	}
+	setid := n.EUID != old.RUID || n.EGID != old.RGID
+	if (setid || n.Permitted&^old.Permitted != 0) && (old.NoNewPrivs || shared) {
+		if old.NoNewPrivs || !old.HasCap(auth.CapSetuid) {
+			n.EUID, n.EGID = n.RUID, n.RGID
+		}
+		n.Permitted &= old.Permitted
+	}
+	n.SUID, n.FSUID = n.EUID, n.EUID
+	n.SGID, n.FSGID = n.EGID, n.EGID
+	if f.hasCaps || setid {
 		n.Ambient = 0
 	}
-	perm := old.Inheritable&fc.inheritable | fc.permitted&old.Bounding
-	if hasFileCaps && fc.effective && fc.permitted&^perm != 0 {
-		return linux.EPERM // the program could not know that it lacks some
-	}
-	n.Permitted = perm | n.Ambient
+	n.Permitted |= n.Ambient
 	n.Effective = n.Ambient
-	if fc.effective {
+	if effective {
 		n.Effective = n.Permitted
 	}
 	n.Securebits &^= linux.SECBIT_KEEP_CAPS
-	l.creds = n
-	l.suid = changed || n.Permitted&^old.Permitted != 0
-	l.secure = n.EUID != n.RUID || n.EGID != n.RGID ||
-		n.RUID != 0 && (fc.effective || n.Permitted&^n.Ambient != 0)
-	return nil
+	secure = setid || n.RUID != 0 && (effective || n.Permitted&^n.Ambient != 0)
+	return n, secure, nil
 }
 
 // readFileCaps reads the extended attribute security.capability. A malformed one
 // is EINVAL, as on Linux; none is none.
-func readFileCaps(t *Task, p vfs.Path) (c fileCaps, err error) {
+func readFileCaps(t *Task, p vfs.Path) (c fileCaps, has bool, err error) {
 	x, ok := p.Inode().(vfs.Xattr)
 	if !ok {
-		return c, nil
+		return c, false, nil
 	}
 	b, err := x.GetXattr(t, "security.capability")
 	if err != nil || len(b) == 0 {
-		return c, nil
+		return c, false, nil
 	}
-	return parseFileCaps(b)
+	c, err = parseFileCaps(b)
+	return c, c != fileCaps{}, err
 }
 
 // Layout of the attribute, <linux/capability.h>.
