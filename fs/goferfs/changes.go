@@ -17,7 +17,7 @@ type doubts struct {
 func (fs *filesystem) changed(r *wire.ChangesResp) {
 	if r.All {
 		fs.each(func(i inode) {
-			i.base().look.Store(true)
+			i.base().ask.Store(true)
 			if d, err := asDir(i); err == nil {
 				d.doubtAll()
 			}
@@ -36,7 +36,7 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 		if i == nil {
 			continue // another mount's, or forgotten
 		}
-		i.base().look.Store(true)
+		i.base().ask.Store(true)
 		if d, err := asDir(i); err == nil && x.Name != "" {
 			d.doubt(x.Name)
 		}
@@ -73,10 +73,11 @@ func (fs *filesystem) recheck(i inode) {
 		defer d.mu.Unlock()
 		return d.attr.Mtime
 	}
-	if d.look.Load() && d.refresh(nil) != nil {
+	if d.stale() && d.refresh(nil) != nil {
 		return
 	}
 	was := mtime()
+	d.ask.Store(true)
 	if d.refresh(nil) == nil && mtime() != was {
 		d.doubtAll()
 	}

@@ -250,7 +250,7 @@ func (n *node) lost(at wire.Time, keep bool) {
 	gone := n.removed
 	n.mu.Unlock()
 	if !gone {
-		n.look.Store(true) // the host's time may differ a little, and others can see it
+		n.ask.Store(true) // the host's time may differ a little, and others can see it
 	}
 	if d := n.data.Load(); gone && d != nil {
 		n.fs.mu.Lock()
@@ -312,7 +312,7 @@ func (d *dir) Rename(c vfs.Ctx, r *vfs.RenameSpec) error {
 	}
 	moved.base().store(&resp.Moved, movedVer)
 	if exchange {
-		other.base().look.Store(true)
+		other.base().ask.Store(true)
 		d.added(r.Old, other)
 		to.added(r.New, moved)
 		return nil

@@ -40,8 +40,9 @@ type node struct {
 	refs  atomic.Int64 // vfs's holds, and the kept listings that name it
 	given uint32       // references that the gofer counts for us; protected by fs.mu
 
-	// look says that attr is out of date: the host changed it on our behalf.
-	look atomic.Bool
+	// look says that attr is out of date, because the host changed it on our behalf; ask,
+	// that somebody else may have changed it, owners included, which only the gofer sees.
+	look, ask atomic.Bool
 
 	mu      lock.Mutex[lock.Inode]
 	attr    wire.Attr
@@ -109,13 +110,13 @@ func (n *node) version() uint32 {
 // next who asks looks again.
 func (n *node) store(a *wire.Attr, ver uint32) {
 	if a.Mode == 0 { // the gofer could not tell
-		n.look.Store(true)
+		n.ask.Store(true)
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ver != ver {
-		n.look.Store(true)
+		n.ask.Store(true)
 		return
 	}
 	btime := n.attr.Btime
@@ -129,7 +130,7 @@ func (n *node) store(a *wire.Attr, ver uint32) {
 
 // stale reports whether the attributes have to be asked for.
 func (n *node) stale() bool {
-	if n.look.Load() {
+	if n.look.Load() || n.ask.Load() {
 		return true
 	}
 	if d := n.data.Load(); d != nil && d.Mapped() && d.MappedWritable() {
@@ -145,37 +146,48 @@ func (n *node) stale() bool {
 
 // refresh asks for the attributes: the descriptor if there is one, else the gofer.
 func (n *node) refresh(c vfs.Ctx) error {
-	n.look.Store(false) // before the question: a later change sets it again
+	// Before the question: a later change sets them again.
+	n.look.Store(false)
+	ask := n.ask.Swap(false) || n.fs.shared
 	ver := n.version()
-	if d := n.data.Load(); d != nil {
-		if fd := d.current(false); fd != nil {
-			a, err := fd.attr()
-			fd.DecRef()
-			if err == nil {
-				n.mu.Lock()
-				a.Dev, a.Ino = n.attr.Dev, n.attr.Ino
-				n.mu.Unlock()
-				n.store(&a, ver)
-				return nil
-			}
-		}
+	if !ask && n.fstat(ver) {
+		return nil
 	}
 	var r wire.AttrResp
 	err := n.fs.call(c, &wire.GetattrReq{ID: n.id}, &r, nil)
-	if err == linux.ESTALE {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.removed {
-			return nil // nothing changes it any more but what we do
-		}
-		return err
+	if err == linux.ESTALE && n.gone() {
+		return nil // nothing changes it any more but what we do
 	}
 	if err != nil {
-		n.look.Store(true)
+		n.ask.Store(true)
 		return err
 	}
 	n.store(&r.Attr, ver)
 	return nil
+}
+
+// fstat takes the attributes from a descriptor, if there is one. It shows the owners
+// as this process's user namespace has them, which does not know them, and what
+// overlayfs may have given a new number on copying up: those stay.
+func (n *node) fstat(ver uint32) bool {
+	d := n.data.Load()
+	if d == nil {
+		return false
+	}
+	fd := d.current(false)
+	if fd == nil {
+		return false
+	}
+	defer fd.DecRef()
+	a, err := fd.attr()
+	if err != nil {
+		return false
+	}
+	n.mu.Lock()
+	a.Dev, a.Ino, a.UID, a.GID = n.attr.Dev, n.attr.Ino, n.attr.UID, n.attr.GID
+	n.mu.Unlock()
+	n.store(&a, ver)
+	return true
 }
 
 // Attr implements vfs.Inode.
