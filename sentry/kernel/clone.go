@@ -156,6 +156,9 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	n.sched, n.affinity, n.ns = t.sched.inherit(), t.affinity, t.ns
 	t.mu.Unlock()
 	t.newNamespaces(n, f)
+	if f&linux.CLONE_SYSVSEM != 0 {
+		n.undo = t.SemUndo().Share()
+	}
 	return n, nil
 }
 

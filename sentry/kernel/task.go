@@ -29,6 +29,7 @@ type Task struct {
 	taskSignals
 	taskFutex
 	taskExit
+	taskIPC
 	cputime taskTimes
 	taskSleep
 
