@@ -100,9 +100,17 @@ func New(c vfs.Ctx, k Config) (vfs.Inode, error) {
 	return &root{n}, nil
 }
 
-// number tells the files of the layers apart: the layer is in the highest bits.
+// number tells the files of the layers apart. The topmost lower layer's numbers, which
+// are most, stay as they are; numbers are kept small as long as the layers' own are.
 func number(layer int, ino uint64) uint64 {
-	return ino ^ uint64(layer+127)<<56
+	const small = 40 // bits
+	switch {
+	case layer == 1:
+		return ino
+	case ino>>small == 0:
+		return ino | uint64(layer+1)<<small
+	}
+	return ino ^ uint64(layer+1)<<56
 }
 
 // root is the root directory, which speaks for the whole.

@@ -4,6 +4,7 @@ import (
 	"garrison/fs/cgroupfs"
 	"garrison/fs/dev"
 	"garrison/fs/devpts"
+	"garrison/fs/memfd"
 	"garrison/fs/overlay"
 	"garrison/fs/pipe"
 	"garrison/fs/proc"
@@ -47,8 +48,25 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.kernel.RootUserNS())
 	s.registerTypes()
 	s.system.RegisterFIFOs(pipe.FIFOs{})
+	if err := s.registerMemFiles(); err != nil {
+		return err
+	}
 	dev.Register(s.system, s.kernel, s.console)
 	s.system.RegisterDevice(linux.S_IFCHR, linux.TTYAUX_MAJOR, ptmxMinor, devpts.Multiplexer{})
+	return nil
+}
+
+// registerMemFiles says where files without a name are: in a tmpfs that is mounted
+// nowhere and has no limit but the container's.
+func (s *sandbox) registerMemFiles() error {
+	k := s.tmpfs
+	k.Total = func() uint64 { return 0 }
+	fs, err := s.system.NewFilesystem(s.system.Internal(), tmpfs.NewType("tmpfs", k), &vfs.NewArgs{})
+	if err != nil {
+		return err
+	}
+	defer fs.DecRef()
+	s.system.RegisterMemFiles(memfd.New(s.system, fs))
 	return nil
 }
 

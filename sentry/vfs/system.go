@@ -34,6 +34,7 @@ type System struct {
 	mu    sync.Mutex
 	types map[string]*Type // protected by mu
 	fifos FIFOs            // protected by mu
+	mem   MemFiles         // protected by mu
 	devs  map[devKey]Device
 	fss   map[*Filesystem]struct{} // all that live; protected by mu
 }
@@ -154,6 +155,28 @@ func (s *System) RegisterFIFOs(f FIFOs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fifos = f
+}
+
+// MemFiles makes files in memory that have no name. fs/memfd is the one.
+type MemFiles interface {
+	// Create is memfd_create(2).
+	Create(c Ctx, name string, flags uint32) (*FileDescription, error)
+	// Shared is a file of n bytes for memory that processes share.
+	Shared(c Ctx, name string, n int64) (*FileDescription, error)
+}
+
+// RegisterMemFiles says what makes files in memory.
+func (s *System) RegisterMemFiles(f MemFiles) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mem = f
+}
+
+// MemFiles is what makes files in memory; nil without it.
+func (s *System) MemFiles() MemFiles {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mem
 }
 
 // Sync writes all filesystems back: sync(2).
