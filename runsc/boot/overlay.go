@@ -25,7 +25,7 @@ func (s *sandbox) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem,
 		return nil, fmt.Errorf("overlay: %w", err)
 	}
 	root, err := overlay.New(c, overlay.Config{
-		Upper: upper, Lower: []vfs.Inode{lower}, Redirect: m.Overlay == "memory", Show: "rw",
+		Upper: upper, Lower: []vfs.Inode{lower}, Redirect: m.Overlay == "memory",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("overlay: %w", err)
