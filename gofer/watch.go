@@ -1,10 +1,7 @@
 package gofer
 
 import (
-	"bytes"
-	"encoding/binary"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +27,8 @@ const (
 	// for the sandbox to ask.
 	maxWatches = 1 << 16
 	maxPending = 1 << 14
+	// clockGrain is how far the times of files may lag behind the clock.
+	clockGrain = 10 * time.Millisecond
 )
 
 // A watcher notices what others do to the files of mounts that are not shared, of
@@ -39,20 +38,26 @@ const (
 type watcher struct {
 	s    *server
 	on   atomic.Bool
-	adds chan wire.ID // directories to watch
+	kick chan struct{} // has an element if there is something in todo
 	done chan struct{}
 
-	caughtUp chan struct{} // closed when what was known at the start is watched
-
 	mu      sync.Mutex
-	fd      int      // the inotify descriptor; -1 if there is none
-	file    *os.File // the same, waited for by Go's poller
+	todo    []sighting // directories to watch, soon
+	fd      int        // the inotify descriptor; -1 if there is none
+	file    *os.File   // the same, waited for by Go's poller
 	dirs    map[int32]wire.ID
-	own     map[place]time.Time
+	own     map[place]time.Time   // when the gofer last did something to a name
+	ownDirs map[wire.ID]time.Time // ... to any name of a directory
 	pending []wire.Change
 	known   map[wire.Change]bool // those of pending
 	all     bool
 	more    chan struct{} // has an element if there is something pending
+}
+
+// A sighting is a directory in which something was looked up, and when.
+type sighting struct {
+	dir wire.ID
+	at  time.Time // zero: before watching began, which is the sandbox's to care for
 }
 
 // A place is a name in a directory.
@@ -62,9 +67,8 @@ type place struct {
 }
 
 func (w *watcher) init(s *server) {
-	*w = watcher{s: s, fd: -1, adds: make(chan wire.ID, 1024), done: make(chan struct{}),
-		caughtUp: make(chan struct{}), more: make(chan struct{}, 1),
-		dirs: map[int32]wire.ID{}, own: map[place]time.Time{}, known: map[wire.Change]bool{}}
+	*w = watcher{s: s, fd: -1, kick: make(chan struct{}, 1), done: make(chan struct{}), more: make(chan struct{}, 1),
+		dirs: map[int32]wire.ID{}, own: map[place]time.Time{}, ownDirs: map[wire.ID]time.Time{}, known: map[wire.Change]bool{}}
 }
 
 // start begins to watch, unless that has begun. EMFILE: the host allows no more inotify
@@ -91,7 +95,7 @@ func (w *watcher) start() (began bool, err error) {
 	return true, nil
 }
 
-// catchUp watches the directories that are known already, and waits for that.
+// catchUp watches the directories that are known already.
 func (w *watcher) catchUp() {
 	var dirs []wire.ID
 	w.s.mu.Lock()
@@ -103,17 +107,13 @@ func (w *watcher) catchUp() {
 		}
 	}
 	w.s.mu.Unlock()
-	for _, id := range append(dirs, 0) { // the zero one is answered
-		select {
-		case w.adds <- id:
-		case <-w.done:
-			return
+	// inDirectory is what add does for good.
+	_ = inDirectory(w.s.proc, func() error {
+		for _, id := range dirs {
+			w.addOne(sighting{dir: id})
 		}
-	}
-	select {
-	case <-w.caughtUp:
-	case <-w.done:
-	}
+		return nil
+	})
 }
 
 // close ends what start began.
@@ -127,15 +127,17 @@ func (w *watcher) close() {
 	}
 }
 
-// see is told that the sandbox is learning about what is in dir.
+// see is told that the sandbox is learning about what is in dir. Watching it can wait
+// a moment: to wake a thread for each would cost more than all the rest.
 func (w *watcher) see(dir *node) {
 	if !w.on.Load() || dir.tree.Shared || !dir.seen.CompareAndSwap(false, true) {
 		return
 	}
-	select {
-	case w.adds <- dir.id:
-	default:
-		dir.seen.Store(false) // too many at once: at its next turn
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.todo = append(w.todo, sighting{dir.id, time.Now()})
+	if len(w.todo) == 1 {
+		time.AfterFunc(watchPeriod, func() { w.kick <- struct{}{} })
 	}
 }
 
@@ -144,8 +146,10 @@ func (w *watcher) did(dir *node, name string) {
 	if !w.on.Load() || dir == nil || !dir.seen.Load() {
 		return
 	}
+	now := time.Now()
 	w.mu.Lock()
-	w.own[place{dir.id, name}] = time.Now()
+	w.own[place{dir.id, name}] = now
+	w.ownDirs[dir.id] = now
 	w.mu.Unlock()
 }
 
@@ -164,48 +168,60 @@ func (w *watcher) didNode(n *node) {
 // add watches directories, on a thread whose working directory is /proc/self/fd:
 // inotify_add_watch(2) takes nothing but a path.
 func (w *watcher) add() {
-	runtime.LockOSThread() // for good
-	if unix.Unshare(unix.CLONE_FS) != nil || unix.Fchdir(w.s.proc) != nil {
-		return
-	}
-	for {
-		select {
-		case id := <-w.adds:
-			if id == 0 {
-				close(w.caughtUp)
-			} else {
-				w.addOne(id)
+	_ = inDirectory(w.s.proc, func() error {
+		for {
+			select {
+			case <-w.kick:
+			case <-w.done:
+				return nil
 			}
-		case <-w.done:
-			return
+			w.mu.Lock()
+			todo := w.todo
+			w.todo = nil
+			w.mu.Unlock()
+			for _, x := range todo {
+				w.addOne(x)
+			}
 		}
-	}
+	})
 }
 
-func (w *watcher) addOne(id wire.ID) {
-	n, err := w.s.get(id)
+// addOne watches a directory, and reports it if it has changed since it was seen.
+func (w *watcher) addOne(x sighting) {
+	n, err := w.s.get(x.dir)
 	if err != nil {
 		return // forgotten already
 	}
 	defer w.s.put(n)
 	fd, err := w.s.fd(n)
-	if err != nil {
+	if err != nil || !w.addWatch(n, fd) || x.at.IsZero() {
 		return
 	}
 	w.mu.Lock()
+	own := w.ownDirs[x.dir]
+	w.mu.Unlock()
+	var st unix.Statx_t
+	if own.Before(x.at) && statx(fd, "", &st) == nil && !time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec)).Before(x.at.Add(-clockGrain)) {
+		w.report(wire.Change{ID: x.dir, Name: "."})
+	}
+}
+
+func (w *watcher) addWatch(n *node, fd int) bool {
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd < 0 || len(w.dirs) >= maxWatches {
-		return
+		return false
 	}
 	// ENOSPC: the host allows no more; this directory's changes go unnoticed.
 	wd, err := unix.InotifyAddWatch(w.fd, procName(fd), watchMask)
 	if err != nil {
-		return
+		return false
 	}
-	w.dirs[int32(wd)] = id
+	w.dirs[int32(wd)] = n.id
 	w.s.mu.Lock()
 	n.wd = int32(wd)
 	w.s.mu.Unlock()
+	return true
 }
 
 // drop ends the watch of a directory that is being forgotten. server.mu is held, and
@@ -223,178 +239,5 @@ func (w *watcher) remove(wd int32) {
 	if _, ok := w.dirs[wd]; ok && w.fd >= 0 {
 		delete(w.dirs, wd)
 		_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
-	}
-}
-
-// read takes events in, a batch a period.
-func (w *watcher) read() {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := w.file.Read(buf)
-		if err != nil {
-			return
-		}
-		w.events(buf[:n])
-		select {
-		case <-time.After(watchPeriod):
-		case <-w.done:
-			return
-		}
-	}
-}
-
-// events handles a batch: struct inotify_event is wd s32, mask u32, cookie u32,
-// len u32, name.
-func (w *watcher) events(b []byte) {
-	seen := map[wire.Change]uint32{}
-	for len(b) >= unix.SizeofInotifyEvent {
-		wd := int32(binary.LittleEndian.Uint32(b))
-		mask := binary.LittleEndian.Uint32(b[4:])
-		l := int(binary.LittleEndian.Uint32(b[12:]))
-		if l > len(b)-unix.SizeofInotifyEvent {
-			break
-		}
-		name := b[unix.SizeofInotifyEvent : unix.SizeofInotifyEvent+l]
-		if i := bytes.IndexByte(name, 0); i >= 0 {
-			name = name[:i]
-		}
-		b = b[unix.SizeofInotifyEvent+l:]
-		w.mu.Lock()
-		switch {
-		case mask&unix.IN_Q_OVERFLOW != 0:
-			w.reportAllLocked()
-		case mask&unix.IN_IGNORED != 0:
-			delete(w.dirs, wd)
-		default:
-			if id, ok := w.dirs[wd]; ok {
-				seen[wire.Change{ID: id, Name: string(name)}] |= mask
-			}
-		}
-		w.mu.Unlock()
-	}
-	for c, mask := range seen {
-		w.event(c, mask)
-	}
-	w.expire()
-}
-
-// event handles what happened to a name in a batch.
-func (w *watcher) event(c wire.Change, mask uint32) {
-	w.mu.Lock()
-	_, own := w.own[place{c.ID, c.Name}]
-	w.mu.Unlock()
-	if own {
-		return
-	}
-	if mask&nameMask == 0 && c.Name != "" {
-		// The file's attributes: of interest if the sandbox knows it.
-		if c.ID = w.child(c.ID, c.Name); c.ID == 0 {
-			return
-		}
-		c.Name = ""
-	}
-	w.report(c)
-}
-
-// child is the id of what name names in the directory, or 0.
-func (w *watcher) child(dir wire.ID, name string) wire.ID {
-	n, err := w.s.get(dir)
-	if err != nil {
-		return 0
-	}
-	defer w.s.put(n)
-	fd, err := w.s.fd(n)
-	if err != nil {
-		return 0
-	}
-	var st unix.Statx_t
-	if statx(fd, name, &st) != nil {
-		return 0
-	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	if x := n.tree.byKey[keyOf(&st)]; x != nil {
-		return x.id
-	}
-	return 0
-}
-
-// expire forgets what the gofer did long ago.
-func (w *watcher) expire() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for p, t := range w.own {
-		if time.Since(t) > ownPeriod {
-			delete(w.own, p)
-		}
-	}
-}
-
-func (w *watcher) report(c wire.Change) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.all || w.known[c]:
-		return
-	case len(w.pending) >= maxPending:
-		w.reportAllLocked()
-		return
-	}
-	w.known[c] = true
-	w.pending = append(w.pending, c)
-	w.wakeLocked()
-}
-
-func (w *watcher) reportAllLocked() {
-	w.all = true
-	w.pending = nil
-	clear(w.known)
-	w.wakeLocked()
-}
-
-func (w *watcher) wakeLocked() {
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
-}
-
-// take is what is pending, as far as it fits a message.
-func (w *watcher) take() *wire.ChangesResp {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	r := &wire.ChangesResp{All: w.all}
-	w.all = false
-	room, n := wire.MaxPage, 0
-	for _, c := range w.pending {
-		if room -= wire.ChangeSize(len(c.Name)); room < 0 {
-			break
-		}
-		delete(w.known, c)
-		n++
-	}
-	r.Changes = w.pending[:n:n]
-	if w.pending = w.pending[n:]; len(w.pending) > 0 {
-		w.wakeLocked()
-	}
-	return r
-}
-
-func (s *server) doChanges(*call, *wire.ChangesReq) (wire.Message, error) {
-	if began, err := s.watch.start(); err != nil {
-		return nil, err
-	} else if began {
-		s.watch.catchUp()
-		return &wire.ChangesResp{Began: true}, nil
-	}
-	for {
-		select {
-		case <-s.watch.more:
-			if r := s.watch.take(); r.All || len(r.Changes) > 0 {
-				return r, nil
-			}
-		case <-s.watch.done:
-			return nil, unix.EIO
-		}
 	}
 }

@@ -37,8 +37,14 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 			continue // another mount's, or forgotten
 		}
 		i.base().ask.Store(true)
-		if d, err := asDir(i); err == nil && x.Name != "" {
-			d.doubt(x.Name)
+		if d, err := asDir(i); err == nil {
+			switch x.Name {
+			case "":
+			case ".":
+				d.doubtAll()
+			default:
+				d.doubt(x.Name)
+			}
 		}
 		i.Drop()
 	}

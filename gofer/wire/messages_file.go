@@ -137,7 +137,7 @@ type ChangesReq struct{}
 func (*ChangesReq) Fields(*Coder) {}
 
 // A Change is one: of the attributes of ID, or, if there is a name, of what that
-// names in the directory ID.
+// names in the directory ID; "." stands for all names.
 type Change struct {
 	ID   ID
 	Name string
