@@ -285,3 +285,65 @@ func TestRobustListMarksTheDead(t *testing.T) {
 		want(t, "the word", g.Load32(lock+8), linux.FUTEX_OWNER_DIED|linux.FUTEX_WAITERS)
 	})
 }
+
+func TestStoppedProcessKeepsSignalsForLater(t *testing.T) {
+	runs(t, func(g *scripted.Guest) {
+		child := g.Fork(func(g *scripted.Guest) { g.Call(sysPause) })
+		g.Call(sysKill, uint64(child), uint64(linux.SIGSTOP))
+		wait4(g, child, linux.WUNTRACED)
+		g.Call(sysKill, uint64(child), uint64(linux.SIGTERM))
+		ms(g, 5)
+		r, _ := wait4(g, child, linux.WNOHANG)
+		want(t, "still stopped", r, 0)
+		g.Call(sysKill, uint64(child), uint64(linux.SIGCONT))
+		_, st := wait4(g, child, 0)
+		want(t, "status", st, linux.SignalStatus(linux.SIGTERM, false))
+	})
+}
+
+func TestStopsAndContinuesInARow(t *testing.T) {
+	runs(t, func(g *scripted.Guest) {
+		child := g.Fork(func(g *scripted.Guest) {
+			for range 3 {
+				g.Clone(thread, func(g *scripted.Guest) { g.Spin(func() bool { return false }) })
+			}
+			g.Call(sysPause)
+		})
+		for range 200 {
+			g.Call(sysKill, uint64(child), uint64(linux.SIGSTOP))
+			g.Call(sysKill, uint64(child), uint64(linux.SIGCONT))
+			g.Call(sysKill, uint64(child), uint64(linux.SIGSTOP))
+			_, st := wait4(g, child, linux.WUNTRACED)
+			want(t, "status", st, linux.StopStatus(linux.SIGSTOP))
+			g.Call(sysKill, uint64(child), uint64(linux.SIGCONT))
+		}
+		g.Call(sysKill, uint64(child), uint64(linux.SIGKILL))
+		wait4(g, child, 0)
+	})
+}
+
+func TestPosixTimerSignalsAndOverruns(t *testing.T) {
+	runs(t, func(g *scripted.Guest) {
+		const timerCreate, timerSettime, timerGetoverrun, timerDelete = 222, 223, 225, 226
+		s := linux.SigSetOf(linux.SIGRTMIN + 3)
+		g.Call(sysSigprocmask, linux.SIG_BLOCK, g.Put(usermem.AsBytes(&s)), 0, 8)
+		ev := linux.Sigevent{Value: 99, Signo: int32(linux.SIGRTMIN + 3)}
+		id := g.Alloc(4)
+		want(t, "timer_create", g.Call(timerCreate, uint64(linux.CLOCK_MONOTONIC), g.Put(usermem.AsBytes(&ev)), uint64(id)), 0)
+		n := uint64(g.Load32(id))
+		it := linux.Itimerspec{Value: linux.Timespec{Nsec: 1e6}, Interval: linux.Timespec{Nsec: 1e6}}
+		want(t, "timer_settime", g.Call(timerSettime, n, 0, g.Put(usermem.AsBytes(&it)), 0), 0)
+		ms(g, 20)
+		at := g.Alloc(128)
+		want(t, "rt_sigtimedwait", g.Call(sysSigtimedwait, g.Put(usermem.AsBytes(&s)), uint64(at), 0, 8), int64(linux.SIGRTMIN+3))
+		var info linux.SigInfo
+		g.Load(at, usermem.AsBytes(&info))
+		want(t, "si_code", info.Code, linux.SI_TIMER)
+		want(t, "value", info.Value(), 99)
+		if _, over := info.Timer(); over < 5 || int64(over) != g.Call(timerGetoverrun, n) {
+			t.Error("overrun", over)
+		}
+		want(t, "timer_delete", g.Call(timerDelete, n), 0)
+		want(t, "timer_delete again", g.Call(timerDelete, n), errno(linux.EINVAL))
+	})
+}

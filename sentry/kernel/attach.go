@@ -81,6 +81,7 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.signal = c.ExitSignal
 	g.oomAdjust.Store(t.tg.oomAdjust.Load())
 	g.dumpable.Store(t.tg.dumpable.Load())
+	g.WatchCPULimit()
 	return g
 }
 

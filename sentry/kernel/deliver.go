@@ -72,6 +72,7 @@ func (t *Task) nextSignal() (info linux.SigInfo, act linux.SigAction, ok bool) {
 		}
 		s := info.Signal()
 		act = g.handlers.Load().take(s)
+		t.tookStop = linux.StopSignals.Has(s)
 		switch {
 		case act.Handler == linux.SIG_IGN:
 			continue
@@ -101,10 +102,10 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 		defer g.sig.mu.Unlock()
 		// A SIGCONT that came after the signal was taken has the last word: it
 		// would have dropped this one had it still been queued.
-		if (g.sig.shared.set | t.pending.set).Has(linux.SIGCONT) {
-			return
+		if t.tookStop {
+			t.tookStop = false
+			g.beginStop(s)
 		}
-		g.beginStop(s)
 		return
 	}
 	core := linux.CoreSignals.Has(s) && t.dumpCore(info)

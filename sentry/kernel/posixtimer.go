@@ -13,10 +13,11 @@ type posixTimers struct {
 	next int32
 }
 
-// takeAll empties p.
+// takeAll empties p; signals of the timers that are pending are dropped.
 func (p *posixTimers) takeAll() (all []*PosixTimer) {
 	for _, x := range p.m {
 		x.deleted = true
+		x.unqueue()
 		all = append(all, x)
 	}
 	p.m = nil

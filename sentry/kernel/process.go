@@ -31,6 +31,7 @@ func (c *Container) NewProcess(s *ProcessSpec) (*ThreadGroup, error) {
 	t.tg = k.newGroup(c, lim, newHandlers())
 	t.tg.oomAdjust.Store(s.OOMAdjust)
 	t.tg.signal = linux.SIGCHLD
+	t.tg.WatchCPULimit()
 	if err := t.outfit(s); err != nil {
 		t.discard(t)
 		return nil, err

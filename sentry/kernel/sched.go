@@ -36,6 +36,7 @@ type schedParm struct {
 	runtime     uint64 // of SCHED_DEADLINE
 	deadline    uint64
 	period      uint64
+	io          int32 // ioprio_set(2)
 }
 
 // Sched is a task's scheduling attributes, sched_setattr(2).
@@ -60,7 +61,7 @@ func (t *Task) Sched() Sched {
 func (t *Task) SetSched(s Sched) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sched = schedParm{s.Policy, s.Priority, s.Nice, s.ResetOnFork, s.Runtime, s.Deadline, s.Period}
+	t.sched = schedParm{s.Policy, s.Priority, s.Nice, s.ResetOnFork, s.Runtime, s.Deadline, s.Period, t.sched.io}
 }
 
 // inherit is what a new task starts with.
@@ -107,4 +108,18 @@ func (t *Task) CPU() uint32 {
 		}
 	}
 	return 0
+}
+
+// IOPriority is what ioprio_set(2) set, 0 if nothing. Any goroutine may ask.
+func (t *Task) IOPriority() int32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sched.io
+}
+
+// SetIOPriority sets what IOPriority returns.
+func (t *Task) SetIOPriority(p int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sched.io = p
 }

@@ -38,6 +38,7 @@ type taskSignals struct {
 	waiting  linux.SigSet // blocked, but rt_sigtimedwait waits for them
 	pending  pendingSignals
 	stopping bool // is to take part in a stop
+	tookStop bool // has taken a stop signal, and no SIGCONT came since
 
 	// The task's own:
 
@@ -182,6 +183,9 @@ func (g *ThreadGroup) prepare(t *Task, s linux.Signal, force bool) bool {
 		g.dropPending(linux.SigSetOf(linux.SIGCONT))
 	case s == linux.SIGCONT:
 		g.dropPending(linux.StopSignals)
+		for _, x := range g.sig.tasks {
+			x.tookStop = false
+		}
 		g.resume()
 	}
 	return !g.ignores(t, s, force)
@@ -222,6 +226,9 @@ func (g *ThreadGroup) ignores(t *Task, s linux.Signal, force bool) bool {
 // complete finds a thread for the queued signal s and wakes it. The caller
 // holds sig.mu.
 func (g *ThreadGroup) complete(t *Task, s linux.Signal) {
+	if g.sig.stop.stopped && s != linux.SIGKILL {
+		return // it waits for the process to go on
+	}
 	who := t
 	if who == nil {
 		for _, x := range g.sig.tasks {

@@ -77,7 +77,7 @@ func (t *Task) stopHere() {
 	t.park(Stopped, attnKill, func() bool {
 		g.sig.mu.Lock()
 		defer g.sig.mu.Unlock()
-		return g.sig.stop.sig == 0
+		return g.sig.stop.sig == 0 || t.stopping // stopped anew: it counts again
 	})
 }
 

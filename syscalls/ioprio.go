@@ -1,0 +1,84 @@
+package syscalls
+
+import (
+	"garrison/sentry/auth"
+	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
+)
+
+// Who ioprio_set(2) is about, and the classes of priorities.
+const (
+	ioprioWhoProcess = 1
+	ioprioWhoPgrp    = 2
+	ioprioWhoUser    = 3
+
+	ioprioClassShift = 13
+	ioprioClassRT    = 1
+	ioprioClassBE    = 2
+	ioprioClassIdle  = 3
+	ioprioLevels     = 8
+)
+
+// ioprioTargets lists the threads that which and who name.
+func ioprioTargets(t *kernel.Task, which, who int32) ([]*kernel.Task, error) {
+	switch which {
+	case ioprioWhoProcess:
+		return priorityTargets(t, linux.PRIO_PROCESS, who)
+	case ioprioWhoPgrp:
+		return priorityTargets(t, linux.PRIO_PGRP, who)
+	case ioprioWhoUser:
+		return priorityTargets(t, linux.PRIO_USER, who)
+	}
+	return nil, linux.EINVAL
+}
+
+// ioprioSet implements ioprio_set(2). The host schedules: it is kept and told.
+func ioprioSet(t *kernel.Task, which, who, prio int32) (int, error) {
+	class, level := prio>>ioprioClassShift&7, prio&(1<<ioprioClassShift-1)&7
+	switch class {
+	case ioprioClassRT:
+		if !t.Creds().HasCap(auth.CapSysAdmin) && !t.Creds().HasCap(auth.CapSysNice) {
+			return 0, linux.EPERM
+		}
+	case ioprioClassBE, ioprioClassIdle:
+	case 0:
+		if level != 0 {
+			return 0, linux.EINVAL
+		}
+	default:
+		return 0, linux.EINVAL
+	}
+	if prio>>16 != 0 {
+		return 0, linux.EINVAL
+	}
+	xs, err := ioprioTargets(t, which, who)
+	if err != nil {
+		return 0, err
+	}
+	for _, x := range xs {
+		if !maySchedule(t, x) {
+			return 0, linux.EPERM
+		}
+		x.SetIOPriority(prio)
+	}
+	return 0, nil
+}
+
+// ioprioGet implements ioprio_get(2): the best of those asked for.
+func ioprioGet(t *kernel.Task, which, who int32) (int32, error) {
+	xs, err := ioprioTargets(t, which, who)
+	if err != nil {
+		return 0, err
+	}
+	best := int32(0)
+	for i, x := range xs {
+		p := x.IOPriority()
+		if p == 0 && len(xs) > 1 { // none set: by the nice value
+			p = ioprioClassBE<<ioprioClassShift | (x.Sched().Nice+20)/5
+		}
+		if i == 0 || p < best {
+			best = p
+		}
+	}
+	return best, nil
+}
