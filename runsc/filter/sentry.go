@@ -1,6 +1,10 @@
 package filter
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // Sentry is what the kernel does on whatever platform: its descriptors' input
 // and output, guest memory in files, and its sockets to runsc, gofer and holders.
@@ -27,6 +31,7 @@ func Sentry() Table {
 		{"lseek", unix.SYS_LSEEK, args{}},
 		{"mmap", unix.SYS_MMAP, args{free, free, bits(unix.PROT_READ | unix.PROT_WRITE), bits(unix.MAP_SHARED | unix.MAP_FIXED | unix.MAP_POPULATE | unix.MAP_NORESERVE)}},
 		{"msync", unix.SYS_MSYNC, args{}},
+		{"pipe2", unix.SYS_PIPE2, args{}}, // a hook's standard input
 		{"poll", unix.SYS_POLL, args{}},
 		{"ppoll", unix.SYS_PPOLL, args{}},
 		{"pread64", unix.SYS_PREAD64, args{}},
@@ -45,6 +50,7 @@ func Sentry() Table {
 		{"socketpair", unix.SYS_SOCKETPAIR, args{eq(unix.AF_UNIX)}},
 		{"statx", unix.SYS_STATX, args{free, free, eq(unix.AT_EMPTY_PATH)}},
 		{"sync_file_range", unix.SYS_SYNC_FILE_RANGE, args{}},
+		{"sysinfo", unix.SYS_SYSINFO, args{}},
 		{"writev", unix.SYS_WRITEV, args{}},
 	}}
 }
@@ -64,7 +70,8 @@ func Platform(name string, calls []uintptr) Table {
 // to the process acted on.
 func platformCall(nr uintptr) []Call {
 	switch nr {
-	case unix.SYS_MMAP, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_MUNMAP, unix.SYS_SCHED_GETAFFINITY:
+	case unix.SYS_MMAP, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_MUNMAP, unix.SYS_SCHED_GETAFFINITY,
+		unix.SYS_GETCPU, unix.SYS_NANOSLEEP, unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_FTRUNCATE:
 		return nil // as the other tables have them
 	case unix.SYS_PTRACE:
 		return []Call{{"ptrace", nr, args{}}}
@@ -76,12 +83,8 @@ func platformCall(nr uintptr) []Call {
 		return []Call{{"tgkill", nr, args{}}}
 	case unix.SYS_SCHED_SETAFFINITY:
 		return []Call{{"sched_setaffinity", nr, args{}}}
-	case unix.SYS_SENDMSG:
-		return []Call{{"sendmsg", nr, args{}}}
-	case unix.SYS_RECVMSG:
-		return []Call{{"recvmsg", nr, args{}}}
-	case unix.SYS_FTRUNCATE:
-		return []Call{{"ftruncate", nr, args{}}}
+	case unix.SYS_WAITID:
+		return []Call{{"waitid", nr, args{}}}
 	}
-	return []Call{{"call", nr, args{}}}
+	return []Call{{fmt.Sprintf("call %d", nr), nr, args{}}}
 }

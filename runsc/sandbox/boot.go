@@ -27,17 +27,21 @@ func (s *Sandbox) boot() error {
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	// What is sent must not stay open here: each of the two learns of the
+	// other's end by the end of their connection.
 	ours, theirs, err := goferSockets()
+	if err == nil {
+		err = s.bootGofer(l, theirs)
+		theirs.Close()
+	}
+	l.close()
+	if err == nil {
+		err = s.bootSentry(l, ours)
+	}
+	if ours != nil {
+		ours.Close()
+	}
 	if err != nil {
-		return err
-	}
-	defer ours.Close()
-	defer theirs.Close()
-	if err := s.bootGofer(l, theirs); err != nil {
-		return err
-	}
-	if err := s.bootSentry(l, ours); err != nil {
 		return err
 	}
 	var answer control.Booted
@@ -51,6 +55,9 @@ func (s *Sandbox) boot() error {
 		return s.sentryFailure(err)
 	}
 	if answer.Problem != nil {
+		if !s.gofer.Alive() {
+			return s.gofer.failure(answer.Problem)
+		}
 		return answer.Problem
 	}
 	if s.Step != nil {

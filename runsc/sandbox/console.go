@@ -34,13 +34,27 @@ func newTerminal(size *specs.Box) (*terminal, error) {
 		err = master.Resize(console.WinSize{Height: uint16(size.Height), Width: uint16(size.Width)})
 	}
 	if err == nil {
-		err = master.SetRaw() // both sides share one termios
+		err = makeRaw(slave)
 	}
 	if err != nil {
 		t.close()
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
 	return t, nil
+}
+
+// makeRaw makes a terminal pass bytes on as they are (cfmakeraw(3)).
+func makeRaw(f *os.File) error {
+	t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	t.Oflag &^= unix.OPOST
+	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
+	return unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, t)
 }
 
 func (t *terminal) close() {

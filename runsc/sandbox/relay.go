@@ -29,7 +29,8 @@ func newRelay(t *terminal) (*Relay, error) {
 	}
 	r := &Relay{term: t}
 	if c, err := console.ConsoleFromFile(os.Stdin); err == nil {
-		if err := c.SetRaw(); err != nil {
+		// Output comes from a terminal: it must not be processed a second time.
+		if err := makeRaw(os.Stdin); err != nil {
 			return nil, err
 		}
 		r.outside = c
