@@ -52,7 +52,7 @@ func (g *guardedFile[S]) Permit(c vfs.Ctx, want vfs.Access) error {
 type open[S any] struct {
 	f *file[S]
 
-	mu   lock.Mutex[lock.File]
+	mu   lock.Mutex[lock.Leaf]
 	text []byte // what Show wrote last; nil before the first read
 }
 
