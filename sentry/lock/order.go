@@ -9,8 +9,6 @@ type Rank interface{ rank() int }
 
 // The order, outermost first.
 type (
-	// FDTable guards one table of descriptors.
-	FDTable struct{}
 	// Epoll guards one epoll instance's set.
 	Epoll struct{}
 	// Drain is held by who takes bytes out of a pipe, Fill by who puts some in: a
@@ -39,6 +37,8 @@ type (
 	Signals struct{}
 	// Task guards one task's own fields that others read.
 	Task struct{}
+	// FDTable guards one table of descriptors: proc lists it while a file is read.
+	FDTable struct{}
 	// Futex serialises hand-overs of priority-inheriting futexes.
 	Futex struct{}
 	// Mappings guards one address space.
@@ -52,20 +52,20 @@ type (
 	Leaf struct{}
 )
 
-func (FDTable) rank() int  { return 1 }
-func (Epoll) rank() int    { return 2 }
-func (Drain) rank() int    { return 3 }
-func (Fill) rank() int     { return 4 }
-func (File) rank() int     { return 5 }
-func (Rename) rank() int   { return 6 }
-func (Dentry) rank() int   { return 7 }
-func (Mounts) rank() int   { return 8 }
-func (CopyUp) rank() int   { return 9 }
-func (Inode) rank() int    { return 10 }
-func (Socket) rank() int   { return 11 }
-func (TaskSet) rank() int  { return 12 }
-func (Signals) rank() int  { return 13 }
-func (Task) rank() int     { return 14 }
+func (Epoll) rank() int    { return 1 }
+func (Drain) rank() int    { return 2 }
+func (Fill) rank() int     { return 3 }
+func (File) rank() int     { return 4 }
+func (Rename) rank() int   { return 5 }
+func (Dentry) rank() int   { return 6 }
+func (Mounts) rank() int   { return 7 }
+func (CopyUp) rank() int   { return 8 }
+func (Inode) rank() int    { return 9 }
+func (Socket) rank() int   { return 10 }
+func (TaskSet) rank() int  { return 11 }
+func (Signals) rank() int  { return 12 }
+func (Task) rank() int     { return 13 }
+func (FDTable) rank() int  { return 14 }
 func (Futex) rank() int    { return 15 }
 func (Mappings) rank() int { return 16 }
 func (FileData) rank() int { return 17 }
