@@ -25,7 +25,7 @@ type Options struct {
 	sndbuf, rcvbuf atomic.Int32
 	sndtimeo       atomic.Int64 // nanoseconds; 0 for ever, negative not at all
 	rcvtimeo       atomic.Int64
-	flags          atomic.Uint64 // bit n: option n, one of the booleans
+	flags          [2]atomic.Uint64 // bit n: option n, one of the booleans
 	rcvlowat       atomic.Int32
 	priority       atomic.Uint32
 	mark           atomic.Uint32
@@ -52,7 +52,9 @@ func (o *Options) Inherit() *Options {
 	n.rcvbuf.Store(o.rcvbuf.Load())
 	n.sndtimeo.Store(o.sndtimeo.Load())
 	n.rcvtimeo.Store(o.rcvtimeo.Load())
-	n.flags.Store(o.flags.Load())
+	for i := range n.flags {
+		n.flags[i].Store(o.flags[i].Load())
+	}
 	n.rcvlowat.Store(o.rcvlowat.Load())
 	n.priority.Store(o.priority.Load())
 	n.mark.Store(o.mark.Load())
@@ -60,21 +62,30 @@ func (o *Options) Inherit() *Options {
 	return n
 }
 
-// booleans are the options that are either 0 or 1 and mean nothing here.
-const booleans = uint64(1<<linux.SO_DEBUG | 1<<linux.SO_REUSEADDR | 1<<linux.SO_DONTROUTE | 1<<linux.SO_BROADCAST |
-	1<<linux.SO_KEEPALIVE | 1<<linux.SO_OOBINLINE | 1<<linux.SO_NO_CHECK | 1<<linux.SO_PASSCRED | 1<<linux.SO_TIMESTAMP |
-	1<<linux.SO_TIMESTAMPNS | 1<<linux.SO_RXQ_OVFL | 1<<linux.SO_WIFI_STATUS | 1<<linux.SO_NOFCS |
-	1<<linux.SO_LOCK_FILTER | 1<<linux.SO_SELECT_ERR_QUEUE | 1<<linux.SO_ZEROCOPY)
+// booleans are the options that are either 0 or 1 and mean nothing here, by word of
+// Options.flags.
+var booleans = [2]uint64{
+	1<<linux.SO_DEBUG | 1<<linux.SO_REUSEADDR | 1<<linux.SO_DONTROUTE | 1<<linux.SO_BROADCAST | 1<<linux.SO_KEEPALIVE |
+		1<<linux.SO_OOBINLINE | 1<<linux.SO_NO_CHECK | 1<<linux.SO_PASSCRED | 1<<linux.SO_TIMESTAMP | 1<<linux.SO_TIMESTAMPNS |
+		1<<linux.SO_PASSSEC | 1<<linux.SO_RXQ_OVFL | 1<<linux.SO_WIFI_STATUS | 1<<linux.SO_NOFCS | 1<<linux.SO_LOCK_FILTER |
+		1<<linux.SO_SELECT_ERR_QUEUE | 1<<linux.SO_ZEROCOPY | 1<<linux.SO_TIMESTAMP_NEW,
+	1<<(linux.SO_TIMESTAMPNS_NEW-64) | 1<<(linux.SO_PREFER_BUSY_POLL-64) | 1<<(linux.SO_RCVMARK-64) | 1<<(linux.SO_PASSPIDFD-64),
+}
+
+func isBoolean(name int32) bool {
+	return name >= 0 && name < 128 && booleans[name/64]>>uint(name%64)&1 != 0
+}
 
 // Has reports whether one of the boolean options is set.
-func (o *Options) Has(name int32) bool { return o.flags.Load()>>uint(name)&1 != 0 }
+func (o *Options) Has(name int32) bool { return o.flags[name/64].Load()>>uint(name%64)&1 != 0 }
 
 // Put sets a boolean option.
 func (o *Options) Put(name int32, on bool) {
+	bit := uint64(1) << uint(name%64)
 	if on {
-		o.flags.Or(1 << uint(name))
+		o.flags[name/64].Or(bit)
 	} else {
-		o.flags.And(^(uint64(1) << uint(name)))
+		o.flags[name/64].And(^bit)
 	}
 }
 
@@ -122,7 +133,7 @@ func (o *Options) set(c vfs.Ctx, name int32, val []byte) error {
 	if err != nil {
 		return err
 	}
-	if name >= 0 && name < 64 && booleans>>uint(name)&1 != 0 {
+	if isBoolean(name) {
 		o.Put(name, v != 0)
 		return nil
 	}
@@ -178,8 +189,12 @@ func (o *Options) setInt(c vfs.Ctx, name, v int32) error {
 
 // get is the value of an option that o keeps: ENOPROTOOPT.
 func (o *Options) get(name int32) ([]byte, error) {
-	if name >= 0 && name < 64 && booleans>>uint(name)&1 != 0 {
-		return IntBytes(int32(o.flags.Load() >> uint(name) & 1)), nil
+	if isBoolean(name) {
+		v := int32(0)
+		if o.Has(name) {
+			v = 1
+		}
+		return IntBytes(v), nil
 	}
 	switch name {
 	case linux.SO_SNDBUF:
@@ -197,7 +212,8 @@ func (o *Options) get(name int32) ([]byte, error) {
 	case linux.SO_BUSY_POLL:
 		return IntBytes(o.busyPoll.Load()), nil
 	case linux.SO_BSDCOMPAT, linux.SO_INCOMING_CPU, linux.SO_INCOMING_NAPI_ID, linux.SO_REUSEPORT,
-		linux.SO_TIMESTAMPING, linux.SO_BINDTOIFINDEX, linux.SO_BUF_LOCK:
+		linux.SO_TIMESTAMPING, linux.SO_TIMESTAMPING_NEW, linux.SO_BINDTOIFINDEX, linux.SO_BUF_LOCK,
+		linux.SO_RESERVE_MEM, linux.SO_TXTIME:
 		return IntBytes(0), nil
 	case linux.SO_RCVTIMEO, linux.SO_RCVTIMEO_NEW:
 		return timeoutBytes(o.RcvTimeout()), nil

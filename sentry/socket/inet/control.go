@@ -107,7 +107,7 @@ func appendV4(b []byte, a tcpip.Address) []byte {
 
 // recvError takes one error from the queue that IP_RECVERR fills: MSG_ERRQUEUE.
 func (e *Endpoint) recvError(dst usermem.Seq, m *socket.Msg) (int64, error) {
-	x := e.ep.SocketOptions().DequeueErr()
+	x := e.ep().SocketOptions().DequeueErr()
 	if x == nil {
 		return 0, linux.EAGAIN
 	}

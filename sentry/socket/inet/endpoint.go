@@ -20,9 +20,7 @@ type Endpoint struct {
 	wait.Queue
 	fam    *Family
 	kind   socket.Kind
-	ep     tcpip.Endpoint `save:"-"`
-	queue  *waiter.Queue  `save:"-"`
-	entry  waiter.Entry   `save:"-"`
+	cur    atomic.Pointer[inner] `save:"-"`
 	opts   *socket.Options
 	socket *socket.Socket
 	uid    uint32 // who made it
@@ -30,9 +28,36 @@ type Endpoint struct {
 	// spare is a payload in no use, to spare allocations.
 	spare atomic.Pointer[payload]
 	// failed says that an error was told already: a socket that has ended with
-	// one no longer reports it.
-	failed atomic.Bool
-	small  smallOptions
+	// one no longer reports it. refused says that it was told by connect(2), after
+	// which the socket is as good as new.
+	failed, refused atomic.Bool
+	bound           atomic.Bool   // bind(2) has given it an address
+	shut            atomic.Uint32 // shutdown(2): bit 0 reading, bit 1 writing
+	small           smallOptions
+}
+
+// An inner is the stack's part of a socket. A TCP socket gets another when it connects
+// anew after a refusal, which the stack does not allow.
+type inner struct {
+	ep    tcpip.Endpoint
+	queue *waiter.Queue
+	entry waiter.Entry
+}
+
+func (e *Endpoint) ep() tcpip.Endpoint { return e.cur.Load().ep }
+
+// attach makes ep e's endpoint.
+func (e *Endpoint) attach(ep tcpip.Endpoint, q *waiter.Queue) {
+	in := &inner{ep: ep, queue: q}
+	in.entry.Init(e, waiter.AllEvents)
+	q.EventRegister(&in.entry)
+	e.cur.Store(in)
+}
+
+// detach gives up an endpoint.
+func (in *inner) detach() {
+	in.queue.EventUnregister(&in.entry)
+	in.ep.Close()
 }
 
 var (
@@ -48,9 +73,8 @@ var (
 )
 
 func (f *Family) newEndpoint(k socket.Kind, ep tcpip.Endpoint, q *waiter.Queue, o *socket.Options) *Endpoint {
-	e := &Endpoint{fam: f, kind: k, ep: ep, queue: q, opts: o}
-	e.entry.Init(e, waiter.AllEvents)
-	q.EventRegister(&e.entry)
+	e := &Endpoint{fam: f, kind: k, opts: o}
+	e.attach(ep, q)
 	return e
 }
 
@@ -73,7 +97,7 @@ func (e *Endpoint) isTCP() bool {
 // state is a TCP socket's state as Linux has it; what the stack calls by names of its
 // own is closed, or about to connect.
 func (e *Endpoint) state() linux.TCPState {
-	switch s := tcp.EndpointState(e.ep.State()); s {
+	switch s := tcp.EndpointState(e.ep().State()); s {
 	case tcp.StateEstablished:
 		return linux.TCP_ESTABLISHED
 	case tcp.StateSynSent, tcp.StateConnecting:
@@ -98,43 +122,62 @@ func (e *Endpoint) state() linux.TCPState {
 	return linux.TCP_CLOSE
 }
 
-// Ready implements wait.Object: tcp_poll(), and udp_poll(), as seen by poll(2).
+// Ready implements wait.Object: what poll(2) sees.
 func (e *Endpoint) Ready(want wait.Events) wait.Events {
 	want |= wait.Err | wait.Hup
-	r := wait.Events(e.ep.Readiness(waiter.EventMask(want) & waiter.AllEvents &^ waiter.EventPri))
-	if !e.isTCP() {
-		return r & want
+	r := wait.Events(e.ep().Readiness(waiter.EventMask(want) & waiter.AllEvents &^ waiter.EventPri))
+	if e.isTCP() {
+		r = e.streamReady(r)
 	}
-	const (
-		ended = wait.RdHup | wait.Hup | wait.Readable | wait.Writable
-		bad   = wait.Err
-	)
-	switch tcp.EndpointState(e.ep.State()) {
-	case tcp.StateInitial, tcp.StateBound:
-		r |= wait.Writable | wait.Hup
-	case tcp.StateTimeWait, tcp.StateLastAck, tcp.StateClosing, tcp.StateClose:
-		r = r&^bad | ended
-	case tcp.StateError:
-		r |= ended
-		if e.failed.Load() {
-			r &^= bad
-		}
-	case tcp.StateCloseWait:
+	shut := e.shut.Load()
+	if shut&1 != 0 {
 		r |= wait.RdHup | wait.Readable
+	}
+	if shut == 3 {
+		r |= wait.Hup
 	}
 	return r & want
 }
 
+// streamReady makes what the stack says of a TCP socket what Linux says.
+func (e *Endpoint) streamReady(r wait.Events) wait.Events {
+	const ended = wait.RdHup | wait.Hup | wait.Readable | wait.Writable
+	switch tcp.EndpointState(e.ep().State()) {
+	case tcp.StateInitial, tcp.StateBound:
+		return r | wait.Writable | wait.Hup
+	case tcp.StateTimeWait, tcp.StateLastAck, tcp.StateClosing:
+		return r&^wait.Err | ended
+	case tcp.StateClose, tcp.StateError:
+		if e.refused.Load() {
+			return wait.Writable | wait.Hup
+		}
+		r = r&^wait.Err | ended
+		if tcp.EndpointState(e.ep().State()) == tcp.StateError && !e.failed.Load() {
+			r |= wait.Err
+		}
+	case tcp.StateCloseWait:
+		r |= wait.RdHup | wait.Readable
+	}
+	return r
+}
+
 // Bind implements socket.Binder.
 func (e *Endpoint) Bind(c vfs.Ctx, addr []byte) error {
-	a, err := parse(e.kind.Family, addr, false)
+	if e.kind.Family == linux.AF_INET6 && len(addr) < linux.SockaddrInet6Short {
+		return linux.EINVAL
+	}
+	a, err := parse(e.kind.Family, addr, e.kind.Family == linux.AF_INET6)
 	if err != nil {
 		return err
 	}
 	if int(a.Port) < e.fam.conf.FirstPort && a.Port != 0 && e.kind.Type != linux.SOCK_RAW && !c.Creds().HasCap(auth.CapNetBindService) {
 		return linux.EACCES
 	}
-	return errno(e.ep.Bind(a))
+	if err := e.ep().Bind(a); err != nil {
+		return errno(err)
+	}
+	e.bound.Store(true)
+	return nil
 }
 
 // Connect implements socket.Connecter.
@@ -143,7 +186,7 @@ func (e *Endpoint) Connect(c vfs.Ctx, addr []byte) error {
 		return linux.EINVAL
 	}
 	if socket.FamilyOf(addr) == linux.AF_UNSPEC {
-		if err := e.ep.Disconnect(); err != nil && !e.isTCP() {
+		if err := e.ep().Disconnect(); err != nil && !e.isTCP() {
 			return errno(err)
 		}
 		return nil
@@ -152,34 +195,67 @@ func (e *Endpoint) Connect(c vfs.Ctx, addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if e.isTCP() {
-		switch tcp.EndpointState(e.ep.State()) {
-		case tcp.StateTimeWait, tcp.StateLastAck, tcp.StateClosing, tcp.StateClose:
-			return linux.EISCONN // it was: a connection is not forgotten with its end
+	a = toLoopback(e.kind.Family, a)
+	if !e.isTCP() {
+		return connectErrno(e.ep().Connect(a))
+	}
+	return e.connectStream(a)
+}
+
+// connectErrno is errno for connect(2), which lacks a port, not has one in use.
+func connectErrno(err tcpip.Error) error {
+	if _, ok := err.(*tcpip.ErrNoPortAvailable); ok {
+		return linux.EADDRNOTAVAIL
+	}
+	return errno(err)
+}
+
+func (e *Endpoint) connectStream(a tcpip.FullAddress) error {
+	switch tcp.EndpointState(e.ep().State()) {
+	case tcp.StateTimeWait, tcp.StateLastAck, tcp.StateClosing, tcp.StateClose:
+		return linux.EISCONN // it was: a connection is not forgotten with its end
+	case tcp.StateListen:
+		return linux.EISCONN
+	case tcp.StateError:
+		if !e.refused.Load() {
+			return e.refusal(linux.ECONNABORTED) // how the attempt before this one ended
+		}
+		if err := e.renew(); err != nil {
+			return err
 		}
 	}
 	e.failed.Store(false)
-	terr := e.ep.Connect(toLoopback(e.kind.Family, a))
-	switch terr.(type) {
-	case *tcpip.ErrNoPortAvailable:
-		return linux.EADDRNOTAVAIL
-	case *tcpip.ErrInvalidEndpointState:
-		if e.isTCP() && e.state() == linux.TCP_LISTEN {
-			return linux.EISCONN
-		}
+	e.refused.Store(false)
+	err := connectErrno(e.ep().Connect(a))
+	switch err {
+	case nil, linux.EINPROGRESS, linux.EALREADY, linux.EISCONN, linux.EINVAL:
+		return err
 	}
-	return errno(terr)
+	return e.refusal(err)
+}
+
+// refusal is the error of an attempt to connect, or otherwise if another thread took
+// it. The socket can try anew.
+func (e *Endpoint) refusal(otherwise error) error {
+	err := e.TakeError()
+	if err == nil {
+		err = otherwise
+	}
+	if tcp.EndpointState(e.ep().State()) == tcp.StateError {
+		e.refused.Store(true)
+	}
+	return err
 }
 
 // Connected implements socket.Connecter.
 func (e *Endpoint) Connected() error {
-	if err := e.TakeError(); err != nil {
-		return err
+	if !e.isTCP() {
+		return e.TakeError()
 	}
-	if e.isTCP() && tcp.EndpointState(e.ep.State()) == tcp.StateError {
-		return linux.ECONNABORTED // another thread took the error
+	if tcp.EndpointState(e.ep().State()) == tcp.StateError {
+		return e.refusal(linux.ECONNABORTED)
 	}
-	return nil
+	return e.TakeError()
 }
 
 // Listen implements socket.Accepter.
@@ -187,7 +263,7 @@ func (e *Endpoint) Listen(_ vfs.Ctx, backlog int) error {
 	if !e.isTCP() {
 		return linux.EOPNOTSUPP
 	}
-	return errno(e.ep.Listen(max(backlog, 1)))
+	return errno(e.ep().Listen(max(backlog, 1)))
 }
 
 // Accept implements socket.Accepter.
@@ -195,7 +271,7 @@ func (e *Endpoint) Accept(vfs.Ctx) (*socket.Socket, error) {
 	if !e.isTCP() {
 		return nil, linux.EOPNOTSUPP
 	}
-	ep, q, err := e.ep.Accept(nil)
+	ep, q, err := e.ep().Accept(nil)
 	if err != nil {
 		return nil, errno(err)
 	}
@@ -208,7 +284,12 @@ func (e *Endpoint) Accept(vfs.Ctx) (*socket.Socket, error) {
 // Shutdown implements socket.Shutter.
 func (e *Endpoint) Shutdown(_ vfs.Ctx, how int) error {
 	flags := [...]tcpip.ShutdownFlags{tcpip.ShutdownRead, tcpip.ShutdownWrite, tcpip.ShutdownRead | tcpip.ShutdownWrite}[how]
-	return errno(e.ep.Shutdown(flags))
+	if !e.isTCP() || e.state() != linux.TCP_LISTEN {
+		// Even of a socket that is not connected, for which the call fails.
+		e.shut.Or([...]uint32{1, 2, 3}[how])
+		defer e.Notify(wait.Readable | wait.Writable | wait.RdHup | wait.Hup)
+	}
+	return errno(e.ep().Shutdown(flags))
 }
 
 // Close implements socket.Proto.
@@ -216,19 +297,18 @@ func (e *Endpoint) Close(vfs.Ctx) {
 	e.fam.mu.Lock()
 	delete(e.fam.all, e)
 	e.fam.mu.Unlock()
-	e.queue.EventUnregister(&e.entry)
-	e.ep.Close()
+	e.cur.Load().detach()
 	e.Notify(wait.Hup | wait.Err | wait.Readable | wait.Writable)
 }
 
 // Name implements socket.Namer.
 func (e *Endpoint) Name(a *socket.Addr, peer bool) error {
-	get := e.ep.GetLocalAddress
+	get := e.ep().GetLocalAddress
 	if peer {
-		get = e.ep.GetRemoteAddress
+		get = e.ep().GetRemoteAddress
 		if e.isTCP() {
 			switch e.state() {
-			case linux.TCP_CLOSE, linux.TCP_SYN_SENT, linux.TCP_LISTEN:
+			case linux.TCP_CLOSE, linux.TCP_SYN_SENT, linux.TCP_LISTEN, linux.TCP_TIME_WAIT:
 				return linux.ENOTCONN
 			}
 		}
@@ -243,10 +323,15 @@ func (e *Endpoint) Name(a *socket.Addr, peer bool) error {
 
 // TakeError implements socket.Failer.
 func (e *Endpoint) TakeError() error {
-	err := e.ep.SocketOptions().GetLastError()
+	err := e.ep().SocketOptions().GetLastError()
 	if err == nil {
 		return nil
 	}
 	e.failed.Store(true)
+	if e.isTCP() {
+		// The stack keeps the error that ended a connection and the last one;
+		// they are the same.
+		e.ep().SocketOptions().GetLastError()
+	}
 	return errno(err)
 }

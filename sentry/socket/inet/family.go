@@ -109,8 +109,8 @@ func (m *member) Sockets() []socket.Info {
 }
 
 func (e *Endpoint) info() socket.Info {
-	local, _ := e.ep.GetLocalAddress()
-	remote, _ := e.ep.GetRemoteAddress()
+	local, _ := e.ep().GetLocalAddress()
+	remote, _ := e.ep().GetRemoteAddress()
 	i := socket.Info{
 		Kind:   e.kind,
 		State:  linux.TCP_CLOSE,
@@ -119,10 +119,10 @@ func (e *Endpoint) info() socket.Info {
 		Local:  addrPort(e.kind.Family, local),
 		Remote: addrPort(e.kind.Family, remote),
 	}
-	if n, err := e.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
+	if n, err := e.ep().GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
 		i.Recv = uint32(n)
 	}
-	if n, err := e.ep.GetSockOptInt(tcpip.SendQueueSizeOption); err == nil {
+	if n, err := e.ep().GetSockOptInt(tcpip.SendQueueSizeOption); err == nil {
 		i.Sent = uint32(n)
 	}
 	switch {

@@ -383,7 +383,7 @@ func TestIntOptions(t *testing.T) {
 	if _, err := udp6.Option(h.c, linux.SOL_TCP, linux.TCP_NODELAY, 4); err != linux.ENOPROTOOPT {
 		t.Error(err)
 	}
-	if _, err := tcp.Option(h.c, linux.SOL_IPV6, linux.IPV6_V6ONLY, 4); err != linux.ENOPROTOOPT {
+	if _, err := tcp.Option(h.c, linux.SOL_IPV6, linux.IPV6_V6ONLY, 4); err != linux.EOPNOTSUPP {
 		t.Error(err)
 	}
 	v, err := tcp.Option(h.c, linux.SOL_TCP, linux.TCP_CONGESTION, 16)

@@ -91,7 +91,7 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 		}
 	}
 	p := e.payload(src)
-	n, err := e.ep.Write(p, o)
+	n, err := e.ep().Write(p, o)
 	e.done(p)
 	if n > 0 {
 		return n, nil // the stack gives no error with progress, but for guest faults
@@ -129,7 +129,7 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 		return 0, linux.EOPNOTSUPP
 	}
 	p := e.payload(dst)
-	r, err := e.ep.Read(p, tcpip.ReadOptions{Peek: flags&linux.MSG_PEEK != 0, NeedRemoteAddr: m != nil})
+	r, err := e.ep().Read(p, tcpip.ReadOptions{Peek: flags&linux.MSG_PEEK != 0, NeedRemoteAddr: m != nil})
 	room := p.left
 	e.done(p)
 	// A datagram that meets a buffer of no bytes is a fault to the stack.
@@ -169,7 +169,7 @@ func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.M
 	p := e.payload(dst)
 	p.sink = flags&linux.MSG_TRUNC != 0
 	peek := flags&linux.MSG_PEEK != 0
-	r, err := e.ep.Read(p, tcpip.ReadOptions{Peek: peek})
+	r, err := e.ep().Read(p, tcpip.ReadOptions{Peek: peek})
 	e.done(p)
 	switch err.(type) {
 	case nil:
@@ -180,7 +180,7 @@ func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.M
 		return 0, errno(err)
 	}
 	if !peek {
-		e.ep.ModerateRecvBuf(r.Count)
+		e.ep().ModerateRecvBuf(r.Count)
 	}
 	return int64(r.Count), nil
 }

@@ -34,7 +34,7 @@ var ipv6Options = map[optionKey]intOption{
 	{linux.SOL_IPV6, linux.IPV6_UNICAST_HOPS}:     {get: hops, set: setHops},
 	{linux.SOL_IPV6, linux.IPV6_TCLASS}:           {get: tclass, set: setTclass},
 	{linux.SOL_IPV6, linux.IPV6_MTU_DISCOVER}:     {get: pmtu, set: setPMTU},
-	{linux.SOL_IPV6, linux.IPV6_MULTICAST_HOPS}:   {get: multicastTTL, set: setMulticastTTL},
+	{linux.SOL_IPV6, linux.IPV6_MULTICAST_HOPS}:   {get: multicastHops, set: setMulticastHops},
 	{linux.SOL_IPV6, linux.IPV6_MULTICAST_LOOP}:   flag((*tcpip.SocketOptions).GetMulticastLoop, (*tcpip.SocketOptions).SetMulticastLoop),
 	{linux.SOL_IPV6, linux.IPV6_MULTICAST_IF}:     number(tcpip.IPv6MulticastInterfaceOption, 0, 1<<31-1),
 	{linux.SOL_IPV6, linux.IPV6_RECVHOPLIMIT}:     flag((*tcpip.SocketOptions).GetReceiveHopLimit, (*tcpip.SocketOptions).SetReceiveHopLimit),
@@ -56,7 +56,7 @@ var ipv6Options = map[optionKey]intOption{
 const defaultTTL = 64
 
 func ttl(e *Endpoint) (int, tcpip.Error) {
-	v, err := e.ep.GetSockOptInt(tcpip.IPv4TTLOption)
+	v, err := e.ep().GetSockOptInt(tcpip.IPv4TTLOption)
 	if v == tcpip.UseDefaultIPv4TTL {
 		v = defaultTTL
 	}
@@ -69,11 +69,11 @@ func setTTL(e *Endpoint, v int) error {
 	} else if v < 1 || v > 255 {
 		return linux.EINVAL
 	}
-	return errno(e.ep.SetSockOptInt(tcpip.IPv4TTLOption, v))
+	return errno(e.ep().SetSockOptInt(tcpip.IPv4TTLOption, v))
 }
 
 func hops(e *Endpoint) (int, tcpip.Error) {
-	v, err := e.ep.GetSockOptInt(tcpip.IPv6HopLimitOption)
+	v, err := e.ep().GetSockOptInt(tcpip.IPv6HopLimitOption)
 	if v == tcpip.UseDefaultIPv6HopLimit {
 		v = defaultTTL
 	}
@@ -84,24 +84,24 @@ func setHops(e *Endpoint, v int) error {
 	if v < -1 || v > 255 {
 		return linux.EINVAL
 	}
-	return errno(e.ep.SetSockOptInt(tcpip.IPv6HopLimitOption, v))
+	return errno(e.ep().SetSockOptInt(tcpip.IPv6HopLimitOption, v))
 }
 
-func tos(e *Endpoint) (int, tcpip.Error) { return e.ep.GetSockOptInt(tcpip.IPv4TOSOption) }
+func tos(e *Endpoint) (int, tcpip.Error) { return e.ep().GetSockOptInt(tcpip.IPv4TOSOption) }
 
 func setTOS(e *Endpoint, v int) error {
-	return errno(e.ep.SetSockOptInt(tcpip.IPv4TOSOption, v&0xff))
+	return errno(e.ep().SetSockOptInt(tcpip.IPv4TOSOption, v&0xff))
 }
 
 func tclass(e *Endpoint) (int, tcpip.Error) {
-	return e.ep.GetSockOptInt(tcpip.IPv6TrafficClassOption)
+	return e.ep().GetSockOptInt(tcpip.IPv6TrafficClassOption)
 }
 
 func setTclass(e *Endpoint, v int) error {
 	if v < -1 || v > 255 {
 		return linux.EINVAL
 	}
-	return errno(e.ep.SetSockOptInt(tcpip.IPv6TrafficClassOption, max(v, 0)))
+	return errno(e.ep().SetSockOptInt(tcpip.IPv6TrafficClassOption, max(v, 0)))
 }
 
 // The stack numbers the strategies otherwise than Linux: it begins with "want".
@@ -113,7 +113,7 @@ var strategies = [...]tcpip.PMTUDStrategy{
 }
 
 func pmtu(e *Endpoint) (int, tcpip.Error) {
-	v, err := e.ep.GetSockOptInt(tcpip.MTUDiscoverOption)
+	v, err := e.ep().GetSockOptInt(tcpip.MTUDiscoverOption)
 	if err != nil {
 		return 0, err
 	}
@@ -129,11 +129,11 @@ func setPMTU(e *Endpoint, v int) error {
 	if v < 0 || v > 5 {
 		return linux.EINVAL
 	}
-	return errno(e.ep.SetSockOptInt(tcpip.MTUDiscoverOption, int(strategies[min(v, len(strategies)-1)])))
+	return errno(e.ep().SetSockOptInt(tcpip.MTUDiscoverOption, int(strategies[min(v, len(strategies)-1)])))
 }
 
 func multicastTTL(e *Endpoint) (int, tcpip.Error) {
-	return e.ep.GetSockOptInt(tcpip.MulticastTTLOption)
+	return e.ep().GetSockOptInt(tcpip.MulticastTTLOption)
 }
 
 func setMulticastTTL(e *Endpoint, v int) error {
@@ -143,12 +143,35 @@ func setMulticastTTL(e *Endpoint, v int) error {
 	if v < 0 || v > 255 || e.isTCP() {
 		return linux.EINVAL
 	}
-	return errno(e.ep.SetSockOptInt(tcpip.MulticastTTLOption, v))
+	return errno(e.ep().SetSockOptInt(tcpip.MulticastTTLOption, v))
+}
+
+// multicastHops is an option of its own, though the stack has one for both protocols:
+// what is kept is one more, so that 0 is the default.
+func multicastHops(e *Endpoint) (int, tcpip.Error) {
+	if v := e.small[hopsMulticast6].Load(); v != 0 {
+		return int(v - 1), nil
+	}
+	return 1, nil
+}
+
+func setMulticastHops(e *Endpoint, v int) error {
+	if e.isTCP() {
+		return linux.ENOPROTOOPT
+	}
+	if err := setMulticastTTL(e, v); err != nil {
+		return err
+	}
+	if v == -1 {
+		v = 1
+	}
+	e.small[hopsMulticast6].Store(int32(v + 1))
+	return nil
 }
 
 // mtu is the MTU of a connected socket's way: that of its link.
 func mtu(e *Endpoint) (int, tcpip.Error) {
-	remote, err := e.ep.GetRemoteAddress()
+	remote, err := e.ep().GetRemoteAddress()
 	if err != nil {
 		return 0, &tcpip.ErrNotConnected{}
 	}
@@ -160,13 +183,13 @@ func mtu(e *Endpoint) (int, tcpip.Error) {
 	return loopbackMTU, nil
 }
 
-func v6only(e *Endpoint) (int, tcpip.Error) { return bit(e.ep.SocketOptions().GetV6Only()), nil }
+func v6only(e *Endpoint) (int, tcpip.Error) { return bit(e.ep().SocketOptions().GetV6Only()), nil }
 
 // setV6only is refused once the socket has an address.
 func setV6only(e *Endpoint, v int) error {
-	if a, err := e.ep.GetLocalAddress(); err == nil && a.Port != 0 {
+	if a, err := e.ep().GetLocalAddress(); err == nil && a.Port != 0 {
 		return linux.EINVAL
 	}
-	e.ep.SocketOptions().SetV6Only(v != 0)
+	e.ep().SocketOptions().SetV6Only(v != 0)
 	return nil
 }

@@ -16,7 +16,6 @@ var socketOptions = map[optionKey]intOption{
 	{linux.SOL_SOCKET, linux.SO_NO_CHECK}:   flag((*tcpip.SocketOptions).GetNoChecksum, (*tcpip.SocketOptions).SetNoChecksum),
 	{linux.SOL_SOCKET, linux.SO_SNDBUF}:     {get: sendBuffer, set: setSendBuffer},
 	{linux.SOL_SOCKET, linux.SO_RCVBUF}:     {get: receiveBuffer, set: setReceiveBuffer},
-	{linux.SOL_SOCKET, linux.SO_RCVLOWAT}:   {get: lowat, set: setLowat},
 	{linux.SOL_SOCKET, linux.SO_ACCEPTCONN}: {get: (*Endpoint).acceptConn},
 }
 
@@ -25,33 +24,22 @@ func (e *Endpoint) acceptConn() (int, tcpip.Error) {
 }
 
 func sendBuffer(e *Endpoint) (int, tcpip.Error) {
-	return int(e.ep.SocketOptions().GetSendBufferSize()), nil
+	return int(e.ep().SocketOptions().GetSendBufferSize()), nil
 }
 
 // setSendBuffer doubles the size, as Linux does for its own needs.
 func setSendBuffer(e *Endpoint, v int) error {
 	v = max(2*int(min(uint32(v), socket.MaxBuffer)), 4608)
-	e.ep.SocketOptions().SetSendBufferSize(int64(v), true)
+	e.ep().SocketOptions().SetSendBufferSize(int64(v), true)
 	return nil
 }
 
 func receiveBuffer(e *Endpoint) (int, tcpip.Error) {
-	return int(e.ep.SocketOptions().GetReceiveBufferSize()), nil
+	return int(e.ep().SocketOptions().GetReceiveBufferSize()), nil
 }
 
 func setReceiveBuffer(e *Endpoint, v int) error {
 	v = max(2*int(min(uint32(v), socket.MaxBuffer)), 2304)
-	e.ep.SocketOptions().SetReceiveBufferSize(int64(v), true)
+	e.ep().SocketOptions().SetReceiveBufferSize(int64(v), true)
 	return nil
-}
-
-func lowat(e *Endpoint) (int, tcpip.Error) {
-	return max(1, int(e.ep.SocketOptions().GetRcvlowat())), nil
-}
-
-func setLowat(e *Endpoint, v int) error {
-	if v < 0 {
-		v = 1<<31 - 1
-	}
-	return errno(e.ep.SocketOptions().SetRcvlowat(int32(max(v, 1))))
 }

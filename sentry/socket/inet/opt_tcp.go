@@ -34,15 +34,15 @@ var tcpOptions = map[optionKey]intOption{
 	{linux.SOL_TCP, linux.TCP_SAVE_SYN}:             onlyTCP(kept(tcpSaveSyn, 0, 2)),
 	{linux.SOL_TCP, linux.TCP_TIMESTAMP}:            onlyTCP(constant(0)),
 
-	{linux.SOL_UDP, linux.UDP_CORK}: keptBool(udpCork),
-	{linux.SOL_UDP, linux.UDP_GRO}:  keptBool(udpGRO),
+	{linux.SOL_UDP, linux.UDP_CORK}: onlyUDP(keptBool(udpCork)),
+	{linux.SOL_UDP, linux.UDP_GRO}:  onlyUDP(keptBool(udpGRO)),
 }
 
 // setNodelay is TCP_NODELAY. What nobody asked for is not done: small segments wait
 // for others only if the option was turned off by name, though it reads 0 before.
 func setNodelay(e *Endpoint, v int) error {
 	e.small[tcpNodelay].Store(int32(bit(v != 0)))
-	e.ep.SocketOptions().SetDelayOption(v == 0)
+	e.ep().SocketOptions().SetDelayOption(v == 0)
 	return nil
 }
 
@@ -51,7 +51,7 @@ const maxKeep = 32767
 
 func keepIdle(e *Endpoint) (int, tcpip.Error) {
 	var v tcpip.KeepaliveIdleOption
-	err := e.ep.GetSockOpt(&v)
+	err := e.ep().GetSockOpt(&v)
 	return int(time.Duration(v) / time.Second), err
 }
 
@@ -60,12 +60,12 @@ func setKeepIdle(e *Endpoint, v int) error {
 		return linux.EINVAL
 	}
 	o := tcpip.KeepaliveIdleOption(time.Duration(v) * time.Second)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 func keepInterval(e *Endpoint) (int, tcpip.Error) {
 	var v tcpip.KeepaliveIntervalOption
-	err := e.ep.GetSockOpt(&v)
+	err := e.ep().GetSockOpt(&v)
 	return int(time.Duration(v) / time.Second), err
 }
 
@@ -74,12 +74,12 @@ func setKeepInterval(e *Endpoint, v int) error {
 		return linux.EINVAL
 	}
 	o := tcpip.KeepaliveIntervalOption(time.Duration(v) * time.Second)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 func userTimeout(e *Endpoint) (int, tcpip.Error) {
 	var v tcpip.TCPUserTimeoutOption
-	err := e.ep.GetSockOpt(&v)
+	err := e.ep().GetSockOpt(&v)
 	return int(time.Duration(v) / time.Millisecond), err
 }
 
@@ -88,12 +88,12 @@ func setUserTimeout(e *Endpoint, v int) error {
 		return linux.EINVAL
 	}
 	o := tcpip.TCPUserTimeoutOption(time.Duration(v) * time.Millisecond)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 func linger2(e *Endpoint) (int, tcpip.Error) {
 	var v tcpip.TCPLingerTimeoutOption
-	err := e.ep.GetSockOpt(&v)
+	err := e.ep().GetSockOpt(&v)
 	if v < 0 {
 		return -1, err
 	}
@@ -102,17 +102,17 @@ func linger2(e *Endpoint) (int, tcpip.Error) {
 
 func setLinger2(e *Endpoint, v int) error {
 	o := tcpip.TCPLingerTimeoutOption(time.Duration(v) * time.Second)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 // deferAccept is in seconds, rounded up to what the SYN-ACK's repetitions take.
 func deferAccept(e *Endpoint) (int, tcpip.Error) {
 	var v tcpip.TCPDeferAcceptOption
-	err := e.ep.GetSockOpt(&v)
+	err := e.ep().GetSockOpt(&v)
 	return int(time.Duration(v) / time.Second), err
 }
 
 func setDeferAccept(e *Endpoint, v int) error {
 	o := tcpip.TCPDeferAcceptOption(time.Duration(max(v, 0)) * time.Second)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }

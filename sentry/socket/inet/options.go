@@ -19,6 +19,7 @@ type intOption struct {
 	get func(*Endpoint) (int, tcpip.Error)
 	set func(*Endpoint, int) error
 	tcp bool // of TCP sockets only
+	udp bool // of UDP sockets only
 }
 
 // intOptions is all of them; special ones are in special.go.
@@ -35,20 +36,20 @@ func init() {
 // flag is an option kept by the stack as a boolean.
 func flag(get func(*tcpip.SocketOptions) bool, set func(*tcpip.SocketOptions, bool)) intOption {
 	return intOption{
-		get: func(e *Endpoint) (int, tcpip.Error) { return bit(get(e.ep.SocketOptions())), nil },
-		set: func(e *Endpoint, v int) error { set(e.ep.SocketOptions(), v != 0); return nil },
+		get: func(e *Endpoint) (int, tcpip.Error) { return bit(get(e.ep().SocketOptions())), nil },
+		set: func(e *Endpoint, v int) error { set(e.ep().SocketOptions(), v != 0); return nil },
 	}
 }
 
 // number is an option kept by the stack as an int from lo to hi.
 func number(o tcpip.SockOptInt, lo, hi int) intOption {
 	return intOption{
-		get: func(e *Endpoint) (int, tcpip.Error) { return e.ep.GetSockOptInt(o) },
+		get: func(e *Endpoint) (int, tcpip.Error) { return e.ep().GetSockOptInt(o) },
 		set: func(e *Endpoint, v int) error {
 			if v < lo || v > hi {
 				return linux.EINVAL
 			}
-			return errno(e.ep.SetSockOptInt(o, v))
+			return errno(e.ep().SetSockOptInt(o, v))
 		},
 	}
 }
@@ -82,6 +83,7 @@ func constant(v int) intOption {
 }
 
 func onlyTCP(o intOption) intOption { o.tcp = true; return o }
+func onlyUDP(o intOption) intOption { o.udp = true; return o }
 
 func bit(on bool) int {
 	if on {
@@ -114,6 +116,7 @@ const (
 	addrPref6
 	minTTL
 	minHop6
+	hopsMulticast6
 	smalls
 )
 
@@ -132,7 +135,7 @@ func (e *Endpoint) lookup(level, name int32) (intOption, bool) {
 		return intOption{}, false
 	}
 	o, ok := intOptions[optionKey{level, name}]
-	return o, ok && (!o.tcp || e.isTCP())
+	return o, ok && (!o.tcp || e.isTCP()) && (!o.udp || e.kind.Protocol == linux.IPPROTO_UDP)
 }
 
 // SetOption implements socket.Optioner.
@@ -164,11 +167,24 @@ func (e *Endpoint) Option(_ vfs.Ctx, level, name int32, size int) ([]byte, error
 	}
 	o, ok := e.lookup(level, name)
 	if !ok {
-		return nil, linux.ENOPROTOOPT
+		return nil, e.unknown(level)
 	}
 	v, err := o.get(e)
 	if err != nil {
 		return nil, errno(err)
 	}
 	return socket.IntBytes(int32(v)), nil
+}
+
+// unknown is getsockopt(2)'s error for an option that is not there: IPv4 has another
+// for a level that it does not know.
+func (e *Endpoint) unknown(level int32) error {
+	switch {
+	case level == linux.SOL_SOCKET, level == linux.SOL_IP, e.kind.Family == linux.AF_INET6,
+		level == linux.SOL_TCP && e.isTCP(),
+		level == linux.SOL_UDP && e.kind.Protocol == linux.IPPROTO_UDP,
+		level == linux.SOL_RAW && e.kind.Type == linux.SOCK_RAW:
+		return linux.ENOPROTOOPT
+	}
+	return linux.EOPNOTSUPP
 }

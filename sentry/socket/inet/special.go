@@ -48,7 +48,7 @@ func (e *Endpoint) setSpecial(c vfs.Ctx, level, name int32, val []byte) error {
 func (e *Endpoint) special(level, name int32, size int) ([]byte, error) {
 	switch (optionKey{level, name}) {
 	case optionKey{linux.SOL_SOCKET, linux.SO_LINGER}:
-		o := e.ep.SocketOptions().GetLinger()
+		o := e.ep().SocketOptions().GetLinger()
 		v := linux.Linger{On: int32(bit(o.Enabled)), Seconds: int32(o.Timeout / time.Second)}
 		return usermem.AsBytes(&v), nil
 	case optionKey{linux.SOL_SOCKET, linux.SO_BINDTODEVICE}:
@@ -61,7 +61,7 @@ func (e *Endpoint) special(level, name int32, size int) ([]byte, error) {
 		}
 	case optionKey{linux.SOL_IP, linux.IP_MULTICAST_IF}:
 		var o tcpip.MulticastInterfaceOption
-		if err := e.ep.GetSockOpt(&o); err != nil {
+		if err := e.ep().GetSockOpt(&o); err != nil {
 			return nil, errno(err)
 		}
 		return appendV4(nil, o.InterfaceAddr), nil
@@ -69,7 +69,7 @@ func (e *Endpoint) special(level, name int32, size int) ([]byte, error) {
 		return nil, nil
 	case optionKey{linux.SOL_ICMPV6, linux.ICMPV6_FILTER}:
 		var o tcpip.ICMPv6Filter
-		if err := e.ep.GetSockOpt(&o); err != nil {
+		if err := e.ep().GetSockOpt(&o); err != nil {
 			return nil, errno(err)
 		}
 		return usermem.AsBytes(&o.DenyType), nil
@@ -82,7 +82,7 @@ func (e *Endpoint) setLinger(val []byte) error {
 		return linux.EINVAL
 	}
 	on, s := binary.LittleEndian.Uint32(val), int32(binary.LittleEndian.Uint32(val[4:]))
-	e.ep.SocketOptions().SetLinger(tcpip.LingerOption{Enabled: on != 0, Timeout: time.Duration(max(s, 0)) * time.Second})
+	e.ep().SocketOptions().SetLinger(tcpip.LingerOption{Enabled: on != 0, Timeout: time.Duration(max(s, 0)) * time.Second})
 	return nil
 }
 
@@ -97,9 +97,9 @@ func (e *Endpoint) forceBuffer(c vfs.Ctx, name int32, val []byte) error {
 	}
 	n := 2 * int64(max(v, 2304))
 	if name == linux.SO_SNDBUFFORCE {
-		e.ep.SocketOptions().SetSendBufferSize(n, true)
+		e.ep().SocketOptions().SetSendBufferSize(n, true)
 	} else {
-		e.ep.SocketOptions().SetReceiveBufferSize(n, true)
+		e.ep().SocketOptions().SetReceiveBufferSize(n, true)
 	}
 	return nil
 }
@@ -109,18 +109,18 @@ func (e *Endpoint) bindToDevice(name string) error {
 		name = name[:i]
 	}
 	if name == "" {
-		return errno(e.ep.SocketOptions().SetBindToDevice(0))
+		return errno(e.ep().SocketOptions().SetBindToDevice(0))
 	}
 	for _, l := range e.fam.Links() {
 		if l.Name == name {
-			return errno(e.ep.SocketOptions().SetBindToDevice(l.Index))
+			return errno(e.ep().SocketOptions().SetBindToDevice(l.Index))
 		}
 	}
 	return linux.ENODEV
 }
 
 func (e *Endpoint) boundDevice(size int) ([]byte, error) {
-	id := e.ep.SocketOptions().GetBindToDevice()
+	id := e.ep().SocketOptions().GetBindToDevice()
 	if id == 0 {
 		return nil, nil
 	}
@@ -148,7 +148,7 @@ func (e *Endpoint) setCongestion(val []byte) error {
 		val = val[:i]
 	}
 	o := tcpip.CongestionControlOption(val)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 func (e *Endpoint) congestion(size int) ([]byte, error) {
@@ -156,7 +156,7 @@ func (e *Endpoint) congestion(size int) ([]byte, error) {
 		return nil, linux.ENOPROTOOPT
 	}
 	var o tcpip.CongestionControlOption
-	if err := e.ep.GetSockOpt(&o); err != nil {
+	if err := e.ep().GetSockOpt(&o); err != nil {
 		return nil, errno(err)
 	}
 	b := make([]byte, min(size, linux.TCP_CA_NAME_MAX))
@@ -167,8 +167,8 @@ func (e *Endpoint) congestion(size int) ([]byte, error) {
 // tcpInfo is TCP_INFO as far as the stack tells.
 func (e *Endpoint) tcpInfo() []byte {
 	var o tcpip.TCPInfoOption
-	e.ep.GetSockOpt(&o)
-	mss, _ := e.ep.GetSockOptInt(tcpip.MaxSegOption)
+	e.ep().GetSockOpt(&o)
+	mss, _ := e.ep().GetSockOptInt(tcpip.MaxSegOption)
 	i := linux.TCPInfo{
 		State:       e.state(),
 		Options:     linux.TCPI_OPT_TIMESTAMPS | linux.TCPI_OPT_SACK | linux.TCPI_OPT_WSCALE,
@@ -225,14 +225,14 @@ func (e *Endpoint) membership6(val []byte, join bool) error {
 func (e *Endpoint) membership(o tcpip.MembershipOption, join bool) error {
 	if join {
 		a := tcpip.AddMembershipOption(o)
-		err := e.ep.SetSockOpt(&a)
+		err := e.ep().SetSockOpt(&a)
 		if _, ok := err.(*tcpip.ErrPortInUse); ok {
 			return linux.EADDRINUSE
 		}
 		return errno(err)
 	}
 	r := tcpip.RemoveMembershipOption(o)
-	return errno(e.ep.SetSockOpt(&r))
+	return errno(e.ep().SetSockOpt(&r))
 }
 
 func (e *Endpoint) multicastIf(val []byte) error {
@@ -248,7 +248,7 @@ func (e *Endpoint) multicastIf(val []byte) error {
 	default:
 		return linux.EINVAL
 	}
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 // setFilter6 is ICMPV6_FILTER: a bit for each type that is not wanted.
@@ -258,7 +258,7 @@ func (e *Endpoint) setFilter6(val []byte) error {
 	}
 	var o tcpip.ICMPv6Filter
 	copy(usermem.AsBytes(&o.DenyType), val)
-	return errno(e.ep.SetSockOpt(&o))
+	return errno(e.ep().SetSockOpt(&o))
 }
 
 // setFilter4 takes ICMP_FILTER without filtering: who sets it discards what it does
@@ -281,11 +281,14 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 	case linux.SIOCOUTQ:
 		o = tcpip.SendQueueSizeOption
 	case linux.SIOCATMARK:
+		if !e.isTCP() {
+			return 0, linux.ENOTTY
+		}
 		return socket.StoreInt(m, arg, 0)
 	default:
 		return 0, linux.ENOTTY
 	}
-	n, err := e.ep.GetSockOptInt(o)
+	n, err := e.ep().GetSockOptInt(o)
 	if err != nil {
 		n = 0
 	}

@@ -196,8 +196,8 @@ func (e *Endpoint) sendDatagram(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags
 		}
 	}
 	if o.dead.Load() {
-		if !named {
-			e.peer.CompareAndSwap(o, nil)
+		if !named && e.peer.CompareAndSwap(o, nil) {
+			e.fam.flight.drop(c, e.own.purge()) // as when it disconnects itself
 		}
 		return 0, linux.ECONNREFUSED
 	}

@@ -82,6 +82,11 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 			conn.out.mu.Unlock()
 		}
 		return socket.StoreInt(m, arg, n)
+	case linux.SIOCATMARK:
+		if e.typ != linux.SOCK_STREAM {
+			return 0, linux.EOPNOTSUPP
+		}
+		return socket.StoreInt(m, arg, 0)
 	case linux.SIOCUNIXFILE:
 		return 0, linux.ENOENT
 	}
