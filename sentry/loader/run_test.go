@@ -130,6 +130,10 @@ func (k *tinyKernel) syscall(r *arch.Regs) uint64 {
 		return errno(k.s.Advise(arch.Addr(a[0]), a[1], linux.Advice(a[2])))
 	case unix.SYS_MSYNC:
 		return errno(k.s.Sync(arch.Addr(a[0]), a[1], linux.SyncFlags(a[2])))
+	case unix.SYS_MSEAL:
+		return errno(k.s.Seal(arch.Addr(a[0]), a[1], a[2]))
+	case unix.SYS_REMAP_FILE_PAGES:
+		return errno(k.s.RemapFilePages(arch.Addr(a[0]), a[1], a[3], linux.MapFlags(a[4])))
 	case unix.SYS_MLOCK:
 		return errno(k.s.Lock(arch.Addr(a[0]), a[1], false, true))
 	case unix.SYS_MLOCK2:

@@ -40,6 +40,9 @@ func (s *Space) Advise(a arch.Addr, n uint64, advice linux.Advice) error {
 				return linux.ENOMEM
 			}
 		}
+		if err := v.mayDiscard(advice); err != nil {
+			return err
+		}
 		if err := do.apply(s, part, vr, &v); err != nil {
 			return err
 		}

@@ -127,6 +127,7 @@ func (v *vma) smapsFlags() string {
 	add(v.is(vmHugePage), "hg")
 	add(v.is(vmNoHugePage), "nh")
 	add(v.is(vmMergeable), "mg")
+	add(v.is(vmSealed), "sl")
 	return b.String()
 }
 

@@ -62,6 +62,9 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 	if err := s.mayCommit(&v, r.Len()); err != nil {
 		return 0, err
 	}
+	if err := s.unsealed(r); err != nil {
+		return 0, err
+	}
 	if replaced > 0 {
 		s.unmapRuns(r)
 		s.dropVMAs(r)
@@ -221,9 +224,6 @@ func checkType(o *MMapOpts, v *vma) error {
 	if v.is(vmGrowsDown) {
 		return linux.EINVAL
 	}
-	if may&arch.Write != 0 {
-		v.flags |= vmWritableFile
-	}
 	return nil
 }
 
@@ -360,6 +360,9 @@ func (s *Space) Unmap(a arch.Addr, n uint64) error {
 func (s *Space) unmap(r arch.Range) error {
 	if s.vmas.Empty(ivl(r)) {
 		return nil
+	}
+	if err := s.unsealed(r); err != nil {
+		return err
 	}
 	if vr, _, ok := s.find(r.Start); ok && vr.Start < r.Start && r.End < vr.End {
 		if err := s.room(); err != nil { // it becomes two

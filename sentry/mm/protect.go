@@ -58,6 +58,9 @@ func (s *Space) Protect(a arch.Addr, n uint64, p linux.Prot) error {
 
 // protectPart gives r, a part of mapping v at vr, the rights a.
 func (s *Space) protectPart(r, vr arch.Range, v vma, a arch.Access) error {
+	if v.is(vmSealed) {
+		return linux.EPERM
+	}
 	if a&^v.max != 0 {
 		return linux.EACCES
 	}

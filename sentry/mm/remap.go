@@ -34,6 +34,9 @@ func (s *Space) Remap(o RemapOpts) (arch.Addr, error) {
 	if m.vr, m.v, ok = s.find(a); !ok {
 		return 0, linux.EFAULT
 	}
+	if m.v.is(vmSealed) {
+		return 0, linux.EPERM
+	}
 	if f&(linux.MREMAP_FIXED|linux.MREMAP_DONTUNMAP) != 0 {
 		return m.moveTo(o.To)
 	}

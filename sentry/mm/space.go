@@ -88,6 +88,7 @@ type Space struct {
 	cluster clusterState
 	changes uint64 // counts changes of runs, for faults
 	dead    bool
+	sealed  bool // some mapping is
 }
 
 // New returns an empty address space with one user. lim are the limits that

@@ -24,7 +24,7 @@ const (
 	vmRandom
 	vmSequential
 	vmFixedSize // VM_DONTEXPAND: the vDSO
-	vmWritableFile
+	vmSealed    // mseal(2)
 )
 
 // A shown is the file that mappings of one space show, with one reference to

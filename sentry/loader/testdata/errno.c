@@ -200,6 +200,41 @@ static void rest(void) {
 	T(mmap(sbrk(0) + 0x10000, P, RW, ANON, -1, 0) != MAP_FAILED);
 }
 
+static void seals(void) {
+	T(syscall(462, p + 1, P, 0));
+	T(syscall(462, p, P, 1));
+	T(syscall(462, p, 0, 0));
+	T(syscall(462, p, 17 * P, 0));
+	T(syscall(462, p, -1UL, 0));
+	T(syscall(462, p + 4 * P, 4 * P, 0));
+	T(munmap(p, 16 * P));
+	T(munmap(p + 7 * P, 2 * P));
+	T(mprotect(p + 4 * P, P, PROT_READ));
+	T(mprotect(p, P, PROT_READ));
+	T(mremap(p + 4 * P, 4 * P, 2 * P, 0));
+	T(mremap(p, P, P, MREMAP_MAYMOVE | MREMAP_FIXED, p + 5 * P));
+	T(mmap(p + 5 * P, P, RW, ANON | MAP_FIXED, -1, 0));
+	T(madvise(p + 5 * P, P, MADV_DONTNEED));
+	T(mprotect(p + 8 * P, P, PROT_READ));
+	T(syscall(462, p + 8 * P, P, 0));
+	T(madvise(p + 8 * P, P, MADV_DONTNEED));
+	T(madvise(p + 8 * P, P, MADV_RANDOM));
+}
+
+static void pages(int fd) {
+	char *s = mmap(p + 20 * P, 8 * P, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+	char *a = mmap(p + 30 * P, 8 * P, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	for (int i = 0; i < 8; i++)
+		a[i * P] = i;
+	T(remap_file_pages(p, P, 0, 0, 0));
+	T(remap_file_pages(s, 0, 0, 0, 0));
+	T(remap_file_pages(s, P, 0, -1UL, 0));
+	T(remap_file_pages(s, 2 * P, 0, 1, 0));
+	printf("same %d\n", memcmp(s, s + 3 * P, P) != 0);
+	T(remap_file_pages(a, 2 * P, 0, 6, 0));
+	printf("pages %d %d %d\n", a[0], a[P], a[2 * P]);
+}
+
 int main(int argc, char **argv) {
 	setvbuf(stdout, 0, _IOFBF, 1 << 16);
 	int fd = open(argv[0], O_RDONLY);
@@ -210,6 +245,10 @@ int main(int argc, char **argv) {
 	protects(fd);
 	remaps(fd);
 	advises(fd);
+	pages(fd);
+	fresh();
 	rest();
+	fresh();
+	seals();
 	return 0;
 }
