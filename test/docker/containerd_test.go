@@ -1,0 +1,86 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// archive wraps a root filesystem up as `docker save` does.
+func archive(t *testing.T, layer []byte) []byte {
+	t.Helper()
+	sum := fmt.Sprintf("sha256:%x", sha256.Sum256(layer))
+	config, err := json.Marshal(map[string]any{
+		"architecture": "amd64", "os": "linux", "config": map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/bin"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{sum}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json", "RepoTags": []string{"localhost/box:latest"}, "Layers": []string{"layer.tar"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"config.json", config}, {"layer.tar", layer}, {"manifest.json", manifest}} {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestContainerd(t *testing.T) {
+	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
+	dir := filepath.Join(work, "c")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf(`version = 2
+root = "%[1]s/root"
+state = "%[1]s/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "%[1]s/s"
+[ttrpc]
+  address = "%[1]s/t"
+`, dir)
+	if err := os.WriteFile(dir+"/config.toml", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{t: t, args: []string{"ctr", "--address", dir + "/s"}}
+	daemon(t, func() bool { return e.command("version").Run() == nil }, "containerd", "--config", dir+"/config.toml")
+	if err := os.WriteFile(dir+"/box.tar", archive(t, image(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.must("image", "import", dir+"/box.tar")
+	run := func(id string, args ...string) []string {
+		return append([]string{"run", "--rm", "--runc-binary", runtime, "localhost/box:latest", id}, args...)
+	}
+	e.expect(0, ourVersion, run("one", "cat", "/proc/version")...)
+	e.expect(3, "", run("two", "sh", "-c", "exit 3")...)
+	e.expect(1, "executable file not found in $PATH", run("three", "nosuch")...)
+	e.must("run", "-d", "--runc-binary", runtime, "localhost/box:latest", "four", "sleep", "1000")
+	e.expect(6, "in exec", "task", "exec", "--exec-id", "x", "four", "sh", "-c", "echo in exec; exit 6")
+	e.must("task", "pause", "four")
+	e.must("task", "resume", "four")
+	e.must("task", "kill", "--signal", "SIGKILL", "four")
+	e.do(nil, "task", "delete", "--force", "four")
+	e.must("container", "delete", "four")
+	leftovers(t, "four")
+}
