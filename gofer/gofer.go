@@ -56,7 +56,7 @@ const (
 	// defaultOpen is the default for Config.MaxOpen.
 	defaultOpen = 8192
 	// maxNodes bounds what a sandbox can make the gofer remember.
-	maxNodes = 1 << 21
+	maxNodes = 1 << 20
 	// maxConns bounds the connections, and so the threads.
 	maxConns = 64
 	// drainTime is how long connections have to end once the first one has.

@@ -13,7 +13,7 @@ func (s *server) doCreate(c *call, q *wire.CreateReq) (wire.Message, error) {
 		}
 		s.watch.did(dir, q.Name)
 		// Not with the set-ID bits: for a moment the file is the gofer's.
-		fd, err := openAt(dir.tree, dfd, q.Name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, q.Mode&0o777)
+		fd, err := s.openAt(dir.tree, dfd, q.Name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, q.Mode&0o777)
 		if err != nil {
 			return nil, err
 		}

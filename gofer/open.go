@@ -13,16 +13,17 @@ import (
 const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 
 // openAt opens one component below a directory.
-func openAt(t *tree, dir int, name string, flags int, mode uint32) (int, error) {
+func (s *server) openAt(t *tree, dir int, name string, flags int, mode uint32) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW), Mode: uint64(mode), Resolve: resolve}
 	if t.NoXDev {
 		how.Resolve |= unix.RESOLVE_NO_XDEV
 	}
 	for {
 		fd, err := unix.Openat2(dir, name, &how)
-		if err != unix.EINTR && err != unix.EAGAIN {
-			return fd, err
+		if err == unix.EINTR || err == unix.EAGAIN || err == unix.EMFILE && s.makeRoom() {
+			continue
 		}
+		return fd, err
 	}
 }
 
@@ -35,10 +36,22 @@ func (s *server) reopen(fd, flags int) (int, error) {
 	name := procName(fd)
 	for {
 		n, err := unix.Openat(s.proc, name, flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-		if err != unix.EINTR {
-			return n, err
+		if err == unix.EINTR || err == unix.EMFILE && s.makeRoom() {
+			continue
 		}
+		return n, err
 	}
+}
+
+// makeRoom closes some files when the process may have no more, and remembers how many
+// it may. It reports whether that was of use.
+func (s *server) makeRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.open.len
+	s.maxOpen = min(s.maxOpen, max(was*3/4, 1))
+	s.trimLocked()
+	return s.open.len < was
 }
 
 // fd is a descriptor of n, which the caller has from get or intern: O_PATH, and
@@ -85,7 +98,7 @@ func (s *server) openStep(n *node) (fd int, done bool, err error) {
 	s.open.touch(dir)
 	s.mu.Unlock()
 
-	fd, err = openAt(n.tree, dir.fd, name, unix.O_PATH, 0)
+	fd, err = s.openAt(n.tree, dir.fd, name, unix.O_PATH, 0)
 	var st unix.Statx_t
 	if err == nil {
 		if err = statx(fd, "", &st); err != nil {
@@ -143,6 +156,11 @@ func (s *server) keepLocked(n *node) {
 		return
 	}
 	s.open.push(n)
+	s.trimLocked()
+}
+
+// trimLocked closes what was used longest ago and is not in use, down to maxOpen.
+func (s *server) trimLocked() {
 	for v := s.open.oldest(); v != nil && s.open.len > s.maxOpen; {
 		older := v
 		v = v.prev

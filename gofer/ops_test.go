@@ -243,6 +243,27 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// A process that may have few files makes do with them.
+func TestFewDescriptors(t *testing.T) {
+	c, dir, root, cmd := startProcess(t)
+	p := &peer{t, c, dir, root}
+	const files = 200
+	for i := range files {
+		p.write(fmt.Sprintf("f%d", i), "x")
+	}
+	if err := unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}, nil); err != nil {
+		t.Skip(err)
+	}
+	for i := range files {
+		var r wire.AttrResp
+		fds := p.ok(&wire.OpenReq{ID: p.walk(fmt.Sprintf("f%d", i)).ID}, &r)
+		if fds.Len() != 1 {
+			t.Fatalf("file %d: %d descriptors", i, fds.Len())
+		}
+		fds.Close()
+	}
+}
+
 func TestRename(t *testing.T) {
 	p := newPeer(t, func(c *Config) { c.MaxOpen = 1 })
 	p.write("a/f", "f")

@@ -79,7 +79,7 @@ func (d *data) close() {
 	fs, gone := d.n.fs, d.n.gone()
 	fs.mu.Lock()
 	d.opens--
-	if d.opens == 0 && !gone && fs.inodes[d.n.id] != nil {
+	if i := fs.inodes[d.n.id]; d.opens == 0 && !gone && i != nil && i.base() == d.n {
 		fs.idle.PushFront(&d.place)
 		fs.idles++
 	}

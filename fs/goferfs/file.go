@@ -51,14 +51,8 @@ func (f *openFile) Read(_ vfs.Ctx, dst usermem.Seq, off int64) (int64, error) {
 	}
 	defer fd.DecRef()
 	f.d.n.touched()
-	n, err := dst.Each(arch.Write, func(p [][]byte) (int64, error) {
-		return transfer(p, func(p [][]byte) (int, error) {
-			if len(p) == 1 {
-				return unix.Pread(fd.fd, p[0], off)
-			}
-			return unix.Preadv(fd.fd, p, off)
-		}, func(n int) { off += int64(n) })
-	})
+	m := mover{call: readAt, fd: fd.fd, off: off}
+	n, err := dst.Each(arch.Write, m.move)
 	if err == linux.EFAULT {
 		// At the end of the file the buffer does not matter.
 		if a, statErr := fd.attr(); statErr == nil && uint64(off) >= a.Size {
@@ -95,14 +89,8 @@ func (f *openFile) Write(_ vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
 	defer fd.DecRef()
 	// After the write, for it is then that who asks must be told to look.
 	defer f.d.n.wrote()
-	return src.Each(arch.Read, func(p [][]byte) (int64, error) {
-		return transfer(p, func(p [][]byte) (int, error) {
-			if len(p) == 1 {
-				return unix.Pwrite(fd.fd, p[0], off)
-			}
-			return unix.Pwritev(fd.fd, p, off)
-		}, func(n int) { off += int64(n) })
-	})
+	m := mover{call: writeAt, fd: fd.fd, off: off}
+	return src.Each(arch.Read, m.move)
 }
 
 // Append implements vfs.Appender: the host finds the end, and moves the descriptor's
@@ -116,11 +104,8 @@ func (f *openFile) Append(_ vfs.Ctx, src usermem.Seq) (n, end int64, err error) 
 	defer f.d.n.wrote()
 	f.d.appending.Lock()
 	defer f.d.appending.Unlock()
-	n, err = src.Each(arch.Read, func(p [][]byte) (int64, error) {
-		return transfer(p, func(p [][]byte) (int, error) {
-			return unix.Pwritev2(fd.fd, p, -1, unix.RWF_APPEND)
-		}, func(int) {})
-	})
+	m := mover{call: appendTo, fd: fd.fd}
+	n, err = src.Each(arch.Read, m.move)
 	if err != nil {
 		return n, 0, err
 	}
@@ -128,9 +113,16 @@ func (f *openFile) Append(_ vfs.Ctx, src usermem.Seq) (n, end int64, err error) 
 	return n, end, err
 }
 
-// transfer moves all of p by calls of do, which takes what one host call can; moved is
-// told of progress. It stops at a short count; progress wins over an error.
-func transfer(p [][]byte, do func([][]byte) (int, error), moved func(int)) (int64, error) {
+// A mover moves bytes between guest memory and a host file.
+type mover struct {
+	call func(fd int, p [][]byte, off int64) (int, error)
+	fd   int
+	off  int64 // in the file; moves along
+}
+
+// move moves all of p, by as many host calls as that takes. It stops at a short count;
+// progress wins over an error.
+func (m *mover) move(p [][]byte) (int64, error) {
 	total := int64(0)
 	for len(p) > 0 {
 		part := p[:min(len(p), linux.IOV_MAX)]
@@ -138,7 +130,7 @@ func transfer(p [][]byte, do func([][]byte) (int, error), moved func(int)) (int6
 		for _, b := range part {
 			want += len(b)
 		}
-		n, err := do(part)
+		n, err := m.call(m.fd, part, m.off)
 		if err == unix.EINTR {
 			continue
 		}
@@ -149,13 +141,31 @@ func transfer(p [][]byte, do func([][]byte) (int, error), moved func(int)) (int6
 			return 0, err
 		}
 		total += int64(n)
-		moved(n)
+		m.off += int64(n)
 		if n < want {
 			break
 		}
 		p = p[len(part):]
 	}
 	return total, nil
+}
+
+func readAt(fd int, p [][]byte, off int64) (int, error) {
+	if len(p) == 1 {
+		return unix.Pread(fd, p[0], off)
+	}
+	return unix.Preadv(fd, p, off)
+}
+
+func writeAt(fd int, p [][]byte, off int64) (int, error) {
+	if len(p) == 1 {
+		return unix.Pwrite(fd, p[0], off)
+	}
+	return unix.Pwritev(fd, p, off)
+}
+
+func appendTo(fd int, p [][]byte, _ int64) (int, error) {
+	return unix.Pwritev2(fd, p, -1, unix.RWF_APPEND)
 }
 
 // Sync implements vfs.Syncer.
