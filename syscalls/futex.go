@@ -25,9 +25,9 @@ func futex(t *kernel.Task, addr address, op int32, val uint32, fourth uint64, ad
 		}
 		switch cmd {
 		case linux.FUTEX_WAIT:
-			return 0, futexWait(t, a, private, val, linux.FUTEX_BITSET_MATCH_ANY, d)
+			return 0, futexWait(t, &kernel.FutexWaitv{Addr: a, Val: val, Private: private}, linux.FUTEX_BITSET_MATCH_ANY, d)
 		case linux.FUTEX_WAIT_BITSET:
-			return 0, futexWait(t, a, private, val, val3, d)
+			return 0, futexWait(t, &kernel.FutexWaitv{Addr: a, Val: val, Private: private}, val3, d)
 		}
 		return 0, t.FutexLockPI(a, private, false, d)
 	case linux.FUTEX_WAKE:
@@ -82,15 +82,13 @@ func futexDeadline(t *kernel.Task, op int32, p usermem.Ptr[linux.Timespec]) (d k
 }
 
 // futexWait waits. Interrupted with a deadline, it goes on towards the same one.
-func futexWait(t *kernel.Task, a arch.Addr, private bool, val, bits uint32, d ktime.Deadline) error {
+func futexWait(t *kernel.Task, v *kernel.FutexWaitv, bits uint32, d ktime.Deadline) error {
 	if bits == 0 {
 		return linux.EINVAL
 	}
-	err := t.FutexWait(a, private, val, bits, d)
+	err := t.FutexWait(v, bits, d)
 	if err == linux.ERESTARTSYS && !d.Never() {
-		return t.SetRestart(func(t *kernel.Task) (uint64, error) {
-			return 0, futexWait(t, a, private, val, bits, d)
-		})
+		return t.SetRestart(func(t *kernel.Task) (uint64, error) { return 0, futexWait(t, v, bits, d) })
 	}
 	return err
 }
@@ -172,7 +170,7 @@ func futexWait2(t *kernel.Task, addr address, val, mask uint64, flags uint32, ti
 	if err != nil {
 		return 0, err
 	}
-	return 0, futexWait(t, addr.Addr(), private, uint32(val), uint32(mask), d)
+	return 0, futexWait(t, &kernel.FutexWaitv{Addr: addr.Addr(), Val: uint32(val), Private: private}, uint32(mask), d)
 }
 
 // futexRequeue2 implements futex_requeue(2).

@@ -28,19 +28,19 @@ func (t *Task) SetClearTID(a arch.Addr) { t.clearTID = a }
 // ClearTID is what SetClearTID set.
 func (t *Task) ClearTID() arch.Addr { return t.clearTID }
 
-// FutexWait sleeps at the futex at a until a wake with one of bits, if it holds
-// val: EAGAIN if not, ETIMEDOUT when d has come, ERESTARTSYS.
-func (t *Task) FutexWait(a arch.Addr, private bool, val, bits uint32, d ktime.Deadline) error {
+// FutexWait sleeps at the futex v until a wake with one of bits, if it holds
+// v.Val: EAGAIN if not, ETIMEDOUT when d has come, ERESTARTSYS.
+func (t *Task) FutexWait(v *FutexWaitv, bits uint32, d ktime.Deadline) error {
 	s := t.space.Load()
-	k, err := s.FutexKey(a, private)
+	k, err := s.FutexKey(v.Addr, v.Private)
 	if err != nil {
 		return err
 	}
 	w := &t.waiter
 	w.Owner = 0
 	t.k.Futexes.Enqueue(w, k, bits)
-	now, err := s.Load32(a)
-	if err == nil && now != val {
+	now, err := s.Load32(v.Addr)
+	if err == nil && now != v.Val {
 		err = linux.EAGAIN
 	}
 	if err == nil {
@@ -169,7 +169,7 @@ func (o wakeOp) compare(was uint32) (bool, error) {
 	return false, linux.ENOSYS
 }
 
-// A FutexWaitv is one futex of FutexWaitAny.
+// A FutexWaitv is a futex to wait at, and what it must hold.
 type FutexWaitv struct {
 	Addr    arch.Addr
 	Val     uint32
