@@ -16,7 +16,8 @@ const (
 // poller, and its own end. pid is the process's own, the only one that it may
 // signal.
 func Runtime(pid int) Table {
-	const anonymous = unix.MAP_ANON | unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE
+	// The runtime's getrandom keeps its state in memory that the vDSO asks to be droppable.
+	const anonymous = unix.MAP_ANON | unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE | unix.MAP_DROPPABLE
 	return Table{"Go runtime", []Call{
 		{"arch_prctl", unix.SYS_ARCH_PRCTL, args{eq(0x1002)}}, // ARCH_SET_FS, of a new thread
 		{"clock_gettime", unix.SYS_CLOCK_GETTIME, args{}},
