@@ -89,6 +89,7 @@ const gcPercent = 100
 type made struct {
 	done     chan struct{}
 	platform platform.Platform
+	cpuinfo  string // /proc/cpuinfo
 	err      error
 }
 
@@ -98,6 +99,9 @@ func startPlatform(name string) *made {
 	m := &made{done: make(chan struct{})}
 	go func() {
 		defer close(m.done)
+		if text, err := os.ReadFile("cpuinfo"); err == nil {
+			m.cpuinfo = string(text)
+		}
 		switch name {
 		case "ptrace":
 			p, err := ptrace.New(ptrace.Options{Proc: "."})

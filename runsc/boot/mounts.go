@@ -6,14 +6,19 @@ import (
 	"path"
 	"strings"
 
+	"garrison/fs/cgroupfs"
 	"garrison/fs/dev"
+	"garrison/fs/sys"
 	"garrison/runsc/control"
 	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
 )
 
-// mountAll makes the container's tree of mounts.
-func (s *sandbox) mountAll() (ns *vfs.MountNamespace, err error) {
+// mountRoot makes a tree of mounts that is the container's root and nothing else.
+// It is writable, as mount points may have to be made in it.
+func (s *sandbox) mountRoot() (*vfs.MountNamespace, error) {
 	all := s.doc.Mounts
 	if len(all) == 0 || all[0].Destination != "/" {
 		return nil, errors.New("boot document: no root")
@@ -22,38 +27,39 @@ func (s *sandbox) mountAll() (ns *vfs.MountNamespace, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount /: %w", err)
 	}
-	// Mount points may have to be made in the root before it becomes read-only.
-	flags := linux.MountFlags(all[0].Flags)
-	ns = s.system.NewMountNamespace(fs, all[0].Source, flags&^linux.MS_RDONLY)
-	fs.DecRef()
-	made := ns
-	defer func() {
-		if err != nil {
-			made.DecRef()
-		}
-	}()
-	c, done := s.rootContext(ns)
+	defer fs.DecRef()
+	return s.system.NewMountNamespace(fs, all[0].Source, linux.MountFlags(all[0].Flags)&^linux.MS_RDONLY), nil
+}
+
+// mountRest completes the container's tree.
+func (s *sandbox) mountRest() error {
+	c, done := s.rootContext(s.container.Mounts)
 	defer done()
-	for i := range all[1:] {
-		m := &all[1+i]
+	for i := range s.doc.Mounts[1:] {
+		m := &s.doc.Mounts[1+i]
 		if err := s.mount(c, m); err != nil {
-			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
+			return fmt.Errorf("mount %s: %w", m.Destination, err)
 		}
 	}
 	if err := s.populateDev(c); err != nil {
-		return nil, err
+		return err
+	}
+	if err := s.setParameters(c); err != nil {
+		return err
 	}
 	if err := s.hidePaths(c); err != nil {
-		return nil, err
+		return err
 	}
-	if flags&linux.MS_RDONLY != 0 {
-		root := ns.Root()
-		defer root.Drop()
-		if err := vfs.Remount(c, root, flags|linux.MS_BIND|linux.MS_REMOUNT, nil); err != nil {
-			return nil, fmt.Errorf("mount / read-only: %w", err)
-		}
+	flags := linux.MountFlags(s.doc.Mounts[0].Flags)
+	if flags&linux.MS_RDONLY == 0 {
+		return nil
 	}
-	return ns, nil
+	root := s.container.Mounts.Root()
+	defer root.Drop()
+	if err := vfs.Remount(c, root, flags|linux.MS_BIND|linux.MS_REMOUNT, nil); err != nil {
+		return fmt.Errorf("mount / read-only: %w", err)
+	}
+	return nil
 }
 
 // mount mounts m where it belongs, and makes the mount point if there is none.
@@ -75,11 +81,10 @@ func (s *sandbox) mount(c vfs.Ctx, m *control.Mount) error {
 	return vfs.MountFS(c, at, fs, m.Source, linux.MountFlags(m.Flags))
 }
 
-// optional are mounts that a container gets along without: what shows the host's
-// cgroups, which a guest has no part in.
+// optional are mounts that a container gets along without.
 func (s *sandbox) optional(m *control.Mount) bool {
 	switch m.Type {
-	case "cgroup", "cgroup2", "mqueue", "securityfs", "debugfs", "tracefs", "bpf":
+	case "securityfs", "debugfs", "tracefs", "bpf":
 		return s.system.Type(m.Type) == nil
 	}
 	return false
@@ -87,11 +92,17 @@ func (s *sandbox) optional(m *control.Mount) bool {
 
 // filesystem makes the filesystem that m describes.
 func (s *sandbox) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
-	if m.Type == "gofer" {
+	switch m.Type {
+	case "gofer":
 		return s.goferFilesystem(c, m)
-	}
-	if m.Type == "proc" {
+	case "proc":
 		return s.procFilesystem(c, m)
+	case "sysfs":
+		n, _ := s.container.NS.Net.Network.(*socket.Network)
+		return s.system.NewFilesystemOf(s.system.Type("sysfs"), sys.Root(c, s.kernel, n)), nil
+	case "cgroup", "cgroup2":
+		// There is one hierarchy, the unified one, whatever the host has.
+		return s.system.NewFilesystemOf(s.system.Type("cgroup2"), cgroupfs.Root(c, s.kernel, s.container, s.limits)), nil
 	}
 	t := s.system.Type(m.Type)
 	if t == nil {
@@ -215,6 +226,26 @@ func (s *sandbox) makeDevices(c vfs.Ctx) error {
 		p.Drop()
 		if err != nil {
 			return fmt.Errorf("device %s: %w", d.Path, err)
+		}
+	}
+	return nil
+}
+
+// setParameters sets what linux.sysctl asks for. A parameter that does not exist
+// here is left out: engines set some for every container.
+func (s *sandbox) setParameters(c vfs.Ctx) error {
+	for name, value := range s.doc.Spec.Linux.Sysctl {
+		path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
+		f, err := vfs.Open(c, vfs.At{Name: path}, vfs.OpenSpec{Flags: linux.O_WRONLY})
+		if err == nil {
+			_, err = f.Write(c, usermem.FromBytes([]byte(value)))
+			f.Release(c)
+		}
+		switch {
+		case errors.Is(err, linux.ENOENT):
+			logf("sysctl %s: there is none here: left out", name)
+		case err != nil:
+			return fmt.Errorf("sysctl %s=%s: %w", name, value, err)
 		}
 	}
 	return nil

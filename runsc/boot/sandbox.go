@@ -64,19 +64,25 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 	if err != nil {
 		return nil, err
 	}
+	s.proc.CPUInfo = made.cpuinfo
 	clock.step("platform")
 	if err := s.makeKernel(p); err != nil {
 		return nil, err
 	}
 	clock.step("kernel")
-	mounts, err := s.mountAll()
+	root, err := s.mountRoot()
 	if err != nil {
 		return nil, err
 	}
-	clock.step("mounts")
-	if err := s.makeContainer(mounts); err != nil {
+	if err := s.makeContainer(root); err != nil {
+		root.DecRef()
 		return nil, err
 	}
+	clock.step("container")
+	if err := s.mountRest(); err != nil {
+		return nil, err
+	}
+	clock.step("mounts")
 	s.init, err = s.newProcess(doc.Spec.Process, &doc.Init, given, doc.Options.Mortal)
 	if err != nil {
 		return nil, err
@@ -113,6 +119,10 @@ func (s *sandbox) open(given *descriptors) error {
 	if s.gofer, err = wire.NewClient(fd); err != nil {
 		return err
 	}
+	go func() {
+		<-s.gofer.Dead()
+		logf("the connection to the gofer has ended")
+	}()
 	s.poller, err = host.NewPoller()
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"garrison/fs/dev"
 	"garrison/fs/devpts"
 	"garrison/fs/memfd"
+	"garrison/fs/mqueue"
 	"garrison/fs/overlay"
 	"garrison/fs/pipe"
 	"garrison/fs/proc"
@@ -76,12 +77,11 @@ const ptmxMinor = 2
 // registerTypes tells which filesystems there are to mount.
 func (s *sandbox) registerTypes() {
 	s.tmpfs = tmpfs.Config{Memory: func(vfs.Ctx) *memfile.File { return s.pages }, Total: s.memory}
-	s.proc = proc.Config{Params: proc.NewParams()}
+	s.proc.Params = proc.NewParams()
 	for _, t := range []*vfs.Type{
 		tmpfs.NewType("tmpfs", s.tmpfs),
 		tmpfs.NewType("ramfs", s.tmpfs),
 		tmpfs.NewType("devtmpfs", s.tmpfs),
-		tmpfs.NewType("mqueue", s.tmpfs),
 		proc.Type(s.kernel, &s.proc),
 		sys.Type(s.kernel),
 		devpts.Type(s.kernel),
@@ -121,7 +121,14 @@ func (s *sandbox) makeContainer(mounts *vfs.MountNamespace) (err error) {
 	s.container, err = s.kernel.NewContainer(kernel.ContainerSpec{
 		ID: s.doc.ID, Memory: s.pages, Mounts: mounts, PIDs: s.pids, Hostname: s.doc.Spec.Hostname,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	if domain := s.doc.Spec.Domainname; domain != "" {
+		s.container.NS.UTS.SetDomain(domain)
+	}
+	s.system.RegisterType(mqueue.Type(s.kernel, s.container.NS.IPC))
+	return nil
 }
 
 // console is what /dev/console is for the caller: the terminal that controls
