@@ -8,8 +8,8 @@ import (
 	"garrison/sentry/wait"
 )
 
-// chunk is how much a writer copies before the reader may have it, in bytes, and
-// how much of a write the files sent with it belong to (Linux: one buffer).
+// chunk is how much is copied in one piece, in bytes, and how much of a write the files
+// sent with it belong to (Linux: one buffer).
 const chunk = 32 << 10
 
 // sendStream is Send of a stream socket.
@@ -54,30 +54,27 @@ func (e *Endpoint) sendStream(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, 
 }
 
 // write copies src into the ring until it is full. seg is of the first bytes; the
-// others have its sender but not its files.
-func (ch *channel) write(src usermem.Seq, seg segment, limit int) (int64, error) {
+// others have its sender but not its files. The reader is told once, at the end: to be
+// woken for each piece would cost it more than it gains.
+func (ch *channel) write(src usermem.Seq, seg segment, limit int) (done int64, err error) {
 	ch.wr.Lock()
-	defer ch.wr.Unlock()
-	total, done := src.Len(), int64(0)
-	for done < total {
-		if done > 0 {
-			src = src.Skip(min(chunk, done))
-		}
-		n, err := ch.writeChunk(src, seg, limit)
-		if n > 0 {
+	for total := src.Len(); done < total; {
+		var n int
+		if n, err = ch.writeChunk(src, seg, limit); n > 0 {
 			done += int64(n)
 			seg.rights = nil
-			ch.reader.Notify(wait.Readable)
 		}
-		if err == nil && n == chunk {
-			continue
+		if err != nil || n < chunk {
+			break
 		}
-		if done > 0 {
-			return done, nil
-		}
-		return 0, err
+		src = src.Skip(chunk)
 	}
-	return done, nil
+	ch.wr.Unlock()
+	if done > 0 {
+		ch.reader.Notify(wait.Readable)
+		return done, nil
+	}
+	return 0, err
 }
 
 // writeChunk moves up to chunk bytes: EAGAIN if there is no room, EPIPE.
