@@ -153,30 +153,53 @@ func (c *Container) OutOfMemories() uint64 {
 	return c.oom
 }
 
-// OutOfMemory kills the process of the container that is worth the most memory by
-// Linux's reckoning (its size, and oom_score_adj), because t met the limit.
+// OutOfMemory makes room when t has met the memory limit: it kills the process of
+// the container that is worth the most memory by Linux's reckoning (its size, and
+// oom_score_adj), or waits for one that is on its way out already.
 func (c *Container) OutOfMemory(t *Task) {
-	victim := t.tg
+	victim, dying := c.oomVictim(t)
+	if !dying {
+		c.mu.Lock()
+		c.oom++
+		c.mu.Unlock()
+		c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
+		victim.Kill()
+	}
+	if victim == t.tg {
+		return
+	}
+	e := &victim.pid.Exits
+	for !t.Killed() {
+		ticket := e.Ticket()
+		if ended, _ := c.k.PIDState(victim.pid); ended {
+			break
+		}
+		t.BlockKillable(e.Since(ticket), wait.Readable)
+	}
+	c.Memory.Flush()
+}
+
+// oomVictim chooses whose memory is to be had; dying says that it is ending already.
+func (c *Container) oomVictim(t *Task) (victim *ThreadGroup, dying bool) {
+	victim = t.tg
 	best := int64(-1 << 62)
 	for _, g := range c.Groups() {
-		score, ok := g.Badness()
-		if ok && score > best {
+		if g != t.tg && g.Ending() {
+			return g, true
+		}
+		if score, ok := g.Badness(); ok && score > best {
 			victim, best = g, score
 		}
 	}
-	c.mu.Lock()
-	c.oom++
-	c.mu.Unlock()
-	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
-	victim.SignalFromOutside(KernelSignal(linux.SIGKILL))
-	if victim != t.tg {
-		// The victim's pages come back when it has gone; what t does until then is wait.
-		e := &victim.pid.Exits
-		ticket := e.Ticket()
-		if ended, _ := c.k.PIDState(victim.pid); !ended {
-			t.Block(e.Since(ticket), wait.Readable)
-		}
-	}
+	return victim, false
+}
+
+// Ending reports whether g is being killed, or exits, and has not ended yet.
+func (g *ThreadGroup) Ending() bool {
+	g.sig.mu.Lock()
+	exiting := g.sig.exiting
+	g.sig.mu.Unlock()
+	return exiting && !g.Exited()
 }
 
 // Badness is how much is gained by killing g, in pages, as /proc/pid/oom_score
