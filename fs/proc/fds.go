@@ -115,7 +115,7 @@ type fdLink struct {
 
 // Attr implements vfs.Inode.
 func (l *fdLink) Attr(vfs.Ctx) (vfs.Attr, error) {
-	uid, gid := l.f.p.owner()
+	uid, gid := l.f.p.owner(linux.S_IFLNK)
 	mode := linux.S_IFLNK
 	if d, err := l.f.file(); err == nil {
 		// An O_PATH file is neither, and still can be followed.
@@ -171,7 +171,7 @@ func (l *fdLink) Follow(c vfs.Ctx) (vfs.Path, error) {
 // newFDInfo makes /proc/pid/fdinfo/N.
 func newFDInfo(f *openFD, at pseudo.Place) vfs.Inode {
 	return pseudo.NewFile(at, f, &pseudo.Subject[*openFD]{
-		Owner: func(f *openFD) (uint32, uint32) { return f.p.owner() },
+		Owner: func(f *openFD, mode linux.FileMode) (uint32, uint32) { return f.p.owner(mode) },
 		Alive: func(f *openFD) bool { return f.p.alive() },
 	}, &pseudo.Entry[*openFD]{Mode: 0o400, Show: showFDInfo})
 }

@@ -13,7 +13,7 @@ import (
 // addresses.
 func mapFilesNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{
-		Mode: 0o500, Subject: subject(), Allow: tracedDir, More: mapFiles{p},
+		Mode: 0o500, Subject: subject(), Allow: sameProcess, More: mapFiles{p},
 	})
 }
 

@@ -145,8 +145,39 @@ func showPersonality(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	return nil
 }
 
-func showTimerslack(_ *process, _ vfs.Ctx, w *bytes.Buffer) error {
+// mayTimerslack is who may see and set a thread's timer slack: itself, and those
+// with CAP_SYS_NICE: EPERM.
+func (p *process) mayTimerslack(c vfs.Ctx) error {
+	if t := caller(c); t != nil && t != p.task() && !c.Creds().HasCap(auth.CapSysNice) {
+		return linux.EPERM
+	}
+	return nil
+}
+
+// showTimerslack is a thread's own timer slack; others' is as it is at first.
+func showTimerslack(p *process, c vfs.Ctx, w *bytes.Buffer) error {
+	if err := p.mayTimerslack(c); err != nil {
+		return err
+	}
+	if t := caller(c); t != nil && t == p.task() {
+		fmt.Fprintln(w, t.TimerSlack())
+		return nil
+	}
 	w.WriteString("50000\n")
+	return nil
+}
+
+func storeTimerslack(p *process, c vfs.Ctx, data []byte) error {
+	if err := p.mayTimerslack(c); err != nil {
+		return err
+	}
+	n, err := storedInt(data, 10)
+	if err != nil || n < 0 {
+		return linux.EINVAL
+	}
+	if t := caller(c); t != nil && t == p.task() {
+		t.SetTimerSlack(uint64(n))
+	}
 	return nil
 }
 

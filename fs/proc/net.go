@@ -21,7 +21,13 @@ func netNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 			n = x
 		}
 	}
-	return pseudo.NewDir(at, n, pseudo.DirSpec[*socket.Network]{Table: netTable()})
+	of := &pseudo.Subject[*socket.Network]{Owner: func(_ *socket.Network, mode linux.FileMode) (uint32, uint32) {
+		if mode.IsDir() {
+			return p.owner(mode)
+		}
+		return 0, 0 // the files are the network's, which is nobody's
+	}}
+	return pseudo.NewDir(at, n, pseudo.DirSpec[*socket.Network]{Subject: of, Table: netTable()})
 }
 
 type netEntry = pseudo.Entry[*socket.Network]

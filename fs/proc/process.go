@@ -3,6 +3,7 @@ package proc
 import (
 	"garrison/fs/pseudo"
 	"garrison/sentry/kernel"
+	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
 )
 
@@ -31,9 +32,9 @@ func (p *process) alive() bool {
 }
 
 // owner is p's effective ids, or root's for a process that is not dumpable: its
-// files are for nobody else then.
-func (p *process) owner() (uid, gid uint32) {
-	if p.g.Dumpable() != 1 {
+// files are for nobody else then, but for directories that are open to all.
+func (p *process) owner(mode linux.FileMode) (uid, gid uint32) {
+	if p.g.Dumpable() != 1 && mode != linux.S_IFDIR|0o555 {
 		return 0, 0
 	}
 	cr := p.task().Creds()
@@ -57,8 +58,9 @@ func processTable() []entry {
 		entry{Name: "autogroup", Mode: 0o644, Show: showAutogroup, Store: ignoreWrite},
 		entry{Name: "coredump_filter", Mode: 0o644, Show: text("00000033\n"), Store: ignoreWrite},
 		entry{Name: "mountstats", Mode: 0o400, Show: showMountstats},
-		entry{Name: "timers", Show: showTimers},
-		entry{Name: "timerslack_ns", Mode: 0o666, Show: showTimerslack, Store: ignoreWrite, Guard: traced},
+		entry{Name: "timens_offsets", Mode: 0o644, Show: text("monotonic           0         0\nboottime            0         0\n"), Store: refuseIDMap},
+		entry{Name: "timers", Show: showTimers, Guard: traced},
+		entry{Name: "timerslack_ns", Mode: 0o666, Show: showTimerslack, Store: storeTimerslack},
 		entry{Name: "map_files", Mode: 0o500, Node: mapFilesNode},
 	)
 }

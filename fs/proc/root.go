@@ -23,11 +23,11 @@ func selfTable() []rootEntry {
 // rootTable is /proc, beside the processes.
 func rootTable() []rootEntry {
 	return append(selfTable(), []rootEntry{
-		{Name: "buddyinfo", Mode: 0o400, Show: static("")},
+		{Name: "buddyinfo", Show: static("")},
 		{Name: "bus", Table: []rootEntry{}},
 		{Name: "cgroups", Show: showCgroups},
 		{Name: "cmdline", Show: showKernelCmdline},
-		{Name: "consoles", Mode: 0o400, Show: static("")},
+		{Name: "consoles", Show: static("")},
 		{Name: "cpuinfo", Show: showCPUInfo},
 		{Name: "crypto", Show: static("")},
 		{Name: "devices", Show: static(devices)},
@@ -38,8 +38,8 @@ func rootTable() []rootEntry {
 		{Name: "filesystems", Show: showFilesystems},
 		{Name: "fs", Table: []rootEntry{}},
 		{Name: "interrupts", Show: showInterrupts},
-		{Name: "iomem", Mode: 0o400, Show: static("")},
-		{Name: "ioports", Mode: 0o400, Show: static("")},
+		{Name: "iomem", Show: static("")},
+		{Name: "ioports", Show: static("")},
 		{Name: "irq", Table: []rootEntry{}},
 		{Name: "key-users", Show: static("")},
 		{Name: "keys", Show: static("")},

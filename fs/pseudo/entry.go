@@ -75,8 +75,8 @@ func (e *Entry[S]) mode() linux.FileMode {
 // A Subject says what an S has to do with the files about it. The zero Subject
 // does: they belong to root and are always there.
 type Subject[S any] struct {
-	// Owner is whose the files are.
-	Owner func(s S) (uid, gid uint32)
+	// Owner is whose a file of that mode is.
+	Owner func(s S, mode linux.FileMode) (uid, gid uint32)
 	// Alive reports whether s is still there. When it is not, open files read
 	// as ESRCH and names are ENOENT.
 	Alive func(s S) bool

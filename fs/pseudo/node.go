@@ -22,7 +22,7 @@ func (n *node[S]) owner() (uid, gid uint32) {
 	if n.of.Owner == nil {
 		return 0, 0
 	}
-	return n.of.Owner(n.s)
+	return n.of.Owner(n.s, n.mode)
 }
 
 func (n *node[S]) attrs(nlink uint32) vfs.Attr {
