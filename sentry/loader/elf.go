@@ -87,9 +87,6 @@ func (im *image) segments(ph []byte, bad error) error {
 			im.phdr = p.Vaddr
 		}
 	}
-	if len(im.load) == 0 {
-		return bad
-	}
 	if im.phdr == 0 {
 		for _, p := range im.load {
 			if p.Offset <= im.header.Phoff && im.header.Phoff-p.Offset < p.Filesz {
@@ -98,7 +95,7 @@ func (im *image) segments(ph []byte, bad error) error {
 			}
 		}
 	}
-	return im.check()
+	return nil
 }
 
 func (im *image) readInterp(p *linux.ElfProgram) error {
@@ -125,6 +122,9 @@ const maxAddr = 1 << 56
 
 // check refuses segments that can't be mapped, whatever the address.
 func (im *image) check() error {
+	if len(im.load) == 0 {
+		return linux.EINVAL
+	}
 	for _, p := range im.load {
 		if p.Filesz > p.Memsz || p.Memsz > maxAddr || p.Vaddr > maxAddr || p.Offset > maxAddr ||
 			p.Vaddr%arch.PageSize != p.Offset%arch.PageSize && p.Filesz > 0 {

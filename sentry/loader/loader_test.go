@@ -203,7 +203,7 @@ func TestMalformed(t *testing.T) {
 		"phentsize": {func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phentsize = 32 }, linux.ENOEXEC},
 		"no phdr":   {func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phnum = 0 }, linux.ENOEXEC},
 		"far phdr":  {func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phoff = 1 << 40 }, linux.ENOEXEC},
-		"nothing":   {func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = 0 }, linux.ENOEXEC},
+		"nothing":   {func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = 0 }, linux.EINVAL},
 		"sizes":     {func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Filesz = p.Memsz + 1 }, linux.EINVAL},
 		"unaligned": {func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Offset = 1 }, linux.EINVAL},
 		"interp":    {func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Filesz = 1 }, linux.ENOEXEC},

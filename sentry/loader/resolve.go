@@ -60,14 +60,22 @@ func (p *Program) resolve(o Opener) error {
 		}
 	}
 	var err error
-	if p.elf, err = readImage(p.File, linux.ENOEXEC); err != nil || p.elf.interp == "" {
+	if p.elf, err = readImage(p.File, linux.ENOEXEC); err != nil {
 		return err
+	}
+	if p.elf.interp == "" {
+		return p.elf.check()
 	}
 	if p.linker, err = o.OpenExecutable(p.elf.interp); err != nil {
 		return err
 	}
-	p.interp, err = readImage(p.linker, linux.ELIBBAD)
-	return err
+	if p.interp, err = readImage(p.linker, linux.ELIBBAD); err != nil {
+		return err
+	}
+	if err := p.interp.check(); err != nil {
+		return err
+	}
+	return p.elf.check()
 }
 
 // follow makes p the interpreter that head, the start of a script, names.
