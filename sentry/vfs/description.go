@@ -28,7 +28,7 @@ type FileDescription struct {
 	state *inodeState // a use of it, for a FIFO
 
 	mu  lock.Mutex[lock.File]
-	off int64 // protected by mu
+	off atomic.Int64 // changed under mu
 
 	hookMu sync.Mutex
 	hooks  []CloseHook // protected by hookMu
@@ -72,12 +72,9 @@ func (d *FileDescription) IsPath() bool { return d.Flags()&linux.O_PATH != 0 }
 // Stream reports whether it has no offsets: pread(2) and lseek(2) are ESPIPE.
 func (d *FileDescription) Stream() bool { return d.stream }
 
-// Offset is the file offset, for /proc/pid/fdinfo.
-func (d *FileDescription) Offset() int64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.off
-}
+// Offset is the file offset, for /proc/pid/fdinfo, which may be that of the very
+// file being read: it takes no lock.
+func (d *FileDescription) Offset() int64 { return d.off.Load() }
 
 // SetFlags is fcntl(F_SETFL): flags that can't be set are ignored. EPERM, EINVAL.
 func (d *FileDescription) SetFlags(c Ctx, f linux.OpenFlags) error {

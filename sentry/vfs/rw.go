@@ -43,8 +43,8 @@ func (d *FileDescription) ReadWith(c Ctx, dst usermem.Seq, off int64, flags int)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n, err := d.read(c, dst, d.off, now)
-	d.off += n
+	n, err := d.read(c, dst, d.off.Load(), now)
+	d.off.Add(n)
 	return n, err
 }
 
@@ -116,11 +116,11 @@ func (d *FileDescription) WriteWith(c Ctx, src usermem.Seq, off int64, flags int
 	w.regular = d.path.d.typ == linux.S_IFREG
 	if !d.stream && off < 0 {
 		d.mu.Lock()
-		w.off = d.off
+		w.off = d.off.Load()
 	}
 	n, err := w.run(src)
 	if !d.stream && off < 0 {
-		d.off = w.off
+		d.off.Store(w.off)
 		d.mu.Unlock()
 	}
 	if err == linux.EPIPE {
@@ -264,7 +264,7 @@ func (d *FileDescription) Seek(c Ctx, off int64, whence int) (int64, error) {
 	defer d.mu.Unlock()
 	n, err := d.seek(c, off, whence)
 	if err == nil {
-		d.off = n
+		d.off.Store(n)
 	}
 	return n, err
 }
@@ -272,7 +272,7 @@ func (d *FileDescription) Seek(c Ctx, off int64, whence int) (int64, error) {
 // seek is where lseek(2) leads. d.mu is held.
 func (d *FileDescription) seek(c Ctx, off int64, whence int) (int64, error) {
 	if x, ok := d.file.(Seeker); ok {
-		return x.Seek(c, d.off, off, whence)
+		return x.Seek(c, d.off.Load(), off, whence)
 	}
 	size := int64(0)
 	if whence >= linux.SEEK_END {
@@ -289,7 +289,7 @@ func (d *FileDescription) seek(c Ctx, off int64, whence int) (int64, error) {
 			size = a.Size
 		}
 	}
-	return SeekBySize(d.off, off, whence, size)
+	return SeekBySize(d.off.Load(), off, whence, size)
 }
 
 // SeekBySize is lseek(2) in a file of size bytes without holes.
@@ -335,10 +335,10 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for ; d.off < FirstEntry; d.off++ {
-		e := Dirent{Name: ".", Type: linux.DT_DIR, Next: d.off + 1}
+	for off := d.off.Load(); off < FirstEntry; off = d.off.Add(1) {
+		e := Dirent{Name: ".", Type: linux.DT_DIR, Next: off + 1}
 		node := d.path.d
-		if d.off == 1 {
+		if off == 1 {
 			e.Name = ".."
 			if up := node.place.Load().parent; up != nil && node != d.path.mnt.root {
 				node = up
@@ -352,11 +352,11 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 			return nil
 		}
 	}
-	err := x.List(c, d.off, func(e Dirent) bool {
+	err := x.List(c, d.off.Load(), func(e Dirent) bool {
 		if !f(e) {
 			return false
 		}
-		d.off = e.Next
+		d.off.Store(e.Next)
 		return true
 	})
 	d.path.touch(c, d.Flags())
