@@ -92,8 +92,8 @@ func (s *Space) HandleFault(ev *platform.Event, memo *FaultMemo) Fault {
 		switch {
 		case !ok:
 			// Nothing is there: a read is enough for now.
-		case v.access&arch.Write != 0 && x.access&arch.Write == 0:
-			want = arch.Write
+		case v.access&arch.Write != 0 && x.access&arch.Write == 0 && ev.Code != linux.SEGV_MAPERR:
+			want = arch.Write // what is mapped can be read
 		case memo.repeated(ev.Addr.Down(), s.changes, 1):
 			return segv
 		}
