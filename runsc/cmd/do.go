@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
 
+	"garrison/runsc/container"
 	"garrison/runsc/sandbox"
 	"garrison/runsc/spec"
 )
@@ -68,15 +69,33 @@ func (a *app) do(o *doFlags, args []string) error {
 	if overlay == "none" {
 		overlay = "memory"
 	}
+	a.sweep()
 	signals := catchSignals()
 	box, err := a.createSandbox(sandbox.Config{
-		Store: a.store(), ID: "do-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()%1e9, 36),
+		Store: a.store(), ID: doPrefix + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()%1e9, 36),
 		Bundle: "/", Spec: s, Options: options, Overlay: overlay, HostRoot: true, Leash: true,
 	})
 	if err != nil {
 		return err
 	}
 	return a.foreground(box, signals, false)
+}
+
+// doPrefix begins the ids of do's containers.
+const doPrefix = "do-"
+
+// sweep removes what is on record of do's containers whose runsc was killed: they
+// ended with it, but nobody was there to delete them.
+func (a *app) sweep() {
+	all, err := a.store().List()
+	if err != nil {
+		return
+	}
+	for _, c := range all {
+		if strings.HasPrefix(c.ID, doPrefix) && c.Phase != container.Creating && c.Status() == container.Stopped && time.Since(c.Created) > time.Minute {
+			_ = sandbox.Delete(a.store(), c.ID, true)
+		}
+	}
 }
 
 // doSpec describes a container for args on the host's root.

@@ -63,6 +63,9 @@ func (a *app) foreground(s *sandbox.Sandbox, signals <-chan os.Signal, keep bool
 	if err != nil {
 		return err
 	}
+	if line := s.Breakdown(); line != "" {
+		a.log.warn("the sandbox's kernel broke down: %s (--debug-log=FILE keeps the stack)", line)
+	}
 	if keep {
 		return nil
 	}

@@ -124,15 +124,31 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 // more than its exit status.
 func (s *Sandbox) sentryFailure(err error) error {
 	err = s.sentry.failure(err)
-	if data, readErr := os.ReadFile(s.log.Name()); readErr == nil {
-		for _, mark := range []string{"panic: ", "fatal error: "} {
-			if i := bytes.LastIndex(data, []byte(mark)); i >= 0 {
-				line, _, _ := bytes.Cut(data[i:], []byte("\n"))
-				return fmt.Errorf("%w: %s (see --debug-log)", err, line)
-			}
-		}
+	if line := breakdown(s.log.Name()); line != "" {
+		return fmt.Errorf("%w: %s (--debug-log=FILE keeps the stack)", err, line)
 	}
 	return err
+}
+
+// Breakdown is the first line of what a sentry that has broken down by itself
+// left in its log, or "" for one that ended in order or was killed.
+func (s *Sandbox) Breakdown() string { return breakdown(s.log.Name()) }
+
+func breakdown(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	for _, mark := range []string{"panic: ", "fatal error: ", "SIGSYS: ", "SIGABRT: ", "SIGSEGV: "} {
+		if i := bytes.Index(data, []byte("\n"+mark)); i >= 0 {
+			data = data[i+1:]
+		} else if !bytes.HasPrefix(data, []byte(mark)) {
+			continue
+		}
+		line, _, _ := bytes.Cut(data, []byte("\n"))
+		return string(line)
+	}
+	return ""
 }
 
 // A fileList collects the descriptors that ride on a message.

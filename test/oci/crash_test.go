@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -40,6 +41,33 @@ func TestSentryDies(t *testing.T) {
 	}
 	b.await("stopped")
 	b.must("delete", b.id)
+}
+
+// TestSentryBreaks asks that a sentry's Go stack is in the debug log, and that
+// whoever runs the container is told.
+func TestSentryBreaks(t *testing.T) {
+	ours(t)
+	b := newBox(t, sh("echo ready; exec sleep 1000"), nil)
+	log := filepath.Join(t.TempDir(), "log")
+	cmd := b.command("--debug-log", log, "run", b.id)
+	out, _ := cmd.StdoutPipe()
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	b.start(cmd)
+	copyUntil(t, out, "ready\n")
+	if err := unix.Kill(b.record().Sentry.PID, unix.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 137 {
+		t.Errorf("exit status %d", code)
+	}
+	if !strings.Contains(errs.String(), "kernel broke down: SIGABRT") {
+		t.Errorf("%q", errs.String())
+	}
+	if data, _ := os.ReadFile(log); !bytes.Contains(data, []byte("goroutine ")) {
+		t.Errorf("%s", data)
+	}
 }
 
 // TestSentryHangs asks that kill and delete work from outside.
