@@ -46,21 +46,29 @@ func (h hostPty) set(t testing.TB, m linux.Termios2) {
 	}
 }
 
-// settled reads all there is on fd, n bytes at a time: each read in quotes. The
-// host moves bytes between the two ends in a worker thread of its own.
-func settled(fd, n int) (out []string) {
+// settled reads all there is on fd, n bytes at a time. The host moves bytes between
+// the two ends in a thread of its own: what is expected is waited for, a while.
+func settled(fd, n int, want []string) (out []string) {
 	buf := make([]byte, n)
-	for misses := 0; misses < 2; {
+	for begin := time.Now(); ; {
 		k, err := unix.Read(fd, buf)
-		if err != nil {
-			misses++
-			time.Sleep(200 * time.Microsecond)
+		if err == nil {
+			out = append(out, string(buf[:k]))
 			continue
 		}
-		misses = 0
-		out = append(out, string(buf[:k]))
+		if join(out) == join(want) && len(out) >= len(want) || time.Since(begin) > 300*time.Millisecond {
+			return out
+		}
+		time.Sleep(100 * time.Microsecond)
 	}
-	return out
+}
+
+// one is the reads of all of s at once: none if there is nothing.
+func one(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
 }
 
 // modes is the default with changes.
@@ -159,12 +167,12 @@ func compareTyped(t *testing.T, h hostPty, l *line, text string, size int) {
 		t.Fatal(err)
 	}
 	l.receive([]byte(text))
-	wantEcho, want := settled(h.master, 4096), settled(h.slave, size)
-	if got := drain(l, size); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
-		t.Errorf("typed %q, reads of %d: got %q, Linux has %q", text, size, got, want)
+	got, echo := drain(l, size), echoed(l)
+	if want := join(settled(h.master, 4096, one(echo))); echo != want {
+		t.Errorf("typed %q: echo %q, Linux has %q", text, echo, want)
 	}
-	if got, want := echoed(l), join(wantEcho); got != want {
-		t.Errorf("typed %q: echo %q, Linux has %q", text, got, want)
+	if want := settled(h.slave, size, got); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+		t.Errorf("typed %q, reads of %d: got %q, Linux has %q", text, size, got, want)
 	}
 }
 
@@ -172,18 +180,19 @@ func compareTyped(t *testing.T, h hostPty, l *line, text string, size int) {
 func reset(h hostPty, l *line) {
 	unix.IoctlSetInt(h.slave, unix.TCXONC, linux.TCOON)
 	unix.IoctlSetInt(h.slave, unix.TCFLSH, linux.TCIOFLUSH)
-	unix.Write(h.master, []byte("\x11\n\n"))
-	settled(h.master, 4096)
-	settled(h.slave, 4096)
-	unix.Write(h.slave, []byte("\r\n"))
-	settled(h.master, 4096)
 	l.start()
 	l.flushInput()
 	l.flushOutput()
-	l.receive([]byte("\x11\n\n"))
-	drain(l, 4096)
+	for _, text := range []string{"\x11\n\n"} {
+		unix.Write(h.master, []byte(text))
+		l.receive([]byte(text))
+		in, echo := drain(l, 4096), echoed(l)
+		settled(h.master, 4096, one(echo))
+		settled(h.slave, 4096, in)
+	}
+	unix.Write(h.slave, []byte("\r\n"))
 	l.write([]byte("\r\n"))
-	echoed(l)
+	settled(h.master, 4096, one(echoed(l)))
 }
 
 func drain(l *line, size int) (out []string) {
@@ -221,7 +230,8 @@ func TestOutputAsOnHost(t *testing.T) {
 			for _, text := range texts {
 				unix.Write(h.slave, []byte(text))
 				l.write([]byte(text))
-				if got, want := echoed(l), join(settled(h.master, 4096)); got != want {
+				got := echoed(l)
+				if want := join(settled(h.master, 4096, one(got))); got != want {
 					t.Errorf("wrote %q: got %q, Linux has %q", text, got, want)
 				}
 			}
@@ -239,8 +249,8 @@ func TestFullLine(t *testing.T) {
 		text := append(bytes.Repeat([]byte("0123456789"), 450), "tail\nnext\n"...)
 		unix.Write(h.master, text)
 		l.receive(text)
-		time.Sleep(5 * time.Millisecond)
-		got, want := drain(l, 3000), settled(h.slave, 3000)
+		got := drain(l, 3000)
+		want := settled(h.slave, 3000, one(join(got)))
 		if name == "raw" { // the host refills when it gets to it
 			got, want = []string{join(got)}, []string{join(want)}
 		}
@@ -259,7 +269,7 @@ func TestModeSwitch(t *testing.T) {
 		l.setTermios(m)
 		unix.Write(h.master, []byte(text))
 		l.receive([]byte(text))
-		settled(h.master, 4096)
+		settled(h.master, 4096, one(echoed(l)))
 	}
 	check := func() {
 		t.Helper()
@@ -267,7 +277,8 @@ func TestModeSwitch(t *testing.T) {
 		if got := l.queued(); err != nil || got != n {
 			t.Errorf("FIONREAD %d, Linux has %d %v", got, n, err)
 		}
-		if got, want := drain(l, 100), settled(h.slave, 100); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+		got := drain(l, 100)
+		if want := settled(h.slave, 100, got); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 			t.Errorf("got %q, Linux has %q", got, want)
 		}
 	}
