@@ -8,6 +8,7 @@ import (
 	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
+	"garrison/syscalls"
 	"garrison/test/scripted"
 )
 
@@ -345,5 +346,25 @@ func TestPosixTimerSignalsAndOverruns(t *testing.T) {
 		}
 		want(t, "timer_delete", g.Call(timerDelete, n), 0)
 		want(t, "timer_delete again", g.Call(timerDelete, n), errno(linux.EINVAL))
+	})
+}
+
+// FuzzSigreturn returns from signals that never were: whatever the frame says, the
+// guest alone suffers.
+func FuzzSigreturn(f *testing.F) {
+	frame := linux.RTSigFrame{}
+	frame.UC.MContext.RIP, frame.UC.MContext.RSP = 0x1234, 0x5678
+	frame.UC.MContext.FPState = 64
+	f.Add(usermem.AsBytes(&frame), uint16(0))
+	f.Add([]byte{}, uint16(512))
+	f.Fuzz(func(t *testing.T, b []byte, fp uint16) {
+		w := scripted.New(t, &syscalls.Table, func(g *scripted.Guest) {
+			g.Fork(func(g *scripted.Guest) { g.Sigreturn(b[:min(len(b), 4096)], uint64(fp)) })
+			wait4(g, -1, linux.WALL)
+		})
+		if st := w.Run(); st != 0 {
+			t.Errorf("status %#x", uint32(st))
+		}
+		w.Close()
 	})
 }

@@ -30,6 +30,9 @@ func (t *Task) attach(n *Task, c *CloneSpec) error {
 	if t.tg.sig.exiting || t.attention.Load()&(attnSignal|attnKill) != 0 {
 		return linux.ERESTARTNOINTR
 	}
+	if k.live >= k.opts.MaxTasks {
+		return linux.EAGAIN
+	}
 	pid, err := n.ns.PIDForChildren.allocPID(c.SetTID)
 	if err != nil {
 		return err

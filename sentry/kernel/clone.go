@@ -47,6 +47,9 @@ func (c *CloneSpec) check(t *Task) error {
 		!c.ExitSignal.Valid() && c.ExitSignal != 0:
 		return linux.EINVAL
 	}
+	if f&linux.CLONE_SETTLS != 0 && c.TLS >= userEnd {
+		return linux.EPERM
+	}
 	if f&cloneNamespaces != 0 && !t.Creds().HasCap(auth.CapSysAdmin) {
 		return linux.EPERM
 	}

@@ -62,6 +62,9 @@ type ContainerSpec struct {
 func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: k.rootUserNS, k: k}
 	c.Env = mm.NewEnv(k.platform, s.Memory)
+	c.Env.SetTotalMemory(k.opts.Memory)
+	// The kernel's own copies to guest memory meet the limit too, with locks held.
+	c.Env.SetOutOfMemory(func() { go c.makeRoom(nil) })
 	vdso, err := loader.NewVDSO(k.facts, s.Memory)
 	if err != nil {
 		return nil, err
@@ -157,14 +160,7 @@ func (c *Container) OutOfMemories() uint64 {
 // the container that is worth the most memory by Linux's reckoning (its size, and
 // oom_score_adj), or waits for one that is on its way out already.
 func (c *Container) OutOfMemory(t *Task) {
-	victim, dying := c.oomVictim(t)
-	if !dying {
-		c.mu.Lock()
-		c.oom++
-		c.mu.Unlock()
-		c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
-		victim.Kill()
-	}
+	victim := c.makeRoom(t.tg)
 	if victim == t.tg {
 		return
 	}
@@ -179,12 +175,28 @@ func (c *Container) OutOfMemory(t *Task) {
 	c.Memory.Flush()
 }
 
+// makeRoom kills a process, if none is dying already, and returns it. short is
+// who has too little memory, nil if that is not known: the last choice. nil if
+// there is nobody to kill.
+func (c *Container) makeRoom(short *ThreadGroup) *ThreadGroup {
+	victim, dying := c.oomVictim(short)
+	if victim == nil || dying {
+		return victim
+	}
+	c.mu.Lock()
+	c.oom++
+	c.mu.Unlock()
+	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
+	victim.Kill()
+	return victim
+}
+
 // oomVictim chooses whose memory is to be had; dying says that it is ending already.
-func (c *Container) oomVictim(t *Task) (victim *ThreadGroup, dying bool) {
-	victim = t.tg
+func (c *Container) oomVictim(short *ThreadGroup) (victim *ThreadGroup, dying bool) {
+	victim = short
 	best := int64(-1 << 62)
 	for _, g := range c.Groups() {
-		if g != t.tg && g.Ending() {
+		if g != short && g.Ending() {
 			return g, true
 		}
 		if score, ok := g.Badness(); ok && score > best {

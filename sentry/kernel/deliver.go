@@ -108,7 +108,6 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 		}
 		return
 	}
-	core := linux.CoreSignals.Has(s) && t.dumpCore(info)
 	if linux.SynchronousSignals.Has(s) {
 		t.k.logf("task %d (%s): %v, code %d, address %#x, at %#x, stack %#x",
 			t.pid.numbers[0], t.Name(), s, info.Code, info.Addr(), t.regs.RIP, t.regs.RSP)
@@ -118,7 +117,7 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 	if !g.sig.exiting {
 		g.sig.fatality = *info
 	}
-	g.beginExit(linux.SignalStatus(s, core), nil)
+	g.beginExit(linux.SignalStatus(s, false), nil) // no core file is written, and the status says so
 }
 
 // handle makes the guest run a handler when it goes on.

@@ -35,6 +35,9 @@ type Options struct {
 	CPUs int
 	// Memory is the bytes of memory that sysinfo and /proc/meminfo report.
 	Memory uint64
+	// MaxTasks is how many tasks there may be at a time (threads-max); 0 is as
+	// many as the host threads that Go lets a program have, with some to spare.
+	MaxTasks int
 	// NewNetwork makes the network of a new network namespace; may be nil.
 	NewNetwork func() any
 	// Log reports what deserves a line in the debug log; may be nil.
@@ -90,6 +93,9 @@ func New(o Options) *Kernel {
 	if k.opts.CPUs <= 0 {
 		k.opts.CPUs = hostCPUs()
 	}
+	if k.opts.MaxTasks <= 0 {
+		k.opts.MaxTasks = defaultMaxTasks
+	}
 	k.inodes.Store(firstNSInode)
 	k.rootUserNS = &auth.UserNamespace{}
 	k.rootCreds = auth.Root(k.rootUserNS)
@@ -98,6 +104,10 @@ func New(o Options) *Kernel {
 	k.boot = k.Clocks.Boottime.Now()
 	return k
 }
+
+// defaultMaxTasks keeps a sandbox whose tasks are threads of the sentry below
+// debug.SetMaxThreads' 10,000, which is fatal.
+const defaultMaxTasks = 9000
 
 // firstNSInode is where the inode numbers of namespaces begin (PROC_DYNAMIC_FIRST).
 const firstNSInode = 0xf0000000

@@ -23,3 +23,6 @@ func (t *Task) notInCall() { t.regs.OrigRAX = ^uint64(0) }
 
 // startFlags is RFLAGS at the start of a program: interrupts enabled.
 const startFlags = 0x202
+
+// userEnd is the end of the addresses that a guest may have (TASK_SIZE_MAX).
+const userEnd = 1<<47 - 4096

@@ -204,3 +204,26 @@ func (g *Guest) Load32(a arch.Addr) uint32 {
 func (g *Guest) Store32(a arch.Addr, v uint32) {
 	g.Store(a, binary.LittleEndian.AppendUint32(nil, v))
 }
+
+// Sigreturn stores a frame and calls rt_sigreturn(2). If fp is not 0 the frame's
+// vector state is said to be fp bytes behind its start. What the registers
+// are then is the frame's word: the guest ends with its next step.
+func (g *Guest) Sigreturn(frame []byte, fp uint64) {
+	const fpState = 8 + 40 + 184 // of RTSigFrame
+	b := make([]byte, 16<<10)
+	copy(b, frame)
+	a := g.Put(b)
+	if fp != 0 {
+		at := a + fp
+		g.Store(arch.Addr(a)+fpState, usermem.AsBytes(&at))
+	}
+	r := g.c.regs
+	r.RSP = a + 8
+	r.OrigRAX, r.RAX = sysSigreturn, ^uint64(linux.ENOSYS)+1
+	g.c.stop(platform.Event{Kind: platform.Syscall})
+	for {
+		r = g.c.regs
+		r.OrigRAX, r.RDI = sysExitGroup, 0
+		g.c.stop(platform.Event{Kind: platform.Syscall})
+	}
+}

@@ -83,3 +83,9 @@ func (w *World) Wait() linux.WaitStatus {
 	}
 	return w.Init.Status()
 }
+
+// Close gives up what the world holds, for tests that make many.
+func (w *World) Close() {
+	w.Container.Remove()
+	w.Container.Memory.Close()
+}
