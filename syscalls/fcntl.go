@@ -85,7 +85,10 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 		return f(t, d, arg)
 	}
 	if x, ok := d.File().(vfs.Fcntler); ok {
-		return x.Fcntl(t, cmd, arg)
+		n, err := x.Fcntl(t, cmd, arg)
+		if err != linux.ENOTTY {
+			return n, err
+		}
 	}
 	return 0, linux.EINVAL
 }
@@ -102,6 +105,7 @@ var fileCommands = map[uint32]func(*kernel.Task, *vfs.FileDescription, uint64) (
 	linux.F_OFD_SETLKW: setLock(true, true),
 	linux.F_GETLEASE:   func(*kernel.Task, *vfs.FileDescription, uint64) (int, error) { return linux.F_UNLCK, nil },
 	linux.F_SETLEASE:   func(*kernel.Task, *vfs.FileDescription, uint64) (int, error) { return 0, linux.EAGAIN },
+	linux.F_NOTIFY:     dirNotify,
 	linux.F_SETOWN:     setOwner,
 	linux.F_GETOWN:     getOwner,
 	linux.F_SETOWN_EX:  setOwnerEx,

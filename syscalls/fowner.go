@@ -90,6 +90,12 @@ func chooseOwner(t *kernel.Task, d *vfs.FileDescription, who linux.FOwnerEx) err
 	return nil
 }
 
+// dirNotify is F_NOTIFY: the caller itself is told if nobody else was chosen.
+func dirNotify(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
+	return 0, d.DirNotify(&ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, uint32(arg))
+}
+
 // ownerOf is the owner as the caller numbers it.
 func ownerOf(t *kernel.Task, d *vfs.FileDescription) linux.FOwnerEx {
 	o, ok := d.Owner().(*ioOwner)

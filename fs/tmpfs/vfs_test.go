@@ -14,6 +14,7 @@ import (
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
+	"garrison/sentry/wait"
 )
 
 // The tests here are of vfs itself; tmpfs is what they have at hand.
@@ -540,5 +541,32 @@ func BenchmarkOpenClose(b *testing.B) {
 		fd, _ := t.Install(c, d, 0, false)
 		d.Release(c)
 		t.Close(c, fd)
+	}
+}
+
+type told chan linux.Signal
+
+func (c told) SignalIO(s linux.Signal, _ *vfs.FileDescription, _ wait.Events) { c <- s }
+
+func TestDirNotify(t *testing.T) {
+	e := newEnv(t)
+	e.mkdir("/d")
+	d := e.open("/d", linux.O_RDONLY)
+	c := make(told, 10)
+	e.want("notify", d.DirNotify(c, linux.DN_CREATE), nil)
+	d.SetSignal(linux.SIGUSR1)
+	e.touch("/d/a")
+	if s := <-c; s != linux.SIGUSR1 {
+		t.Fatal(s)
+	}
+	e.touch("/d/b") // once only
+	e.want("again", d.DirNotify(nil, linux.DN_DELETE|linux.DN_MULTISHOT), nil)
+	for _, n := range []string{"/d/a", "/d/b"} {
+		e.want("unlink", vfs.Unlink(e.c, at(n)), nil)
+		<-c
+	}
+	d.Release(e.c)
+	if len(c) != 0 {
+		t.Fatal(len(c))
 	}
 }

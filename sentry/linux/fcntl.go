@@ -36,6 +36,17 @@ const (
 	FD_CLOEXEC = 1
 )
 
+// Events of fcntl(F_NOTIFY).
+const (
+	DN_ACCESS    = 0x01
+	DN_MODIFY    = 0x02
+	DN_CREATE    = 0x04
+	DN_DELETE    = 0x08
+	DN_RENAME    = 0x10
+	DN_ATTRIB    = 0x20
+	DN_MULTISHOT = 0x80000000
+)
+
 // Types of locks and owners, fcntl(2).
 const (
 	F_RDLCK = 0

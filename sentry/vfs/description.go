@@ -33,6 +33,8 @@ type FileDescription struct {
 	hookMu sync.Mutex
 	hooks  []CloseHook // protected by hookMu
 	async  asyncIO     // protected by hookMu
+
+	dnotify *dirNotify // protected by hookMu
 }
 
 var (
@@ -144,6 +146,7 @@ func (d *FileDescription) Release(c Ctx) {
 		h.Closed(d)
 	}
 	d.setAsync(false)
+	d.stopNotify()
 	if d.flock.Load() {
 		d.dropLocks()
 	}
