@@ -38,9 +38,6 @@ func Main(args []string) int {
 
 // run boots and serves until the container has ended.
 func run(platformName string) error {
-	// Memory that the guest's work leaves behind goes back to the host at once
-	// or never; a sentry is small, and collecting often costs more than it saves.
-	debug.SetGCPercent(gcPercent)
 	conn, err := control.NewConn(os.NewFile(control.BootFD, "boot"))
 	if err != nil {
 		return err
@@ -77,6 +74,8 @@ func run(platformName string) error {
 	} else {
 		conn.Close()
 	}
+	// It was off (GOGC), as starting leaves nothing behind that is worth the time.
+	debug.SetGCPercent(gcPercent)
 	s.serve()
 	return nil
 }

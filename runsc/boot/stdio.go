@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,14 @@ func (s *sandbox) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, ui
 			return o, fmt.Errorf("terminal: %w", err)
 		}
 	}
-	for _, i := range in.Files {
+	first := len(o.files)
+	for n, i := range in.Files {
+		if same := slices.Index(in.Files[:n], i); same >= 0 {
+			f := o.files[first+same]
+			f.IncRef()
+			o.files = append(o.files, f)
+			continue
+		}
 		fd, err := given.takeFD(i)
 		if err != nil {
 			return o, err

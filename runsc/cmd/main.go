@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,8 @@ const defaultRoot = "/run/garrison"
 
 // Main runs the command line and returns the exit status.
 func Main(args []string) int {
+	// A command is over before collecting garbage would have paid off.
+	debug.SetGCPercent(-1)
 	a := &app{}
 	root := a.rootCommand()
 	root.SetArgs(args)

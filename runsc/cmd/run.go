@@ -3,6 +3,7 @@ package cmd
 import (
 	"os"
 	"os/signal"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -48,6 +49,7 @@ func (a *app) run(o *creation, id string, detach, keep bool) error {
 // foreground starts s, stands between it and whoever called, and removes it
 // when it has ended.
 func (a *app) foreground(s *sandbox.Sandbox, signals <-chan os.Signal, keep bool) error {
+	debug.SetGCPercent(100) // this may take long
 	relay, err := s.Relay()
 	if err == nil {
 		err = s.Start()

@@ -81,7 +81,8 @@ type Mount struct {
 // exec starts. Descriptors are numbered as in Boot.
 type Stdio struct {
 	// Files are the host files behind descriptors 0, 1, 2… of the process, or,
-	// if it has a terminal, behind 3, 4…
+	// if it has a terminal, behind 3, 4… A number that comes twice is one open
+	// file.
 	Files []int `json:"files"`
 	// Terminal is the slave side of a host pseudo-terminal, in raw mode, or -1.
 	Terminal int `json:"terminal"`

@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +41,7 @@ func run() error {
 		return err
 	}
 	gofer.Prepare()
+	debug.SetGCPercent(100) // it was off while the process started
 	mode := filter.Kill
 	if boot.Debug {
 		mode = filter.Trap

@@ -170,10 +170,31 @@ func stdioOf(files *fileList, h *holder, t *terminal, stdio []*os.File) control.
 		out.Terminal = files.add(t.slave)
 		stdio = stdio[min(3, len(stdio)):]
 	}
-	for _, f := range stdio {
-		out.Files = append(out.Files, files.add(f))
+	numbers := make([]int, len(stdio))
+	for i, f := range stdio {
+		// What shares an offset here (2>&1) shares one in the guest too.
+		numbers[i] = -1
+		for j := range i {
+			if sameDescription(f, stdio[j]) {
+				numbers[i] = numbers[j]
+				break
+			}
+		}
+		if numbers[i] < 0 {
+			numbers[i] = files.add(f)
+		}
 	}
+	out.Files = numbers
 	return out
+}
+
+// sameDescription says whether two descriptors are of one open file (kcmp(2)). A
+// host that does not tell has none.
+func sameDescription(a, b *os.File) bool {
+	const kcmpFile = 0 // KCMP_FILE
+	pid := uintptr(os.Getpid())
+	order, _, errno := unix.RawSyscall6(unix.SYS_KCMP, pid, pid, kcmpFile, a.Fd(), b.Fd(), 0)
+	return errno == 0 && order == 0
 }
 
 // inheritedFiles are copies of this process's descriptors 0, 1, 2 and preserve

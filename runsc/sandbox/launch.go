@@ -184,7 +184,8 @@ func (p *program) script() *script.Script {
 	for _, fd := range []uintptr{reportFD, programFD} {
 		s.Call("close on exec", unix.SYS_FCNTL, script.Int(fd), script.Int(unix.F_SETFD), script.Int(unix.FD_CLOEXEC))
 	}
-	env := append([]string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0"}, p.env...)
+	// The programs turn the garbage collector on when they have started.
+	env := append([]string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0", "GOGC=off"}, p.env...)
 	s.Call("execute "+p.name, unix.SYS_EXECVEAT, script.Int(programFD), s.String(""),
 		s.Strings(append([]string{p.name}, p.args...)), s.Strings(env), script.Int(unix.AT_EMPTY_PATH))
 	return s

@@ -91,6 +91,26 @@ func TestClosedDescriptors(t *testing.T) {
 	}
 }
 
+// TestSharedOutput gives one file as both outputs, as `> file 2>&1` does.
+func TestSharedOutput(t *testing.T) {
+	b := newBox(t, sh(`for i in 1 2 3; do echo out $i; echo err $i >&2; done`), nil)
+	f, err := os.Create(filepath.Join(t.TempDir(), "both"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, _ = f.WriteString("before\n")
+	cmd := b.command("run", b.id)
+	cmd.Stdout, cmd.Stderr = f, f
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = f.WriteString("after\n")
+	if data, _ := os.ReadFile(f.Name()); string(data) != "before\nout 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\nafter\n" {
+		t.Errorf("%q", data)
+	}
+}
+
 func TestBrokenPipe(t *testing.T) {
 	b := newBox(t, sh(`trap 'exit 8' PIPE; while :; do echo line || exit 8; done`), nil)
 	cmd := b.command("run", b.id)
