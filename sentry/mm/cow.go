@@ -45,7 +45,10 @@ func (s *Space) makeWritable(p, vr arch.Range, v *vma) error {
 		s.uncow(r, v)
 		return nil
 	}
-	c := s.chooseCluster(p, r)
+	c := p
+	if x.owned || v.is(vmProgram) || s.runs.Len() > s.env.maxRuns {
+		c = s.chooseCluster(p, r)
+	} // else the file's other pages go on showing what is written to the file
 	x.off += uint64(c.Start - r.Start)
 	if x.owned && s.env.memory.Exclusive(x.memory(c), s.holder) {
 		s.uncow(c, v)

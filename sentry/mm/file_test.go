@@ -129,6 +129,10 @@ func TestTruncate(t *testing.T) {
 	if g.load(t, sh+5*page) != 5 {
 		t.Fatal("private write reached the file")
 	}
+	g.store(t, sh+3*page, 3)
+	if g.load(t, pr+3*page) != 3 {
+		t.Fatal("a private page that was not written does not follow the file")
+	}
 	f.truncate(5)
 	g.wantSignal(t, sh+5*page, false, linux.SIGBUS, linux.BUS_ADRERR)
 	g.wantSignal(t, pr+5*page, true, linux.SIGBUS, linux.BUS_ADRERR)

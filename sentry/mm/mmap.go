@@ -78,7 +78,7 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 		}
 		return 0, err
 	}
-	if o.Flags&linux.MAP_DENYWRITE != 0 && v.file() != nil && v.isData() && r.Len() <= eagerCopy {
+	if v.is(vmProgram) && v.file() != nil && v.isData() && r.Len() <= eagerCopy {
 		s.copyData(r, &v)
 	}
 	if _, err := s.fill(r, r, &v); err == linux.ENOMEM && v.file() == nil {
@@ -157,6 +157,9 @@ func (s *Space) checkMMap(o *MMapOpts) (r arch.Range, v vma, err error) {
 	}
 	if o.Flags&linux.MAP_NORESERVE != 0 {
 		v.flags |= vmNoReserve
+	}
+	if o.Flags&linux.MAP_DENYWRITE != 0 && o.File != nil {
+		v.flags |= vmProgram
 	}
 	if o.FixedSize {
 		v.flags |= vmFixedSize

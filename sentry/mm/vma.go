@@ -25,6 +25,7 @@ const (
 	vmSequential
 	vmFixedSize // VM_DONTEXPAND: the vDSO
 	vmSealed    // mseal(2)
+	vmProgram   // MAP_DENYWRITE: a program or library, which nobody changes
 )
 
 // A shown is the file that mappings of one space show, with one reference to
