@@ -72,3 +72,17 @@ func Guard(f func()) (ok bool) {
 
 // Zero clears b; false if it faults.
 func Zero(b []byte) bool { return Guard(func() { clear(b) }) }
+
+// Touch loads a byte of each page of the pieces; false if one faults.
+func Touch(pieces [][]byte) bool {
+	var x [1]byte
+	for _, b := range pieces {
+		for len(b) > 0 {
+			if _, ok := Copy(x[:], b); !ok {
+				return false
+			}
+			b = b[min(len(b), pageLeft(b)):]
+		}
+	}
+	return true
+}

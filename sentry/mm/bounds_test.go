@@ -146,6 +146,11 @@ func TestOutOfMemory(t *testing.T) {
 	defer f.Close()
 	w := &world{t: t, p: mmtest.New(), f: f, lim: limits.NewSet()}
 	w.env = NewEnv(w.p, f)
+	zero, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(zero)
 	calls := 0
 	w.env.SetOutOfMemory(func() { calls++ })
 	s := w.space()
@@ -158,9 +163,21 @@ func TestOutOfMemory(t *testing.T) {
 	if r := s.HandleFault(&ev, &FaultMemo{}); !r.OutOfMemory {
 		t.Fatalf("%+v", r)
 	}
+	read := func() (int64, error) { // as a file is read into guest memory
+		return s.View(arch.Range{Start: a + 900<<10, End: a + 904<<10}, arch.Write, func(p [][]byte) (int64, error) {
+			n, err := unix.Readv(zero, p)
+			return int64(max(n, 0)), err
+		})
+	}
+	if _, err := read(); err != linux.EFAULT || calls != 2 {
+		t.Fatal(err, calls)
+	}
 	s.Unmap(a, 512<<10) // what was freed a moment ago is found
 	if r := s.HandleFault(&ev, &FaultMemo{}); !r.Resolved {
 		t.Fatalf("%+v", r)
+	}
+	if n, err := read(); n != 4096 || err != nil {
+		t.Fatal(n, err)
 	}
 	if _, err := s.CopyOut(a+900<<10, make([]byte, 64<<10)); err != nil {
 		t.Fatal(err)

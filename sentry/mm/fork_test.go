@@ -67,7 +67,6 @@ func TestFork(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.DecUsers()
-	before = host(s).Ops
 	g.store(t, a+100*page, 7)
 	if g.load(t, a+99*page) != 100 {
 		t.Fatal("lost after the child's end")

@@ -35,7 +35,11 @@ func (s *Space) View(r arch.Range, a arch.Access, f func([][]byte) (int64, error
 		s.collect(v, r, a)
 		s.mu.RUnlock()
 		if len(v.pieces) > 0 {
-			return f(v.pieces)
+			n, err := f(v.pieces)
+			if n <= 0 && err == error(linux.EFAULT) && s.revive(v) {
+				return f(v.pieces)
+			}
+			return n, err
 		}
 		if err := s.faultIn(r.Start, a, false); err != nil {
 			return 0, err
@@ -66,6 +70,19 @@ func (s *Space) collect(v *view, r arch.Range, a arch.Access) {
 		r.Start += arch.Addr(len(b))
 		n += uint64(len(b))
 	}
+}
+
+// revive is called when a host call could not touch any of v. If that was for
+// want of memory it frees some, and is true, or sees to it that a victim is found.
+func (s *Space) revive(v *view) bool {
+	if len(v.pins) == 0 || memfile.Touch(v.pieces) {
+		return false
+	}
+	if s.env.reclaim() && memfile.Touch(v.pieces) {
+		return true
+	}
+	s.env.outOfMemory()
+	return false
 }
 
 func (s *Space) endView(v *view) {
