@@ -47,6 +47,7 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	s.kernel = kernel.New(o)
 	s.system = s.kernel.VFS
 	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.kernel.RootUserNS())
+	s.system.SetCacheSize(int(min(s.memory()/cacheShare, maxNames)))
 	s.registerTypes()
 	s.system.RegisterFIFOs(pipe.FIFOs{})
 	if err := s.registerMemFiles(); err != nil {
@@ -70,6 +71,12 @@ func (s *sandbox) registerMemFiles() error {
 	s.system.RegisterMemFiles(memfd.New(s.system, fs))
 	return nil
 }
+
+// Names are cached for each cacheShare bytes of the guest's memory, up to maxNames.
+const (
+	cacheShare = 32 << 10
+	maxNames   = 100_000
+)
 
 // ptmxMinor is the minor number of /dev/ptmx.
 const ptmxMinor = 2

@@ -93,7 +93,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	c.Flags().BoolP("version", "v", false, "print the version")
 	c.AddCommand(
-		a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.execCommand(), a.featuresCommand(),
+		a.checkCommand(), a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.execCommand(), a.featuresCommand(),
 		a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(), a.resumeCommand(),
 		a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.versionCommand(),
 	)
@@ -103,7 +103,7 @@ func (a *app) rootCommand() *cobra.Command {
 // noRoot are the commands that anybody may use.
 var noRoot = map[string]bool{
 	"runsc": true, "spec": true, "version": true, "platforms": true, "syscalls": true, "features": true, "help": true,
-	"completion": true, "bash": true, "zsh": true, "fish": true, "powershell": true, "debug": true,
+	"completion": true, "bash": true, "zsh": true, "fish": true, "powershell": true, "debug": true, "check": true,
 }
 
 // check refuses what can't work before anything is begun.

@@ -216,7 +216,8 @@ func (s *Sandbox) runCreateHooks() error {
 	}
 	s.hooked = true
 	state := s.rec.OCI()
-	if err := container.RunHooks("prestart", h.Prestart, state, nil); err != nil { //nolint:staticcheck // what docker uses
+	//lint:ignore SA1019 docker uses them
+	if err := container.RunHooks("prestart", h.Prestart, state, nil); err != nil {
 		return err
 	}
 	if err := container.RunHooks("createRuntime", h.CreateRuntime, state, nil); err != nil {

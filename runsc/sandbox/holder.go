@@ -42,27 +42,48 @@ type network struct {
 // may be nil, becomes its controlling terminal, so that the terminal's SIGWINCH
 // and SIGHUP reach it, and through it the sentry.
 func startHolder(id string, net network, terminal *os.File) (*holder, error) {
+	h, err := newHolder(id, net, terminal)
+	if err != nil {
+		return nil, fmt.Errorf("start holder: %w", err)
+	}
+	return h, nil
+}
+
+func newHolder(id string, net network, terminal *os.File) (*holder, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("holder: %w", err)
+		return nil, err
 	}
 	h := &holder{peer: os.NewFile(uintptr(fds[0]), "holder")}
 	socket := os.NewFile(uintptr(fds[1]), "holder")
 	defer socket.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		h.peer.Close()
-		return nil, err
-	}
-	defer null.Close()
 	report, reportEnd, err := os.Pipe()
 	if err != nil {
-		h.peer.Close()
+		h.close()
 		return nil, err
 	}
 	defer report.Close()
+	s, err := h.launch(id, net, socket, reportEnd, terminal)
+	reportEnd.Close()
+	if err != nil {
+		h.close()
+		return nil, err
+	}
+	if err := h.check(s, report); err != nil {
+		h.kill()
+		return nil, err
+	}
+	return h, nil
+}
 
-	files := []*os.File{null, null, null, socket, reportEnd}
+// launch executes the holder's script, with its descriptors 3 and 4.
+func (h *holder) launch(id string, net network, socket, report, terminal *os.File) (*script.Script, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	files := []*os.File{null, null, null, socket, report}
 	s := new(script.Script)
 	s.ReportTo(holderReportFD)
 	closeFrom(s, holderEndFD)
@@ -73,8 +94,6 @@ func startHolder(id string, net network, terminal *os.File) (*holder, error) {
 	if net.path != "" {
 		ns, err := os.Open(net.path)
 		if err != nil {
-			reportEnd.Close()
-			h.peer.Close()
 			return nil, fmt.Errorf("network namespace: %w", err)
 		}
 		defer ns.Close()
@@ -93,16 +112,7 @@ func startHolder(id string, net network, terminal *os.File) (*holder, error) {
 	s.Call("close", unix.SYS_CLOSE, script.Int(holderReportFD))
 	s.Hold(holderSocketFD, holderComm)
 	h.proc, err = startScript(s, holderComm, files, attr, id)
-	reportEnd.Close()
-	if err != nil {
-		h.peer.Close()
-		return nil, fmt.Errorf("start holder: %w", err)
-	}
-	if err := h.check(s, report); err != nil {
-		h.kill()
-		return nil, fmt.Errorf("start holder: %w", err)
-	}
-	return h, nil
+	return s, err
 }
 
 // check waits until the holder holds and learns who it is.

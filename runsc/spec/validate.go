@@ -55,10 +55,12 @@ func ValidateProcess(p *specs.Process) error {
 		return errors.New("args must not be empty")
 	}
 	if p.Cwd == "" {
-		return errors.New("Cwd property must not be empty")
+		//lint:ignore ST1005 runc's words
+		return errors.New("Cwd property must not be empty") //lint:ignore ST1005 runc's words
 	}
 	if !path.IsAbs(p.Cwd) {
-		return errors.New("Cwd must be an absolute path")
+		//lint:ignore ST1005 runc's words
+		return errors.New("Cwd must be an absolute path") //lint:ignore ST1005 runc's words
 	}
 	for _, list := range [][]string{p.Args, p.Env} {
 		for _, v := range list {
@@ -87,7 +89,8 @@ func validateHooks(h *specs.Hooks) error {
 	if h == nil {
 		return nil
 	}
-	for _, list := range [][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop} { //nolint:staticcheck // Prestart is what docker uses
+	//lint:ignore SA1019 docker uses prestart hooks
+	for _, list := range [][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop} {
 		for _, hook := range list {
 			if !path.IsAbs(hook.Path) {
 				return fmt.Errorf("hook path %q is not absolute", hook.Path)

@@ -78,7 +78,8 @@ func TestBadConfigurations(t *testing.T) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/vol", Type: "bind", Source: "/no/such/source", Options: []string{"bind"}})
 		}},
 		{"failing hook", "hook #0", func(s *specs.Spec) {
-			s.Hooks = &specs.Hooks{Prestart: []specs.Hook{{Path: "/bin/false"}}} //nolint:staticcheck // what docker uses
+			//lint:ignore SA1019 docker uses them
+			s.Hooks = &specs.Hooks{Prestart: []specs.Hook{{Path: "/bin/false"}}}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -227,7 +227,9 @@ func TestHooks(t *testing.T) {
 	}
 	b := newBox(t, []string{"true"}, func(s *specs.Spec) {
 		s.Hooks = &specs.Hooks{
-			Prestart: hook("prestart"), CreateRuntime: hook("createRuntime"), CreateContainer: hook("createContainer"), //nolint:staticcheck // what docker uses
+			//lint:ignore SA1019 docker uses them
+			Prestart:      hook("prestart"),
+			CreateRuntime: hook("createRuntime"), CreateContainer: hook("createContainer"),
 			Poststart: hook("poststart"), Poststop: hook("poststop"),
 		}
 	})
