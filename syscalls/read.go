@@ -147,12 +147,22 @@ func pwritev(t *kernel.Task, fd kernel.FD, iov usermem.Ptr[iovec], n, off int64)
 	return output(t, fd, s, err, off, 0)
 }
 
+// rwf refuses the flags of preadv2(2) and pwritev2(2) that are not known.
+func rwf(s usermem.Seq, err error, flags int32) (usermem.Seq, error) {
+	const known = linux.RWF_HIPRI | linux.RWF_DSYNC | linux.RWF_SYNC | linux.RWF_NOWAIT | linux.RWF_APPEND | linux.RWF_NOAPPEND
+	if err == nil && flags&^known != 0 {
+		err = linux.EOPNOTSUPP
+	}
+	return s, err
+}
+
 // preadv2 implements preadv2(2): offset -1 is the file's own.
 func preadv2(t *kernel.Task, fd kernel.FD, iov usermem.Ptr[iovec], n, off int64, _ uint64, flags int32) (int64, error) {
 	s, err := vector(t, iov, n)
 	if off != atOffset {
 		s, err = positional(s, err, off)
 	}
+	s, err = rwf(s, err, flags)
 	return input(t, fd, s, err, off, int(flags))
 }
 
@@ -162,6 +172,7 @@ func pwritev2(t *kernel.Task, fd kernel.FD, iov usermem.Ptr[iovec], n, off int64
 	if off != atOffset {
 		s, err = positional(s, err, off)
 	}
+	s, err = rwf(s, err, flags)
 	return output(t, fd, s, err, off, int(flags))
 }
 

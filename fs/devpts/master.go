@@ -2,7 +2,6 @@ package devpts
 
 import (
 	"strconv"
-	"sync/atomic"
 
 	"garrison/fs/tty"
 	"garrison/sentry/kernel"
@@ -17,12 +16,11 @@ const chunk = 4096
 
 // A master is the open far side of a pseudoterminal.
 type master struct {
-	fs     *FS
-	n      int
-	path   vfs.Path // of ptmx, held
-	t      *tty.Terminal
-	far    wait.Object
-	closed atomic.Bool
+	fs   *FS
+	n    int
+	path vfs.Path // of ptmx, held
+	t    *tty.Terminal
+	far  wait.Object
 }
 
 var (

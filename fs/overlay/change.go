@@ -13,9 +13,18 @@ func (n *node) ready(c vfs.Ctx) (vfs.Inode, error) {
 	return n.up(), nil
 }
 
-// hidden reports whether something in the lower directories bears the name: then it
-// shows if the upper layer does not hide it.
-func (n *node) hidden(c vfs.Ctx, name string) (bool, error) {
+// hidden reports whether something in the lower directories bears the name, which is
+// x's: then it shows if the upper layer does not hide it.
+func (n *node) hidden(c vfs.Ctx, x *node, name string) (bool, error) {
+	n.fs.mu.Lock()
+	k := unknown
+	if x.parent == n && x.name == name {
+		k = x.below
+	}
+	n.fs.mu.Unlock()
+	if k != unknown {
+		return k == yes, nil
+	}
 	for _, l := range n.lower {
 		i, a, err := lookupIn(c, l.Inode, name)
 		if err != nil {
@@ -119,7 +128,8 @@ func (n *node) make(c vfs.Ctx, name string, s *vfs.MakeSpec, mk func(vfs.Inode) 
 		n.fs.setOpaque(c, i)
 	}
 	n.changed(name)
-	x, err := n.fresh(c, name, i)
+	// The name was not there: what lower directories have by it, the whiteout hid.
+	x, err := n.fresh(c, name, i, known(white))
 	if err != nil && f != nil {
 		f.Close(c)
 	}
@@ -133,13 +143,13 @@ func (n *node) make(c vfs.Ctx, name string, s *vfs.MakeSpec, mk func(vfs.Inode) 
 }
 
 // fresh is the node of a file just made in the upper layer.
-func (n *node) fresh(c vfs.Ctx, name string, i vfs.Inode) (*node, error) {
+func (n *node) fresh(c vfs.Ctx, name string, i vfs.Inode, below knowledge) (*node, error) {
 	a, err := i.Attr(c)
 	if err != nil {
 		drop(i)
 		return nil, err
 	}
-	x := &node{fs: n.fs, parent: n, name: name, kind: a.Mode.Type(), ino: n.fs.upperNumber(a.Ino)}
+	x := &node{fs: n.fs, parent: n, name: name, kind: a.Mode.Type(), ino: n.fs.upperNumber(a.Ino), below: below}
 	x.setUpper(i)
 	return n.fs.intern(key{real: i}, x), nil
 }
@@ -158,7 +168,7 @@ func (n *node) MakeTemp(c vfs.Ctx, s *vfs.MakeSpec) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := n.fresh(c, "", i)
+	x, err := n.fresh(c, "", i, unknown)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +205,7 @@ func (n *node) Link(c vfs.Ctx, name string, i vfs.Inode) error {
 		return err
 	}
 	if x.nameless {
-		x.adopt(n, name)
+		x.adopt(n, name, known(white))
 	}
 	n.changed(name)
 	return nil
@@ -215,7 +225,7 @@ func (n *node) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
 	}
 	x.copyUp.Lock()
 	defer x.copyUp.Unlock()
-	hidden, err := n.hidden(c, name)
+	hidden, err := n.hidden(c, x, name)
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ func (n *node) find(c vfs.Ctx, name string) (*node, error) {
 		x.release()
 		return nil, err
 	}
+	if lowers != nil || len(n.lower) == 0 {
+		x.below = known(len(x.lower) > 0)
+	}
 	switch {
 	case x.up() != nil:
 		return n.fs.intern(key{real: x.up()}, x), nil
@@ -152,7 +155,7 @@ func (n *node) Walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
 		}
 		x := &node{
 			fs: n.fs, parent: at, name: names[i], kind: a.Mode.Type(),
-			ino: number(n.lower[0].layer, a.Ino), lower: []layerDir{{f, n.lower[0].layer}},
+			ino: number(n.lower[0].layer, a.Ino), lower: []layerDir{{f, n.lower[0].layer}}, below: yes,
 		}
 		y, e := x.internLower(c)
 		if e != nil {

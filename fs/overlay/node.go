@@ -29,6 +29,26 @@ type node struct {
 	parent   *node // nil: the root; held
 	name     string
 	nameless bool // removed, or an O_TMPFILE: parent and name are those it had
+
+	// below is whether name is also in the lower directories of parent. They never
+	// change: what is known spares asking. Protected by fs.mu.
+	below knowledge
+}
+
+// knowledge is what is known of something that is so or not.
+type knowledge int8
+
+const (
+	unknown knowledge = iota
+	no
+	yes
+)
+
+func known(b bool) knowledge {
+	if b {
+		return yes
+	}
+	return no
 }
 
 func (n *node) setUpper(u vfs.Inode) { n.upper.Store(&u) }
@@ -131,12 +151,12 @@ func (n *node) Drop() {
 	}
 }
 
-// adopt gives n a name in p. n.copyUp is held.
-func (n *node) adopt(p *node, name string) {
+// adopt gives n a name in p, which is in p's lower directories or not. n.copyUp is held.
+func (n *node) adopt(p *node, name string, below knowledge) {
 	n.fs.mu.Lock()
 	p.refs++
 	old := n.parent
-	n.parent, n.name, n.nameless = p, name, false
+	n.parent, n.name, n.nameless, n.below = p, name, false, below
 	n.fs.mu.Unlock()
 	if old != nil {
 		old.Drop()

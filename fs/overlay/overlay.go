@@ -8,7 +8,6 @@ package overlay
 import (
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -41,8 +40,6 @@ type filesystem struct {
 	Config
 	stale bool // a lower layer changes behind us
 	root  *node
-
-	temp atomic.Uint64
 
 	mu sync.Mutex
 	// nodes finds the node of a layer's file: nodes in use only. Protected by mu.

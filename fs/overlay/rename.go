@@ -66,13 +66,15 @@ func (m *move) run() error {
 	if !ok {
 		return linux.EXDEV
 	}
-	hiddenOld, err := m.from.hidden(c, r.Old)
+	hiddenOld, err := m.from.hidden(c, m.moved, r.Old)
 	if err != nil {
 		return err
 	}
-	hiddenNew, err := m.to.hidden(c, r.New)
-	if err != nil {
-		return err
+	hiddenNew := false
+	if m.replaced != nil {
+		if hiddenNew, err = m.to.hidden(c, m.replaced, r.New); err != nil {
+			return err
+		}
 	}
 	spec := vfs.RenameSpec{Old: r.Old, NewDir: toUp, New: r.New, Moved: m.moved.up(), Flags: r.Flags & linux.RENAME_EXCHANGE}
 	gone := uint64(0)
@@ -83,8 +85,10 @@ func (m *move) run() error {
 				return err
 			}
 		}
-	} else if _, err := uncover(c, toUp, r.New); err != nil {
+	} else if white, err := uncover(c, toUp, r.New); err != nil {
 		return err
+	} else if m.replaced == nil {
+		hiddenNew = white // as nothing shows by that name
 	}
 	if err := rn.Rename(c, &spec); err != nil {
 		return err
@@ -98,7 +102,7 @@ func (m *move) run() error {
 	if m.exchange && m.replaced.kind == linux.S_IFDIR {
 		m.carry(m.replaced, hiddenOld)
 	}
-	m.settle()
+	m.settle(hiddenOld, hiddenNew)
 	if hiddenOld && !m.exchange || r.Flags&linux.RENAME_WHITEOUT != 0 {
 		err = cover(c, fromUp, r.Old)
 	}
@@ -145,16 +149,16 @@ func (m *move) carry(x *node, hidden bool) {
 }
 
 // settle notes the new names.
-func (m *move) settle() {
+func (m *move) settle(hiddenOld, hiddenNew bool) {
 	m.moved.copyUp.Lock()
-	m.moved.adopt(m.to, m.spec.New)
+	m.moved.adopt(m.to, m.spec.New, known(hiddenNew))
 	m.moved.copyUp.Unlock()
 	if m.replaced == nil {
 		return
 	}
 	m.replaced.copyUp.Lock()
 	if m.exchange {
-		m.replaced.adopt(m.from, m.spec.Old)
+		m.replaced.adopt(m.from, m.spec.Old, known(hiddenOld))
 	} else {
 		m.replaced.lose(m.c)
 	}

@@ -18,7 +18,8 @@ func (d *directFlag) on() bool              { return d.b.Load() }
 type FIFOs struct{}
 
 // OpenFIFO implements vfs.FIFOs: fifo(7). It waits for the other end unless O_NONBLOCK;
-// then ENXIO for a writer without readers.
+// then ENXIO for a writer without readers. A pipe that is opened again has had both
+// ends: it is never waited for.
 func (FIFOs) OpenFIFO(c vfs.Ctx, slot *vfs.Slot, flags linux.OpenFlags) (vfs.File, error) {
 	p := slot.Acquire(newPipe).(*pipe)
 	e := &End{p: p, slot: slot}
@@ -36,7 +37,7 @@ func (FIFOs) OpenFIFO(c vfs.Ctx, slot *vfs.Slot, flags linux.OpenFlags) (vfs.Fil
 	e.direct.set(flags)
 	now := flags&linux.O_NONBLOCK != 0
 	p.mu.Lock()
-	if e.writes && !e.reads && now && p.readers == 0 {
+	if e.writes && !e.reads && now && p.readers == 0 && !p.nameless {
 		p.mu.Unlock()
 		slot.Release()
 		return nil, linux.ENXIO
@@ -46,14 +47,14 @@ func (FIFOs) OpenFIFO(c vfs.Ctx, slot *vfs.Slot, flags linux.OpenFlags) (vfs.Fil
 		other, alone = 0, p.readers == 0
 	}
 	seen := p.opened[other]
-	if e.reads && now && p.writers == 0 {
+	if e.reads && now && p.writers == 0 && !p.nameless {
 		// Without a writer yet, there is no hang-up to tell of.
 		e.since = p.opened[1]
 	}
 	e.joinLocked()
 	p.mu.Unlock()
 	p.notify(wait.Readable, wait.Writable) // who waits in open, too
-	if e.reads && e.writes || now || !alone {
+	if e.reads && e.writes || now || !alone || p.nameless {
 		return e, nil
 	}
 	w := &partner{e, other, seen}

@@ -34,6 +34,7 @@ type pipe struct {
 	readers    int
 	writers    int
 	opened     [2]uint64 // how often readers, writers were opened
+	nameless   bool      // made by pipe2(2), not a FIFO
 
 	queues [3]wait.Queue // of the ends that read, write, do both
 }
@@ -67,7 +68,7 @@ func New(c vfs.Ctx, s *vfs.System, flags linux.OpenFlags) (r, w *vfs.FileDescrip
 	return s.NewPipe(c, func(slot *vfs.Slot) (vfs.File, vfs.File) {
 		p := slot.Acquire(newPipe).(*pipe)
 		slot.Acquire(newPipe)
-		p.readers, p.writers, p.opened = 1, 1, [2]uint64{1, 1}
+		p.readers, p.writers, p.opened, p.nameless = 1, 1, [2]uint64{1, 1}, true
 		r := &End{p: p, slot: slot, reads: true}
 		w := &End{p: p, slot: slot, writes: true}
 		w.direct.set(flags)

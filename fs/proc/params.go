@@ -80,7 +80,6 @@ var (
 	natural  = rule{max: 1<<63 - 1}
 	boolean  = rule{max: 1}
 	anyText  = rule{text: true}
-	private  = rule{mode: 0o600}
 )
 
 // between is a rule for numbers.

@@ -41,7 +41,7 @@ func Root(c vfs.Ctx, k *kernel.Kernel, n *socket.Network) vfs.Inode {
 	}
 	fs := &FS{k: k, net: n}
 	at := (&pseudo.FS{Magic: linux.SYSFS_MAGIC, Blksize: 4096, Size: 4096, Time: c.Now()}).Root()
-	return pseudo.NewDir(at, fs, pseudo.DirSpec[*FS]{Mode: 0o755, Table: rootTable()})
+	return pseudo.NewDir(at, fs, pseudo.DirSpec[*FS]{Mode: 0o555, Table: rootTable()})
 }
 
 // A FS is one mounted instance.

@@ -91,11 +91,3 @@ func (p *pendingSignals) remove(q *queuedSignal) {
 	}
 	p.set.Del(s)
 }
-
-// len is the number of entries in the queue.
-func (p *pendingSignals) len() (n int) {
-	for range p.queue.All() {
-		n++
-	}
-	return n
-}

@@ -108,7 +108,7 @@ func parseScript(head []byte) (interp, arg string, ok bool) {
 		line = head[2 : 2+i]
 	} else {
 		name := bytes.TrimLeft(line, blanks)
-		if len(name) == 0 || bytes.IndexAny(name, blanks+"\x00") < 0 {
+		if len(name) == 0 || !bytes.ContainsAny(name, blanks+"\x00") {
 			return "", "", false
 		}
 	}

@@ -54,11 +54,11 @@ func (s *Space) makeWritable(p, vr arch.Range, v *vma) error {
 		s.uncow(c, v)
 		return nil
 	}
-	done, err := s.copyCluster(c, &x, vr, v)
+	done, _ := s.copyCluster(c, &x, vr, v)
 	if done.Len() == 0 || !done.Covers(p) {
 		// The rest of the cluster may be beyond the end of a file.
 		x.off += uint64(p.Start - c.Start)
-		if done, err = s.copyCluster(p, &x, vr, v); done.Len() == 0 {
+		if done, err := s.copyCluster(p, &x, vr, v); done.Len() == 0 {
 			return err
 		}
 	}

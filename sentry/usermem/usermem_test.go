@@ -10,8 +10,8 @@ import (
 
 func TestFlat(t *testing.T) {
 	type padded struct {
-		a uint8
-		b uint64
+		_ uint8
+		_ uint64
 	}
 	if Flat(reflect.TypeFor[padded]()) || Flat(reflect.TypeFor[*int]()) {
 		t.Fatal("accepted")

@@ -286,6 +286,15 @@ func (k *dentryCache) reclaim() {
 	}
 }
 
+// SetCacheSize says how many names are kept that nobody uses. A name and what is
+// behind it take about a KiB.
+func (s *System) SetCacheSize(n int) {
+	s.dcache.mu.Lock()
+	s.dcache.max = n
+	s.dcache.mu.Unlock()
+	s.Trim(n)
+}
+
 // Trim gives up names in the cache that nobody uses until at most n are left.
 func (s *System) Trim(n int) {
 	k := &s.dcache

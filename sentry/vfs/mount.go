@@ -223,9 +223,7 @@ func (t *mountTable) dissolveLocked(m *Mount) (rs []released) {
 	for x := range m.tree() {
 		all = append(all, x)
 	}
-	for _, x := range t.echoesLocked(m) {
-		all = append(all, x)
-	}
+	all = append(all, t.echoesLocked(m)...)
 	for i := len(all) - 1; i >= 0; i-- {
 		x := all[i]
 		if x.ns == nil && x.parent == nil {

@@ -18,7 +18,6 @@ type System struct {
 
 	lastDev   atomic.Uint32 // minor numbers of anonymous devices
 	lastMount atomic.Int64  // mount ids
-	lastGroup atomic.Int32  // peer groups of shared mounts
 	lastIno   atomic.Uint64 // inode numbers of anonymous files
 	cookie    atomic.Uint32 // joins the two events of a rename (inotify)
 

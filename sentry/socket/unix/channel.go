@@ -17,14 +17,13 @@ type channel struct {
 	rd, wr lock.Mutex[lock.File]
 
 	mu       lock.Mutex[lock.Socket]
-	shut     bool      // nothing more is sent or will come
-	ring     ring      // a stream's bytes
-	segs     []segment // what the bytes belong to, in order
-	filling  bool      // a writer copies into the ring
+	shut     bool        // nothing more is sent or will come
+	ring     socket.Ring // a stream's bytes
+	segs     []segment   // what the bytes belong to, in order
+	filling  bool        // a writer copies into the ring
 	msgs     list.List[*message]
 	count    int         // of msgs
 	blocked  []*Endpoint // datagram senders that wait for room
-	peekBase int         // SO_PEEK_OFF within the first message
 }
 
 // A segment is bytes of a stream, up to position end, that one recvmsg(2) may
@@ -51,7 +50,7 @@ func (ch *channel) close() (unread bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.shut = true
-	return ch.ring.used() > 0 || ch.count > 0
+	return ch.ring.Used() > 0 || ch.count > 0
 }
 
 func (ch *channel) isShut() bool {
@@ -70,8 +69,7 @@ func (ch *channel) purge() (out []*rights) {
 		}
 	}
 	ch.segs = nil
-	ch.ring.head = ch.ring.tail
-	ch.ring.buf = nil
+	ch.ring.Reset()
 	for m := range ch.msgs.All() {
 		m.Remove()
 		m.sender.wmem.Add(-m.charge)

@@ -93,6 +93,10 @@ int main(void) {
 	signal(SIGSEGV, SIG_DFL); fflush(stdout); *(volatile int *)0 = 0;
 }
 EOF
-gcc -O1 -Wall -Wno-unused-result -pthread -o p p.c && ./p; echo "gave $?"
-gcc -static -O2 -pthread -o ps p.c && ./ps | md5sum
+exec 2>&1
+gcc -O1 -Wno-unused-result -pthread -o p p.c
+(./p; echo "gave $?") 2>/dev/null
+
+gcc -static -O2 -Wno-unused-result -pthread -o ps p.c
+(./ps | md5sum) 2>/dev/null
 gcc -c nosuch.c 2>&1 | head -n 1

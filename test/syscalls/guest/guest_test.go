@@ -88,16 +88,6 @@ func closeLater(t *testing.T, fds ...int) {
 // soon bounds what should happen at once.
 const soon = 10 * time.Second
 
-// eventually waits until cond holds.
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, soon)
-		}
-	}
-}
-
 // equal compares what was got with what was wanted.
 func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
