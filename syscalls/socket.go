@@ -199,7 +199,7 @@ func accept4(t *kernel.Task, fd kernel.FD, p address, size usermem.Ptr[int32], s
 		return nfd, err
 	}
 	var a socket.Addr
-	if err := n.Name(&a, true); err != nil {
+	if err := n.AcceptedFrom(&a); err != nil {
 		err = linux.ECONNABORTED // it has ended already
 		t.CloseFDs(nfd)
 		return 0, err

@@ -50,6 +50,12 @@ type (
 		Accept(c vfs.Ctx) (*Socket, error)
 	}
 
+	// Accepted: what accept(2) gave, where Name of the peer may fail because it
+	// has gone again.
+	Accepted interface {
+		AcceptedFrom(a *Addr)
+	}
+
 	// Shutter: shutdown(2). EOPNOTSUPP.
 	Shutter interface {
 		Shutdown(c vfs.Ctx, how int) error

@@ -163,3 +163,12 @@ func (s *Socket) Name(a *Addr, peer bool) error {
 	}
 	return linux.EOPNOTSUPP
 }
+
+// AcceptedFrom fills in the peer's address of a socket that Accept returned. ENOTCONN.
+func (s *Socket) AcceptedFrom(a *Addr) error {
+	if x, ok := s.proto.(Accepted); ok {
+		x.AcceptedFrom(a)
+		return nil
+	}
+	return s.Name(a, true)
+}

@@ -31,8 +31,12 @@ type Endpoint struct {
 	// one no longer reports it. refused says that it was told by connect(2), after
 	// which the socket is as good as new.
 	failed, refused atomic.Bool
-	bound           atomic.Bool   // bind(2) has given it an address
-	shut            atomic.Uint32 // shutdown(2): bit 0 reading, bit 1 writing
+	bound           atomic.Bool // bind(2) has given it an address
+	sized           atomic.Bool // SO_SNDBUF or SO_RCVBUF has been set
+	local           atomic.Pointer[local]
+	listener        atomic.Pointer[listener]
+	from            tcpip.FullAddress // of one that was accepted: where it came from
+	shut            atomic.Uint32     // shutdown(2): bit 0 reading, bit 1 writing
 	small           smallOptions
 }
 
@@ -97,6 +101,9 @@ func (e *Endpoint) isTCP() bool {
 // state is a TCP socket's state as Linux has it; what the stack calls by names of its
 // own is closed, or about to connect.
 func (e *Endpoint) state() linux.TCPState {
+	if l := e.local.Load(); l != nil {
+		return l.state()
+	}
 	switch s := tcp.EndpointState(e.ep().State()); s {
 	case tcp.StateEstablished:
 		return linux.TCP_ESTABLISHED
@@ -125,6 +132,9 @@ func (e *Endpoint) state() linux.TCPState {
 // Ready implements wait.Object: what poll(2) sees.
 func (e *Endpoint) Ready(want wait.Events) wait.Events {
 	want |= wait.Err | wait.Hup
+	if l := e.local.Load(); l != nil {
+		return l.ready() & want
+	}
 	r := wait.Events(e.ep().Readiness(waiter.EventMask(want) & waiter.AllEvents &^ waiter.EventPri))
 	if e.isTCP() {
 		r = e.streamReady(r)
@@ -145,6 +155,10 @@ func (e *Endpoint) streamReady(r wait.Events) wait.Events {
 	switch tcp.EndpointState(e.ep().State()) {
 	case tcp.StateInitial, tcp.StateBound:
 		return r | wait.Writable | wait.Hup
+	case tcp.StateListen:
+		if e.pendingLocal() > 0 {
+			r |= wait.Readable
+		}
 	case tcp.StateTimeWait, tcp.StateLastAck, tcp.StateClosing:
 		return r&^wait.Err | ended
 	case tcp.StateClose, tcp.StateError:
@@ -211,6 +225,9 @@ func connectErrno(err tcpip.Error) error {
 }
 
 func (e *Endpoint) connectStream(a tcpip.FullAddress) error {
+	if l := e.local.Load(); l != nil && !e.refused.Load() {
+		return l.connectAgain()
+	}
 	switch tcp.EndpointState(e.ep().State()) {
 	case tcp.StateTimeWait, tcp.StateLastAck, tcp.StateClosing, tcp.StateClose:
 		return linux.EISCONN // it was: a connection is not forgotten with its end
@@ -226,6 +243,10 @@ func (e *Endpoint) connectStream(a tcpip.FullAddress) error {
 	}
 	e.failed.Store(false)
 	e.refused.Store(false)
+	e.local.Store(nil)
+	if srv := e.fam.listenerFor(a); srv != nil {
+		return e.connectLocal(srv, a)
+	}
 	err := connectErrno(e.ep().Connect(a))
 	switch err {
 	case nil, linux.EINPROGRESS, linux.EALREADY, linux.EISCONN, linux.EINVAL:
@@ -249,6 +270,14 @@ func (e *Endpoint) refusal(otherwise error) error {
 
 // Connected implements socket.Connecter.
 func (e *Endpoint) Connected() error {
+	if l := e.local.Load(); l != nil {
+		l.told.Store(true)
+		err := l.takeError()
+		if err != nil && !l.up.Load() {
+			e.refused.Store(true)
+		}
+		return err
+	}
 	if !e.isTCP() {
 		return e.TakeError()
 	}
@@ -263,7 +292,15 @@ func (e *Endpoint) Listen(_ vfs.Ctx, backlog int) error {
 	if !e.isTCP() {
 		return linux.EOPNOTSUPP
 	}
-	return errno(e.ep().Listen(max(backlog, 1)))
+	if e.local.Load() != nil {
+		return linux.EINVAL
+	}
+	if err := e.ep().Listen(max(backlog, 1)); err != nil {
+		return errno(err)
+	}
+	e.shut.Store(0)
+	e.fam.listenLocal(e, backlog)
+	return nil
 }
 
 // Accept implements socket.Accepter.
@@ -271,12 +308,16 @@ func (e *Endpoint) Accept(vfs.Ctx) (*socket.Socket, error) {
 	if !e.isTCP() {
 		return nil, linux.EOPNOTSUPP
 	}
-	ep, q, err := e.ep().Accept(nil)
+	if s := e.acceptLocal(); s != nil {
+		return s, nil
+	}
+	var from tcpip.FullAddress
+	ep, q, err := e.ep().Accept(&from)
 	if err != nil {
 		return nil, errno(err)
 	}
 	n := e.fam.newEndpoint(e.kind, ep, q, e.opts.Inherit())
-	n.uid = e.uid
+	n.uid, n.from = e.uid, from
 	n.small.inherit(&e.small)
 	return n.wrap(), nil
 }
@@ -288,6 +329,11 @@ func (e *Endpoint) Shutdown(_ vfs.Ctx, how int) error {
 		// Even of a socket that is not connected, for which the call fails.
 		e.shut.Or([...]uint32{1, 2, 3}[how])
 		defer e.Notify(wait.Readable | wait.Writable | wait.RdHup | wait.Hup)
+	} else if how != linux.SHUT_WR {
+		e.fam.unlisten(e)
+	}
+	if l := e.local.Load(); l != nil {
+		return l.shutdown(how)
 	}
 	return errno(e.ep().Shutdown(flags))
 }
@@ -297,12 +343,20 @@ func (e *Endpoint) Close(vfs.Ctx) {
 	e.fam.mu.Lock()
 	delete(e.fam.all, e)
 	e.fam.mu.Unlock()
+	e.fam.unlisten(e)
+	if l := e.local.Load(); l != nil {
+		o := e.ep().SocketOptions().GetLinger()
+		l.close(o.Enabled && o.Timeout == 0)
+	}
 	e.cur.Load().detach()
 	e.Notify(wait.Hup | wait.Err | wait.Readable | wait.Writable)
 }
 
 // Name implements socket.Namer.
 func (e *Endpoint) Name(a *socket.Addr, peer bool) error {
+	if l := e.local.Load(); l != nil {
+		return l.address(e.kind.Family, a, peer)
+	}
 	get := e.ep().GetLocalAddress
 	if peer {
 		get = e.ep().GetRemoteAddress
@@ -323,6 +377,9 @@ func (e *Endpoint) Name(a *socket.Addr, peer bool) error {
 
 // TakeError implements socket.Failer.
 func (e *Endpoint) TakeError() error {
+	if l := e.local.Load(); l != nil {
+		return l.takeError()
+	}
 	err := e.ep().SocketOptions().GetLastError()
 	if err == nil {
 		return nil
@@ -334,4 +391,13 @@ func (e *Endpoint) TakeError() error {
 		e.ep().SocketOptions().GetLastError()
 	}
 	return errno(err)
+}
+
+// AcceptedFrom implements socket.Accepted.
+func (e *Endpoint) AcceptedFrom(a *socket.Addr) {
+	from := e.from
+	if l := e.local.Load(); l != nil {
+		from = l.remote
+	}
+	encode(e.kind.Family, from, a)
 }

@@ -111,6 +111,10 @@ func (m *member) Sockets() []socket.Info {
 func (e *Endpoint) info() socket.Info {
 	local, _ := e.ep().GetLocalAddress()
 	remote, _ := e.ep().GetRemoteAddress()
+	l := e.local.Load()
+	if l != nil {
+		local, remote = l.name, l.remote
+	}
 	i := socket.Info{
 		Kind:   e.kind,
 		State:  linux.TCP_CLOSE,
@@ -126,9 +130,13 @@ func (e *Endpoint) info() socket.Info {
 		i.Sent = uint32(n)
 	}
 	switch {
+	case l != nil:
+		i.State, i.Recv, i.Sent = l.state(), uint32(l.queued(true)), uint32(l.queued(false))
 	case e.isTCP():
 		i.State = e.state()
-		i.Listening = i.State == linux.TCP_LISTEN
+		if i.Listening = i.State == linux.TCP_LISTEN; i.Listening {
+			i.Recv += uint32(e.pendingLocal())
+		}
 	case remote.Addr.BitLen() != 0:
 		i.State = linux.TCP_ESTABLISHED
 	}

@@ -434,3 +434,84 @@ func BenchmarkStack(b *testing.B) {
 		f.Close()
 	}
 }
+
+func TestBacklog(t *testing.T) {
+	h := newHost(t)
+	l := h.socket(linux.AF_INET, linux.SOCK_STREAM)
+	h.must(l.Listen(h.c, 0))
+	at := in4(h.port(l), 127, 0, 0, 1)
+	first, second, third := h.socket(linux.AF_INET, linux.SOCK_STREAM), h.socket(linux.AF_INET, linux.SOCK_STREAM), h.socket(linux.AF_INET, linux.SOCK_STREAM)
+	h.must(first.Connect(h.c, at, false))
+	done := make(chan error)
+	go func() { done <- second.Connect(sockettest.New(2), at, false) }()
+	select {
+	case err := <-done:
+		t.Fatal("did not wait", err)
+	case <-time.After(10 * time.Millisecond):
+	}
+	if err := third.Connect(h.c, at, true); err != linux.EINPROGRESS || third.Ready(polled) != 0 {
+		t.Fatal(err)
+	}
+	if err := third.Connect(h.c, at, true); err != linux.EALREADY {
+		t.Fatal(err)
+	}
+	_, err := l.Accept(h.c, true)
+	h.must(err)
+	h.must(<-done)
+	l.Close(h.c)
+	if err := third.Connect(h.c, at, true); err != linux.ECONNREFUSED {
+		t.Fatal(err)
+	}
+}
+
+func TestReusePort(t *testing.T) {
+	h := newHost(t)
+	a, b := h.socket(linux.AF_INET, linux.SOCK_STREAM), h.socket(linux.AF_INET, linux.SOCK_STREAM)
+	for _, s := range []*socket.Socket{a, b} {
+		h.must(s.SetOption(h.c, linux.SOL_SOCKET, linux.SO_REUSEPORT, socket.IntBytes(1)))
+	}
+	h.must(a.Bind(h.c, in4(0)))
+	h.must(b.Bind(h.c, in4(h.port(a))))
+	h.must(a.Listen(h.c, 5))
+	h.must(b.Listen(h.c, 5))
+	for range 4 {
+		h.must(h.socket(linux.AF_INET, linux.SOCK_STREAM).Connect(h.c, in4(h.port(a), 127, 0, 0, 1), false))
+	}
+	for _, s := range []*socket.Socket{a, b, a, b} {
+		if _, err := s.Accept(h.c, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkTCPPingPong(b *testing.B) {
+	n := socket.NewNetwork()
+	f, err := New(n, Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	c := sockettest.New(1)
+	k := socket.Kind{Family: linux.AF_INET, Type: linux.SOCK_STREAM}
+	l, _ := n.Socket(c, k)
+	l.Listen(c, 1)
+	var a socket.Addr
+	l.Name(&a, false)
+	x, _ := n.Socket(c, k)
+	if err := x.Connect(c, a.Bytes(), false); err != nil {
+		b.Fatal(err)
+	}
+	y, err := l.Accept(c, true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var mem usermem.Memory = usermem.Bytes(make([]byte, 64))
+	seq := usermem.One(mem, 0, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		x.Write(c, seq, 0)
+		y.Read(c, seq, 0)
+		y.Write(c, seq, 0)
+		x.Read(c, seq, 0)
+	}
+}

@@ -77,6 +77,9 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 	if flags&linux.MSG_OOB != 0 {
 		return 0, linux.EOPNOTSUPP
 	}
+	if l := e.local.Load(); l != nil {
+		return l.send(src)
+	}
 	o := tcpip.WriteOptions{More: flags&linux.MSG_MORE != 0, EndOfRecord: flags&linux.MSG_EOR != 0}
 	if m != nil {
 		if m.Addr.Len() > 0 && !e.isTCP() {
@@ -159,6 +162,9 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
 	if flags&linux.MSG_OOB != 0 {
 		return 0, linux.EINVAL
+	}
+	if l := e.local.Load(); l != nil {
+		return l.recv(dst, flags)
 	}
 	if e.state() == linux.TCP_LISTEN {
 		return 0, linux.ENOTCONN

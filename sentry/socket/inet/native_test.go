@@ -47,8 +47,8 @@ const (
 	oob     = int(linux.MSG_OOB)
 )
 
-// local is the address of s on the loopback; its port is shown by name from now on.
-func local(l *sockettest.Log, s int, name string) []byte {
+// addrOf is the address of s on the loopback; its port is shown by name from now on.
+func addrOf(l *sockettest.Log, s int, name string) []byte {
 	b, err := l.W.Name(s, false)
 	if err != nil {
 		panic(err)
@@ -68,9 +68,9 @@ func connected(l *sockettest.Log, family int) {
 	l.Socket(family, stream, 0)
 	l.Listen(0, 5)
 	l.Socket(family, stream, 0)
-	l.Connect(1, local(l, 0, "SERVER"))
+	l.Connect(1, addrOf(l, 0, "SERVER"))
 	l.Settle()
-	local(l, 1, "CLIENT")
+	addrOf(l, 1, "CLIENT")
 	l.Accept(0)
 }
 
@@ -133,7 +133,7 @@ var scenarios = map[string]func(*sockettest.Log){
 		l.Recv(2, 100, waitall)
 		l.Recv(2, 100, 0)
 		l.Recv(2, 1, oob)
-		l.Connect(1, local(l, 0, "SERVER"))
+		l.Connect(1, addrOf(l, 0, "SERVER"))
 		l.Listen(1, 1)
 		l.Bind(1, in4(0))
 		l.SendTo(1, "addressed", 0, in4(9, 127, 0, 0, 1), 0)
@@ -172,7 +172,7 @@ var scenarios = map[string]func(*sockettest.Log){
 	"refused": func(l *sockettest.Log) {
 		l.Socket(v4, stream, 0)
 		l.Bind(0, in4(0, 127, 0, 0, 1))
-		at := local(l, 0, "BOUND")
+		at := addrOf(l, 0, "BOUND")
 		l.Socket(v4, stream, 0)
 		l.Connect(1, at)
 		l.Settle()
@@ -224,11 +224,11 @@ var scenarios = map[string]func(*sockettest.Log){
 		l.Ioctl(0, linux.SIOCINQ)
 		l.Listen(0, 5)
 		l.Socket(v4, stream, 0)
-		l.Bind(1, local(l, 0, "PORT"))
+		l.Bind(1, addrOf(l, 0, "PORT"))
 		l.SetInt(1, sol, linux.SO_REUSEADDR, 1)
-		l.Bind(1, local(l, 0, "PORT"))
+		l.Bind(1, addrOf(l, 0, "PORT"))
 		l.Socket(v4, stream, 0)
-		l.Connect(2, local(l, 0, "PORT"))
+		l.Connect(2, addrOf(l, 0, "PORT"))
 		l.Settle()
 		l.Poll(0)
 		l.Close(0)
@@ -239,11 +239,11 @@ var scenarios = map[string]func(*sockettest.Log){
 	"dual stack": func(l *sockettest.Log) {
 		l.Socket(v6, stream, 0)
 		l.Listen(0, 5)
-		at := local(l, 0, "SERVER")
+		at := addrOf(l, 0, "SERVER")
 		l.Socket(v4, stream, 0)
 		l.Connect(1, append(in4(0, 127, 0, 0, 1)[:2:2], append(at[2:4:4], in4(0, 127, 0, 0, 1)[4:]...)...))
 		l.Settle()
-		local(l, 1, "CLIENT")
+		addrOf(l, 1, "CLIENT")
 		l.Accept(0)
 		l.Name(2, false)
 		l.Name(2, true)
@@ -257,9 +257,9 @@ var scenarios = map[string]func(*sockettest.Log){
 		l.Socket(v4, dgram, 0)
 		l.Socket(v4, dgram, 0)
 		l.Bind(0, in4(0, 127, 0, 0, 1))
-		at := local(l, 0, "A")
+		at := addrOf(l, 0, "A")
 		l.SendTo(1, "one", 0, at, 0)
-		from := local(l, 1, "B")
+		from := addrOf(l, 1, "B")
 		l.SendTo(1, "", 0, at, 0)
 		l.SendTo(1, "three", 0, at, 0)
 		l.Settle()

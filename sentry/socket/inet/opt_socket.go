@@ -31,6 +31,7 @@ func sendBuffer(e *Endpoint) (int, tcpip.Error) {
 func setSendBuffer(e *Endpoint, v int) error {
 	v = max(2*int(min(uint32(v), socket.MaxBuffer)), 4608)
 	e.ep().SocketOptions().SetSendBufferSize(int64(v), true)
+	e.resized()
 	return nil
 }
 
@@ -41,5 +42,14 @@ func receiveBuffer(e *Endpoint) (int, tcpip.Error) {
 func setReceiveBuffer(e *Endpoint, v int) error {
 	v = max(2*int(min(uint32(v), socket.MaxBuffer)), 2304)
 	e.ep().SocketOptions().SetReceiveBufferSize(int64(v), true)
+	e.resized()
 	return nil
+}
+
+// resized tells a local connection that a buffer has a size of its own now.
+func (e *Endpoint) resized() {
+	e.sized.Store(true)
+	if l := e.local.Load(); l != nil {
+		l.resize()
+	}
 }

@@ -288,6 +288,9 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 	default:
 		return 0, linux.ENOTTY
 	}
+	if l := e.local.Load(); l != nil {
+		return socket.StoreInt(m, arg, l.queued(cmd == linux.SIOCINQ))
+	}
 	n, err := e.ep().GetSockOptInt(o)
 	if err != nil {
 		n = 0

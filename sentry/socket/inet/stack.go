@@ -64,6 +64,9 @@ type Family struct {
 	mu  sync.Mutex
 	stk *stack.Stack           `save:"-"` // protected by mu; nil until it is needed
 	all map[*Endpoint]struct{} // protected by mu
+	// listening is the TCP sockets that listen, by port; protected by mu.
+	listening map[uint16][]*Endpoint
+	turn      int // protected by mu: counts connections, for SO_REUSEPORT
 }
 
 // New adds AF_INET and AF_INET6 to a network. The stack is made on first use, or at
@@ -72,7 +75,7 @@ func New(n *socket.Network, c Config) (*Family, error) {
 	if c.FirstPort == 0 {
 		c.FirstPort = 1024
 	}
-	f := &Family{net: n, conf: c, all: map[*Endpoint]struct{}{}}
+	f := &Family{net: n, conf: c, all: map[*Endpoint]struct{}{}, listening: map[uint16][]*Endpoint{}}
 	n.Add(linux.AF_INET, &member{f, linux.AF_INET})
 	n.Add(linux.AF_INET6, &member{f, linux.AF_INET6})
 	if len(c.Links) > 0 {

@@ -267,13 +267,13 @@ func (e *Endpoint) connReady() (r wait.Events) {
 	conn := e.conn.Load()
 	conn.in.mu.Lock()
 	noMore := conn.in.shut
-	if conn.in.ring.used() > 0 || conn.in.count > 0 {
+	if conn.in.ring.Used() > 0 || conn.in.count > 0 {
 		r |= wait.Readable
 	}
 	conn.in.mu.Unlock()
 	conn.out.mu.Lock()
 	noOut := conn.out.shut
-	used := int64(conn.out.ring.used())
+	used := int64(conn.out.ring.Used())
 	conn.out.mu.Unlock()
 	if e.typ != linux.SOCK_STREAM {
 		used = e.wmem.Load()

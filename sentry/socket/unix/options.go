@@ -78,7 +78,7 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 		n := int(e.wmem.Load())
 		if conn := e.conn.Load(); conn != nil && e.typ == linux.SOCK_STREAM {
 			conn.out.mu.Lock()
-			n = conn.out.ring.used()
+			n = conn.out.ring.Used()
 			conn.out.mu.Unlock()
 		}
 		return socket.StoreInt(m, arg, n)
@@ -109,7 +109,7 @@ func (e *Endpoint) queued() (int, error) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if e.typ != linux.SOCK_DGRAM {
-		n := ch.ring.used()
+		n := ch.ring.Used()
 		for m := range ch.msgs.All() {
 			n += len(m.data)
 		}

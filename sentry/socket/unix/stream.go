@@ -84,12 +84,12 @@ func (ch *channel) writeChunk(src usermem.Seq, seg segment, limit int) (int, err
 		ch.mu.Unlock()
 		return 0, linux.EPIPE
 	}
-	n := int(min(src.Len(), chunk, int64(limit-ch.ring.used())))
+	n := int(min(src.Len(), chunk, int64(limit-ch.ring.Used())))
 	if n <= 0 {
 		ch.mu.Unlock()
 		return 0, linux.EAGAIN
 	}
-	a, b := ch.ring.space(n)
+	a, b := ch.ring.Space(n)
 	ch.filling = true
 	ch.mu.Unlock()
 
@@ -109,14 +109,14 @@ func (ch *channel) writeChunk(src usermem.Seq, seg segment, limit int) (int, err
 	case ch.shut:
 		return 0, linux.EPIPE
 	}
-	ch.ring.tail += uint64(got)
+	ch.ring.Add(got)
 	ch.label(seg)
 	return got, nil
 }
 
 // label says whose the bytes up to tail are. mu is held.
 func (ch *channel) label(seg segment) {
-	seg.end = ch.ring.tail
+	seg.end = ch.ring.Tail()
 	if last := len(ch.segs) - 1; last >= 0 && seg.rights == nil {
 		if s := &ch.segs[last]; s.rights == nil && s.cred == seg.cred {
 			s.end = seg.end
@@ -180,7 +180,7 @@ func (r *reading) run(dst usermem.Seq, e *Endpoint) (int64, error) {
 	ch.rd.Lock()
 	ch.mu.Lock()
 	skip := max(r.at, 0)
-	avail := ch.ring.used() - skip
+	avail := ch.ring.Used() - skip
 	if avail <= 0 {
 		shut := ch.shut
 		ch.mu.Unlock()
@@ -194,7 +194,7 @@ func (r *reading) run(dst usermem.Seq, e *Endpoint) (int64, error) {
 		return 0, linux.EAGAIN
 	}
 	n := int(min(int64(r.extent(skip)), want))
-	a, b := ch.ring.data(skip, n)
+	a, b := ch.ring.Data(skip, n)
 	ch.mu.Unlock()
 
 	got, err := dst.CopyOut(a)
@@ -217,7 +217,7 @@ func (r *reading) run(dst usermem.Seq, e *Endpoint) (int64, error) {
 // extent is how many bytes from skip on one call may return; it notes in found
 // whose they are. mu is held.
 func (r *reading) extent(skip int) int {
-	from := r.ch.ring.head + uint64(skip)
+	from := r.ch.ring.Head() + uint64(skip)
 	end := from
 	first := true
 	for i := range r.ch.segs {
@@ -244,11 +244,11 @@ func (r *reading) commit(skip, n int) (room bool) {
 	ch := r.ch
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	end := ch.ring.head + uint64(skip+n)
-	start := ch.ring.head + uint64(skip)
+	end := ch.ring.Head() + uint64(skip+n)
+	start := ch.ring.Head() + uint64(skip)
 	for i := range ch.segs {
 		s := &ch.segs[i]
-		begin := ch.ring.head
+		begin := ch.ring.Head()
 		if i > 0 {
 			begin = ch.segs[i-1].end
 		}
@@ -268,8 +268,8 @@ func (r *reading) commit(skip, n int) (room bool) {
 		return false
 	}
 	limit := ch.writer.opts.SndBuf()
-	before := ch.ring.used()
-	ch.ring.head = end
+	before := ch.ring.Used()
+	ch.ring.Drop(skip + n)
 	k := 0
 	for k < len(ch.segs)-1 && ch.segs[k].end <= end {
 		k++
@@ -278,7 +278,7 @@ func (r *reading) commit(skip, n int) (room bool) {
 		ch.segs = append(ch.segs[:0], ch.segs[k:]...)
 	}
 	if !ch.filling {
-		ch.ring.shrink()
+		ch.ring.Shrink()
 	}
-	return before*4 > limit && ch.ring.used()*4 <= limit
+	return before*4 > limit && ch.ring.Used()*4 <= limit
 }

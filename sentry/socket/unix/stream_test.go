@@ -47,32 +47,6 @@ func recvErr(t *testing.T, c *sockettest.Ctx, s *socket.Socket, want error) {
 	}
 }
 
-func TestRing(t *testing.T) {
-	var r ring
-	rnd := rand.New(rand.NewSource(1))
-	var model []byte
-	for range 20000 {
-		n := rnd.Intn(3000)
-		if rnd.Intn(2) == 0 && r.used()+n < 100000 {
-			src := make([]byte, n)
-			rnd.Read(src)
-			a, b := r.space(n)
-			copy(b, src[copy(a, src):])
-			r.tail += uint64(n)
-			model = append(model, src...)
-			continue
-		}
-		n = min(n, r.used())
-		a, b := r.data(0, n)
-		if got := append(bytes.Clone(a), b...); !bytes.Equal(got, model[:n]) {
-			t.Fatal("the ring lost bytes")
-		}
-		r.head += uint64(n)
-		model = model[n:]
-		r.shrink()
-	}
-}
-
 func TestStream(t *testing.T) {
 	f, c := newFamily(), sockettest.New(1)
 	a, b := pair(t, f, linux.SOCK_STREAM)
