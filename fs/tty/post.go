@@ -62,13 +62,31 @@ func (l *line) write(p []byte) int {
 		return n
 	}
 	var post [8]byte
-	for i, c := range p {
+	for done := 0; done < len(p); {
 		if room < 8 {
-			return i
+			return done
 		}
-		b := l.post(post[:0], c)
+		if n := l.plainRun(p[done:min(done+room, len(p))]); n > 0 {
+			l.out.put(p[done : done+n]...)
+			done, room = done+n, room-n
+			continue
+		}
+		b := l.post(post[:0], p[done])
 		l.out.put(b...)
-		room -= len(b)
+		done, room = done+1, room-len(b)
 	}
 	return len(p)
+}
+
+// plainRun is how much of p's beginning is output as it is; the column moves on.
+func (l *line) plainRun(p []byte) int {
+	if l.oflag(linux.OLCUC) || l.iflag(linux.IUTF8) {
+		return 0
+	}
+	n := 0
+	for n < len(p) && !isControl(p[n]) {
+		n++
+	}
+	l.col += n
+	return n
 }
