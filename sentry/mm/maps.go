@@ -35,15 +35,16 @@ var vsyscall = Region{
 func (s *Space) Regions(usage bool) []Region {
 	s.mu.RLock()
 	rs := make([]Region, 0, s.vmas.Len()+1)
-	ids := make([]Identity, 0, s.vmas.Len())
+	ids := make([]*shown, 0, s.vmas.Len())
+	names := make(map[*shown]MappedName) // a file may be mapped in thousands of pieces
 	for r, v := range s.vmas.All() {
 		x := Region{Range: rng(r), Access: v.access, Shared: v.is(vmShared), Name: v.name,
 			Locked: v.is(vmLocked), Flags: v.smapsFlags()}
-		var id Identity
 		switch {
 		case v.shown != nil:
-			if id = v.shown.id; id != nil {
-				id.IncRef()
+			if _, ok := names[v.shown]; !ok && v.shown.id != nil {
+				v.shown.id.IncRef()
+				names[v.shown] = MappedName{}
 			}
 			x.Offset, x.File = v.off, true
 		case x.Name != "":
@@ -55,15 +56,15 @@ func (s *Space) Regions(usage bool) []Region {
 		if usage {
 			s.usage(&x, &v)
 		}
-		rs, ids = append(rs, x), append(ids, id)
+		rs, ids = append(rs, x), append(ids, v.shown)
 	}
 	s.mu.RUnlock()
-	for i, id := range ids {
-		if id == nil {
-			continue
-		}
-		n := id.MappedName()
-		id.DecRef()
+	for x := range names {
+		names[x] = x.id.MappedName()
+		x.id.DecRef()
+	}
+	for i, x := range ids {
+		n := names[x]
 		rs[i].Dev, rs[i].Ino = n.Dev, n.Ino
 		if rs[i].Name == "" {
 			rs[i].Name = n.Path
