@@ -570,3 +570,26 @@ func TestDirNotify(t *testing.T) {
 		t.Fatal(len(c))
 	}
 }
+
+// TestFileCaps: a program that is written to, cut or given away loses its capabilities.
+func TestFileCaps(t *testing.T) {
+	e := newEnv(t)
+	e.touch("/f")
+	p := e.path("/f")
+	e.want("chmod", vfs.Chmod(e.c, p, 0o755), nil)
+	for name, change := range map[string]func() error{
+		"write": func() error {
+			d := e.open("/f", linux.O_WRONLY)
+			defer d.Release(e.c)
+			_, err := d.Write(e.c, usermem.FromBytes([]byte("x")))
+			return err
+		},
+		"truncate": func() error { return vfs.Truncate(e.c, p, 1) },
+		"chown":    func() error { return vfs.Chown(e.c, p, 5, 5) },
+	} {
+		e.want("setcap", vfs.SetXattr(e.c, p, linux.XATTR_CAPS, []byte("caps"), 0), nil)
+		e.want(name, change(), nil)
+		_, err := vfs.GetXattr(e.c, p, linux.XATTR_CAPS)
+		e.want("caps after "+name, err, linux.ENODATA)
+	}
+}

@@ -62,6 +62,9 @@ func Chown(c Ctx, p Path, uid, gid uint32) error {
 	if gid != keep {
 		mask |= SetGID
 	}
+	if a.Mode.IsRegular() && a.Mode&0o111 != 0 {
+		stripCaps(c, p.d.node)
+	}
 	// The set-id bits go even for those who may keep them when writing: chown(2).
 	if a.Mode.Type() != linux.S_IFDIR && a.Mode.Type() != linux.S_IFLNK {
 		m := a.Mode.Perm() &^ linux.S_ISUID

@@ -25,6 +25,8 @@ type FileDescription struct {
 	refs  atomic.Int64
 	flags atomic.Uint32
 	flock atomic.Bool // flock(2) or open file description locks may be held
+	// stripped is set once a write has taken the file's capabilities away.
+	stripped atomic.Bool
 	state *inodeState // a use of it, for a FIFO
 
 	mu  lock.Mutex[lock.File]

@@ -127,6 +127,14 @@ func killPrivileges(c Ctx, a *Attr) (linux.FileMode, bool) {
 	return m, true
 }
 
+// stripCaps takes a program's capabilities away, as whoever writes to it or gives it
+// away does, whatever his rights (capabilities(7), "File capabilities").
+func stripCaps(c Ctx, node Inode) {
+	if x, ok := node.(Xattr); ok {
+		_ = x.RemoveXattr(c, linux.XATTR_CAPS) // mostly there are none
+	}
+}
+
 // Relatime reports whether an access at now changes the access time of a file with
 // attributes a: mount(8), "relatime".
 func Relatime(a *Attr, now linux.Timespec, strict bool) bool {

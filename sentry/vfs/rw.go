@@ -240,6 +240,9 @@ func (w *writing) prepare(src usermem.Seq) (usermem.Seq, error) {
 			src = src.Take(int64(limit - uint64(off)))
 		}
 	}
+	if a.Mode&0o111 != 0 && !w.d.stripped.Swap(true) {
+		stripCaps(w.c, w.d.path.d.node)
+	}
 	if a.Mode&(linux.S_ISUID|linux.S_ISGID) != 0 {
 		if mode, ok := killPrivileges(w.c, &a); ok {
 			return src, w.d.path.d.node.SetAttr(w.c, &Attr{Mode: mode}, SetMode)

@@ -155,6 +155,9 @@ func truncate(c Ctx, node Inode, size int64) error {
 	if err != nil {
 		return err
 	}
+	if a.Mode&0o111 != 0 {
+		stripCaps(c, node)
+	}
 	set, mask := Attr{Size: size}, SetSize
 	if mode, ok := killPrivileges(c, &a); ok {
 		set.Mode, mask = mode, mask|SetMode
