@@ -29,6 +29,7 @@ type Descriptor struct {
 	pollID int32
 	polled bool
 	refs   atomic.Int64
+	opened atomic.Bool // there has been an open file: the one that shares the host's offset
 
 	// Where the host can't be asked not to wait, a goroutine waits in the task's
 	// place: slow is set, and the rest is what it has in hand.
@@ -147,7 +148,9 @@ func (d *Descriptor) OpenAt(_ vfs.Ctx, _ vfs.Path, flags linux.OpenFlags) (vfs.F
 	}
 	d.Hold()
 	if d.seekable {
-		return &regular{file{d}}, nil
+		r := &regular{file: file{d}}
+		r.shares = d.opened.CompareAndSwap(false, true)
+		return r, nil
 	}
 	return &stream{file{d}}, nil
 }
@@ -187,7 +190,7 @@ func (f file) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64
 }
 
 // Describe opens d as the container's first process finds it: with the flags that
-// the descriptor has, at the offset where it stands. The reference is the caller's;
+// the descriptor has, sharing its offset. The reference is the caller's;
 // d's first hold passes to the open file.
 func (d *Descriptor) Describe(c vfs.Ctx, s *vfs.System) (*vfs.FileDescription, error) {
 	p := s.NewUnnamed(d, d.Name())
@@ -197,11 +200,5 @@ func (d *Descriptor) Describe(c vfs.Ctx, s *vfs.System) (*vfs.FileDescription, e
 		return nil, err
 	}
 	fd := vfs.NewFileDescription(p, f, d.Flags())
-	if off := d.Offset(); off != 0 {
-		if _, err := fd.Seek(c, off, linux.SEEK_SET); err != nil {
-			fd.Release(c)
-			return nil, err
-		}
-	}
 	return fd, nil
 }
