@@ -113,6 +113,9 @@ const (
 	UDP_ENCAP   = 100
 	UDP_SEGMENT = 103
 	UDP_GRO     = 104
+
+	UDPLITE_SEND_CSCOV = 10
+	UDPLITE_RECV_CSCOV = 11
 )
 
 // IPMreqn is struct ip_mreqn, ip(7).

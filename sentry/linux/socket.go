@@ -80,6 +80,7 @@ const (
 	SOL_UDP     = 17
 	SOL_IPV6    = 41
 	SOL_ICMPV6  = 58
+	SOL_UDPLITE = 136
 	SOL_RAW     = 255
 	SOL_PACKET  = 263
 	SOL_NETLINK = 270

@@ -98,6 +98,10 @@ func (e *Endpoint) isTCP() bool {
 	return e.kind.Protocol == linux.IPPROTO_TCP && e.kind.Type == linux.SOCK_STREAM
 }
 
+func (e *Endpoint) isUDP() bool {
+	return e.kind.Type == linux.SOCK_DGRAM && (e.kind.Protocol == linux.IPPROTO_UDP || e.kind.Protocol == linux.IPPROTO_UDPLITE)
+}
+
 // state is a TCP socket's state as Linux has it; what the stack calls by names of its
 // own is closed, or about to connect.
 func (e *Endpoint) state() linux.TCPState {

@@ -44,7 +44,8 @@ func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	return e.wrap(), nil
 }
 
-// choose settles a socket's protocol: ESOCKTNOSUPPORT, EPROTONOSUPPORT, EINVAL.
+// choose settles a socket's protocol: ESOCKTNOSUPPORT, EPROTONOSUPPORT, EINVAL. UDP-Lite
+// is UDP whose checksum covers everything, in UDP's range of ports.
 func choose(family uint16, typ linux.SockType, protocol int32) (int32, error) {
 	if protocol < 0 || protocol >= linux.IPPROTO_MAX {
 		return 0, linux.EINVAL
@@ -62,7 +63,7 @@ func choose(family uint16, typ linux.SockType, protocol int32) (int32, error) {
 		if protocol == 0 || protocol == linux.IPPROTO_UDP {
 			return linux.IPPROTO_UDP, nil
 		}
-		if protocol == ping {
+		if protocol == ping || protocol == linux.IPPROTO_UDPLITE {
 			return protocol, nil
 		}
 	case linux.SOCK_RAW:

@@ -114,7 +114,7 @@ func (e *Endpoint) destination(b []byte) (tcpip.FullAddress, error) {
 	if err != nil {
 		return a, err
 	}
-	if a.Port == 0 && e.kind.Protocol == linux.IPPROTO_UDP {
+	if a.Port == 0 && e.isUDP() {
 		return a, linux.EINVAL
 	}
 	return toLoopback(e.kind.Family, a), nil

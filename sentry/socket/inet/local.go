@@ -106,10 +106,10 @@ func (l *local) send(src usermem.Seq) (int64, error) {
 	n, err := l.out.write(src)
 	if err == linux.EPIPE {
 		if s := l.out.state(); s.gone && !s.fin {
-			// As with TCP, the bytes are on their way before the answer comes
+			// As with TCP, some bytes are on their way before the answer comes
 			// that nobody is there.
 			l.fail(linux.EPIPE)
-			return src.Len(), nil
+			return min(src.Len(), flowChunk), nil
 		}
 	}
 	if n > 0 {

@@ -36,6 +36,9 @@ var tcpOptions = map[optionKey]intOption{
 
 	{linux.SOL_UDP, linux.UDP_CORK}: onlyUDP(keptBool(udpCork)),
 	{linux.SOL_UDP, linux.UDP_GRO}:  onlyUDP(keptBool(udpGRO)),
+
+	{linux.SOL_UDPLITE, linux.UDPLITE_SEND_CSCOV}: onlyUDP(kept(udpliteSend, 0, 0xffff)),
+	{linux.SOL_UDPLITE, linux.UDPLITE_RECV_CSCOV}: onlyUDP(kept(udpliteRecv, 0, 0xffff)),
 }
 
 // setNodelay is TCP_NODELAY. What nobody asked for is not done: small segments wait

@@ -109,6 +109,8 @@ const (
 	tcpSaveSyn
 	udpCork
 	udpGRO
+	udpliteSend
+	udpliteRecv
 	multicastAll
 	multicastAll6
 	dontfrag6
@@ -135,7 +137,7 @@ func (e *Endpoint) lookup(level, name int32) (intOption, bool) {
 		return intOption{}, false
 	}
 	o, ok := intOptions[optionKey{level, name}]
-	return o, ok && (!o.tcp || e.isTCP()) && (!o.udp || e.kind.Protocol == linux.IPPROTO_UDP)
+	return o, ok && (!o.tcp || e.isTCP()) && (!o.udp || e.isUDP())
 }
 
 // SetOption implements socket.Optioner.
@@ -182,7 +184,7 @@ func (e *Endpoint) unknown(level int32) error {
 	switch {
 	case level == linux.SOL_SOCKET, level == linux.SOL_IP, e.kind.Family == linux.AF_INET6,
 		level == linux.SOL_TCP && e.isTCP(),
-		level == linux.SOL_UDP && e.kind.Protocol == linux.IPPROTO_UDP,
+		level == linux.SOL_UDP && e.isUDP(),
 		level == linux.SOL_RAW && e.kind.Type == linux.SOCK_RAW:
 		return linux.ENOPROTOOPT
 	}

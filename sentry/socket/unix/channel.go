@@ -16,14 +16,14 @@ type channel struct {
 	// held while guest memory is copied, which mu never is; hence their rank.
 	rd, wr lock.Mutex[lock.File]
 
-	mu       lock.Mutex[lock.Socket]
-	shut     bool        // nothing more is sent or will come
-	ring     socket.Ring // a stream's bytes
-	segs     []segment   // what the bytes belong to, in order
-	filling  bool        // a writer copies into the ring
-	msgs     list.List[*message]
-	count    int         // of msgs
-	blocked  []*Endpoint // datagram senders that wait for room
+	mu      lock.Mutex[lock.Socket]
+	shut    bool        // nothing more is sent or will come
+	ring    socket.Ring // a stream's bytes
+	segs    []segment   // what the bytes belong to, in order
+	filling bool        // a writer copies into the ring
+	msgs    list.List[*message]
+	count   int         // of msgs
+	blocked []*Endpoint // datagram senders that wait for room
 }
 
 // A segment is bytes of a stream, up to position end, that one recvmsg(2) may
