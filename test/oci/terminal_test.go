@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -156,12 +157,21 @@ func TestExecTerminal(t *testing.T) {
 	s := newConsoleSocket(t)
 	done := make(chan *os.File, 1)
 	go func() { done <- s.receive() }()
-	b.must("exec", "--detach", "--tty", "--console-socket", s.path, b.id, "sh", "-c", "[ -t 0 ] && echo a tty; read x; echo got $x; read y")
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	b.must("exec", "--detach", "--tty", "--pid-file", pidFile, "--console-socket", s.path, b.id, "sh", "-c", "[ -t 0 ] && echo a tty; read x; echo got $x; read y")
 	master := <-done
 	copyUntil(t, master, "a tty\r\n")
 	typeIn(t, master, "word\r")
 	copyUntil(t, master, "got word\r\n")
-	typeIn(t, master, "\r") // it is this process's to reap
+	typeIn(t, master, "\r")
+	data, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := strconv.Atoi(string(data))
+	if w := b.reap(pid); w.ExitStatus() != 0 {
+		t.Errorf("wait status %#x", w)
+	}
 }
 
 func TestTerminalNeedsSocket(t *testing.T) {
