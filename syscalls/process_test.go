@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/syscalls"
 	"garrison/test/scripted"
@@ -311,5 +310,3 @@ func TestNestedPIDNamespace(t *testing.T) {
 		want(t, "status", st, linux.ExitStatus(5))
 	})
 }
-
-var _ arch.Addr

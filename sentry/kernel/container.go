@@ -118,6 +118,7 @@ func (c *Container) Remove() {
 	delete(c.k.containers, c.ID)
 	c.k.tasks.Unlock()
 	c.Mounts.DecRef()
+	c.Env.Close()
 }
 
 // Init is the container's first process, nil before it is made.

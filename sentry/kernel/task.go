@@ -104,7 +104,7 @@ func (t *Task) PID() *PID {
 
 // PIDNamespace is the namespace in which t sees processes: where its own number
 // was given. Any goroutine may ask.
-func (t *Task) PIDNamespace() *PIDNamespace { return t.pid.ns }
+func (t *Task) PIDNamespace() *PIDNamespace { return t.tg.pid.ns }
 
 // TID is t's number in its own namespace.
 func (t *Task) TID() int32 { return t.pid.numbers[t.pid.ns.level] }
@@ -156,8 +156,4 @@ func (t *Task) Personality() uint32 { return t.personality }
 // SetPersonality changes what Personality returns.
 func (t *Task) SetPersonality(p uint32) { t.personality = p }
 
-var (
-	_ vfs.Ctx        = (*Task)(nil)
-	_ platform.Event = platform.Event{}
-	_ *mm.Space
-)
+var _ vfs.Ctx = (*Task)(nil)
