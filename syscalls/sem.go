@@ -81,17 +81,7 @@ func semctl(t *kernel.Task, id, num, cmd int32, arg uint64) (int, error) {
 	ns, c := t.Namespaces().IPC.SysV, t.IPCCaller()
 	switch cmd &^= linux.IPC_64; cmd {
 	case linux.IPC_INFO, linux.SEM_INFO:
-		i := linux.SemInfo{
-			Map: linux.SEMMNS, Mni: linux.SEMMNI, Mns: linux.SEMMNS, Mnu: linux.SEMMNS, Msl: linux.SEMMSL,
-			Opm: linux.SEMOPM, Ume: linux.SEMOPM, Usz: 20, Vmx: linux.SEMVMX, Aem: linux.SEMVMX,
-		}
-		if cmd == linux.SEM_INFO {
-			i.Usz, i.Aem = int32(ns.Sets.Count()), 0
-			for _, s := range ns.Sets.All() {
-				i.Aem += int32(s.Len())
-			}
-		}
-		return ns.Sets.Highest(), usermem.Ptr[linux.SemInfo](arg).Store(t, &i)
+		return semInfo(t, ns, cmd, arg)
 	case linux.SEM_STAT, linux.SEM_STAT_ANY:
 		s, err := ns.Sets.At(id)
 		if err != nil {
@@ -141,4 +131,19 @@ func semctl(t *kernel.Task, id, num, cmd int32, arg uint64) (int, error) {
 		return 0, s.Remove(c)
 	}
 	return 0, linux.EINVAL
+}
+
+// semInfo is semctl's IPC_INFO and SEM_INFO.
+func semInfo(t *kernel.Task, ns *ipc.Namespace, cmd int32, arg uint64) (int, error) {
+	i := linux.SemInfo{
+		Map: linux.SEMMNS, Mni: linux.SEMMNI, Mns: linux.SEMMNS, Mnu: linux.SEMMNS, Msl: linux.SEMMSL,
+		Opm: linux.SEMOPM, Ume: linux.SEMOPM, Usz: 20, Vmx: linux.SEMVMX, Aem: linux.SEMVMX,
+	}
+	if cmd == linux.SEM_INFO {
+		i.Usz, i.Aem = int32(ns.Sets.Count()), 0
+		for _, s := range ns.Sets.All() {
+			i.Aem += int32(s.Len())
+		}
+	}
+	return ns.Sets.Highest(), usermem.Ptr[linux.SemInfo](arg).Store(t, &i)
 }
