@@ -14,9 +14,9 @@ import (
 // window over the same addresses.
 type allocator struct {
 	windows []window
-	used    uint64         // bytes allocated so far, which says how much room is worth reserving
-	spill   *memfile.Arena // where what found no place in layers windows goes
-	size    uint64         // of the next spill
+	used    uint64           // bytes allocated so far, which says how much room is worth reserving
+	spills  []*memfile.Arena // where what found no place in layers windows goes; the last first
+	size    uint64           // of the next spill
 }
 
 type window struct {
@@ -89,8 +89,10 @@ func (m *allocator) place(r, around arch.Range) arch.Range {
 // spilled allocates n bytes anywhere.
 func (s *Space) spilled(n uint64) (uint64, error) {
 	m := &s.mem
-	if m.spill != nil {
-		if r, ok := m.spill.Alloc(n); ok {
+	for i := len(m.spills) - 1; i >= 0; i-- {
+		if r, ok := m.spills[i].Alloc(n); ok {
+			last := len(m.spills) - 1
+			m.spills[i], m.spills[last] = m.spills[last], m.spills[i]
 			return r.Start, nil
 		}
 	}
@@ -99,7 +101,7 @@ func (s *Space) spilled(n uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	m.spill = a
+	m.spills = append(m.spills, a)
 	r, ok := a.Alloc(n)
 	if !ok {
 		return 0, linux.ENOMEM // can't be: the arena is new

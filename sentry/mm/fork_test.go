@@ -144,3 +144,32 @@ func TestDontNeed(t *testing.T) {
 	c.DecUsers()
 	w.check()
 }
+
+// TestUnmapWhileChildLives: what the parent frees may still be seen by a child,
+// so it serves nobody, but its memory goes back.
+func TestUnmapWhileChildLives(t *testing.T) {
+	w := newWorld(t)
+	s := w.space()
+	c, err := s.Fork(nil, w.lim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2000 {
+		a := w.mmap(s, MMapOpts{Length: 64 << 10, Prot: rw, Flags: anon})
+		if was, err := s.Update32(a, func(uint32) uint32 { return 7 }); was != 0 || err != nil {
+			t.Fatal("not fresh:", was, err)
+		}
+		if err := s.Unmap(a, 64<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, _ := w.f.Usage(); n > 4<<20 {
+		t.Fatal(n, "bytes in use")
+	}
+	if n := w.f.Reserved(); n > 1<<30 {
+		t.Fatal(n, "bytes of offsets")
+	}
+	c.DecUsers()
+	s.DecUsers()
+	w.check()
+}
