@@ -14,18 +14,26 @@ import (
 func TestMalformedNatively(t *testing.T) {
 	type edit = func(*linux.ElfHeader, *linux.ElfProgram)
 	for name, f := range map[string]edit{
-		"magic":          func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Ident[1] = 'X' },
-		"machine":        func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Machine = 183 },
-		"object":         func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Type = 1 },
-		"core":           func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Type = 4 },
-		"phentsize":      func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phentsize = 32 },
-		"no phdr":        func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phnum = 0 },
-		"many phdr":      func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phnum = 2000 },
-		"far phdr":       func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phoff = 1 << 40 },
-		"interp short":   func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Filesz = 1 },
-		"interp long":    func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Filesz = 4097 },
-		"interp no nul":  func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Offset = 0x100; p.Filesz = 4 },
-		"interp far":     func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Offset = 1 << 30; p.Filesz = 4 },
+		"magic":        func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Ident[1] = 'X' },
+		"machine":      func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Machine = 183 },
+		"object":       func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Type = 1 },
+		"core":         func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Type = 4 },
+		"phentsize":    func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phentsize = 32 },
+		"no phdr":      func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phnum = 0 },
+		"many phdr":    func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phnum = 2000 },
+		"far phdr":     func(h *linux.ElfHeader, _ *linux.ElfProgram) { h.Phoff = 1 << 40 },
+		"interp short": func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Filesz = 1 },
+		"interp long":  func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Filesz = 4097 },
+		"interp no nul": func(_ *linux.ElfHeader, p *linux.ElfProgram) {
+			p.Type = linux.PT_INTERP
+			p.Offset = 0x100
+			p.Filesz = 4
+		},
+		"interp far": func(_ *linux.ElfHeader, p *linux.ElfProgram) {
+			p.Type = linux.PT_INTERP
+			p.Offset = 1 << 30
+			p.Filesz = 4
+		},
 		"interp missing": func(_ *linux.ElfHeader, p *linux.ElfProgram) { p.Type = linux.PT_INTERP; p.Offset = 0x40; p.Filesz = 2 },
 	} {
 		path := elfFile(t, f)

@@ -30,6 +30,8 @@ var layers = []string{
 	"sentry/mm/mmtest",
 	"sentry/vfs",
 	"sentry/socket sentry/ipc sentry/loader/vdso",
+	"sentry/socket/unix sentry/socket/inet sentry/socket/netlink sentry/socket/sockettest",
+	"sentry/socket/netns",
 	"sentry/loader",
 	"sentry/kernel",
 	"gofer/wire",

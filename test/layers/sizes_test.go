@@ -18,6 +18,9 @@ const (
 	maxFileLines  = 400
 	maxFuncLines  = 60
 	maxParameters = 5
+
+	// A system call's parameters are Linux's business: the task and six registers.
+	maxSyscallParameters = 7
 )
 
 // TestSizes measures files and functions. What is over is debt: a line of
@@ -51,7 +54,11 @@ func TestSizes(t *testing.T) {
 				if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 					lines := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
 					over(short+":"+funcName(fn), "func-lines", lines, maxFuncLines)
-					over(short+":"+funcName(fn), "parameters", fn.Type.Params.NumFields(), maxParameters)
+					parameters := maxParameters
+					if p.short() == "syscalls" {
+						parameters = maxSyscallParameters
+					}
+					over(short+":"+funcName(fn), "parameters", fn.Type.Params.NumFields(), parameters)
 				}
 			}
 			for _, imp := range f.Imports {
