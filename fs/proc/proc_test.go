@@ -357,3 +357,23 @@ func TestCPUInfo(t *testing.T) {
 		t.Error(w.read("/proc/stat"))
 	}
 }
+
+func TestSysVIPC(t *testing.T) {
+	w := newWorld(t)
+	ns := w.t.Namespaces().IPC.SysV
+	if _, err := ns.NewSet(w.t.IPCCaller(), 7, 3, linux.IPC_CREAT|0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ns.NewQueue(w.t.IPCCaller(), 8, linux.IPC_CREAT|0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"sem": `(?m)^ +7 +0 +640 +3 +0 +0 +0 +0 +0 +\d+$`,
+		"msg": `(?m)^ +8 +0 +600 +0 +0 +0 +0 +0 +0 +0 +0 +0 +0 +\d+$`,
+		"shm": `^ +key +shmid`,
+	} {
+		if got := w.read("/proc/sysvipc/" + name); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -168,30 +168,3 @@ func pressureTable() []rootEntry {
 		{Name: "memory", Mode: 0o444, Show: static(none)},
 	}
 }
-
-func sysvipcTable() []rootEntry {
-	return []rootEntry{
-		{Name: "msg", Show: ipc("msg", "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n")},
-		{Name: "sem", Show: ipc("sem", "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n")},
-		{Name: "shm", Show: ipc("shm", "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n")},
-	}
-}
-
-// ipc makes the Show of a table of System V objects, if the caller's namespace
-// knows how to list them.
-func ipc(kind, header string) func(*FS, vfs.Ctx, *bytes.Buffer) error {
-	return func(_ *FS, c vfs.Ctx, w *bytes.Buffer) error {
-		w.WriteString(header)
-		t := caller(c)
-		if t == nil {
-			return nil
-		}
-		var ns any = t.Namespaces().IPC
-		if l, ok := ns.(interface {
-			List(kind string, w *bytes.Buffer)
-		}); ok {
-			l.List(kind, w)
-		}
-		return nil
-	}
-}
