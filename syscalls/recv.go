@@ -12,8 +12,8 @@ import (
 )
 
 // receive receives, and waits unless the call or the descriptor says not to.
-func receive(t *kernel.Task, s *socket.Socket, d *vfs.FileDescription, dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
-	if d.NonBlocking() {
+func receive(t *kernel.Task, s openSocket, dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+	if s.file.NonBlocking() {
 		flags |= linux.MSG_DONTWAIT
 	}
 	return s.Receive(t, dst, flags, m)
@@ -25,16 +25,16 @@ func recvfrom(t *kernel.Task, fd kernel.FD, buf address, n size, flags linux.Msg
 	if err != nil {
 		return 0, err
 	}
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	if addr == 0 {
-		return receive(t, s, d, dst, flags, nil)
+		return receive(t, s, dst, flags, nil)
 	}
 	m := &socket.Msg{}
-	k, err := receive(t, s, d, dst, flags, m)
+	k, err := receive(t, s, dst, flags, m)
 	m.DropRights(t)
 	if err != nil {
 		return 0, err
@@ -44,16 +44,16 @@ func recvfrom(t *kernel.Task, fd kernel.FD, buf address, n size, flags linux.Msg
 
 // recvmsg implements recv(2)'s recvmsg().
 func recvmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
-	return recvOne(t, s, d, p, flags)
+	defer s.Release(t)
+	return recvOne(t, s, p, flags)
 }
 
 // recvOne receives what one struct msghdr has room for.
-func recvOne(t *kernel.Task, s *socket.Socket, d *vfs.FileDescription, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
+func recvOne(t *kernel.Task, s openSocket, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
 	h, err := p.Load(t)
 	if err != nil {
 		return 0, err
@@ -66,7 +66,7 @@ func recvOne(t *kernel.Task, s *socket.Socket, d *vfs.FileDescription, p usermem
 		return 0, err
 	}
 	m := &socket.Msg{}
-	n, err := receive(t, s, d, dst, flags, m)
+	n, err := receive(t, s, dst, flags, m)
 	if err != nil {
 		m.DropRights(t)
 		return 0, err
@@ -160,11 +160,11 @@ func recvmmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Mmsghdr], n uint
 	if err != nil {
 		return 0, err
 	}
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	if e := s.TakeError(); e != 0 {
 		return 0, e
 	}
@@ -174,7 +174,7 @@ func recvmmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Mmsghdr], n uint
 	for count < int(min(n, maxBatch)) {
 		at := p.At(count)
 		var k int64
-		k, err = recvOne(t, s, d, usermem.Ptr[linux.Msghdr](at), flags)
+		k, err = recvOne(t, s, usermem.Ptr[linux.Msghdr](at), flags)
 		if err == nil {
 			err = storeMsgLen(t, at, k)
 		}

@@ -6,16 +6,15 @@ import (
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
-	"garrison/sentry/vfs"
 )
 
 // kernelMsgFlags is the bits that are for Linux itself; a caller's are ignored.
 const kernelMsgFlags = linux.MsgFlags(0x8e000000) &^ linux.MSG_ZEROCOPY &^ linux.MSG_FASTOPEN
 
 // transmit sends, with SIGPIPE if that is due.
-func transmit(t *kernel.Task, s *socket.Socket, d *vfs.FileDescription, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+func transmit(t *kernel.Task, s openSocket, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
 	flags &^= kernelMsgFlags
-	if d.NonBlocking() {
+	if s.file.NonBlocking() {
 		flags |= linux.MSG_DONTWAIT
 	}
 	n, err := s.Transmit(t, src, flags, m)
@@ -31,33 +30,33 @@ func sendto(t *kernel.Task, fd kernel.FD, buf address, n size, flags linux.MsgFl
 	if err != nil {
 		return 0, err
 	}
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	if addr == 0 {
-		return transmit(t, s, d, src, flags, nil)
+		return transmit(t, s, src, flags, nil)
 	}
 	m := &socket.Msg{}
 	if err := loadAddr(t, addr, addrLen, &m.Addr); err != nil {
 		return 0, err
 	}
-	return transmit(t, s, d, src, flags, m)
+	return transmit(t, s, src, flags, m)
 }
 
 // sendmsg implements send(2)'s sendmsg().
 func sendmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
-	return sendOne(t, s, d, p, flags)
+	defer s.Release(t)
+	return sendOne(t, s, p, flags)
 }
 
 // sendOne sends what one struct msghdr describes.
-func sendOne(t *kernel.Task, s *socket.Socket, d *vfs.FileDescription, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
+func sendOne(t *kernel.Task, s openSocket, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
 	h, err := p.Load(t)
 	if err != nil {
 		return 0, err
@@ -81,7 +80,7 @@ func sendOne(t *kernel.Task, s *socket.Socket, d *vfs.FileDescription, p usermem
 			return 0, err
 		}
 	}
-	return transmit(t, s, d, src, flags, m)
+	return transmit(t, s, src, flags, m)
 }
 
 // msgName checks a msghdr's address: one that is too long is cut, as on Linux.
@@ -115,7 +114,7 @@ func msgVector(t *kernel.Task, h *linux.Msghdr) (usermem.Seq, error) {
 const maxControl = 131072
 
 // loadControl reads the control messages of a msghdr: ENOBUFS, EINVAL, EBADF, EPERM.
-func loadControl(t *kernel.Task, s *socket.Socket, h *linux.Msghdr, c *socket.Control) error {
+func loadControl(t *kernel.Task, s openSocket, h *linux.Msghdr, c *socket.Control) error {
 	if h.Controllen > maxControl {
 		return linux.ENOBUFS
 	}
@@ -186,14 +185,14 @@ const maxBatch = 1024
 
 // sendmmsg implements sendmmsg(2).
 func sendmmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Mmsghdr], n uint32, flags linux.MsgFlags) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	for i := range int(min(n, maxBatch)) {
 		at := p.At(i)
-		k, err := sendOne(t, s, d, usermem.Ptr[linux.Msghdr](at), flags)
+		k, err := sendOne(t, s, usermem.Ptr[linux.Msghdr](at), flags)
 		if err == nil {
 			err = storeMsgLen(t, at, k)
 		}

@@ -88,18 +88,27 @@ func socketpair(t *kernel.Task, family int32, st socktype, protocol int32, fds u
 	return 0, nil
 }
 
-// socketOf is the socket of fd, held by its description: EBADF, ENOTSOCK.
-func socketOf(t *kernel.Task, fd kernel.FD) (*socket.Socket, *vfs.FileDescription, error) {
+// An openSocket is a socket with the description that it was reached by, which is held.
+type openSocket struct {
+	*socket.Socket
+	file *vfs.FileDescription
+}
+
+// Release gives the description back.
+func (s openSocket) Release(t *kernel.Task) { s.file.Release(t) }
+
+// socketOf is the socket of fd: EBADF, ENOTSOCK.
+func socketOf(t *kernel.Task, fd kernel.FD) (openSocket, error) {
 	d, err := t.File(fd)
 	if err != nil {
-		return nil, nil, err
+		return openSocket{}, err
 	}
 	s, err := socket.Of(d)
 	if err != nil {
 		d.Release(t)
-		return nil, nil, err
+		return openSocket{}, err
 	}
-	return s, d, nil
+	return openSocket{s, d}, nil
 }
 
 // loadAddr copies a socket address in: EINVAL for a length that no address has.
@@ -138,11 +147,11 @@ func storeAddr(t *kernel.Task, a *socket.Addr, p address, size usermem.Ptr[int32
 
 // bind implements bind(2).
 func bind(t *kernel.Task, fd kernel.FD, p address, n int32) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	var a socket.Addr
 	if err := loadAddr(t, p, n, &a); err != nil {
 		return 0, err
@@ -152,26 +161,26 @@ func bind(t *kernel.Task, fd kernel.FD, p address, n int32) (int, error) {
 
 // listen implements listen(2).
 func listen(t *kernel.Task, fd kernel.FD, backlog int32) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	return 0, s.Listen(t, int(backlog))
 }
 
 // connect implements connect(2).
 func connect(t *kernel.Task, fd kernel.FD, p address, n int32) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	var a socket.Addr
 	if err := loadAddr(t, p, n, &a); err != nil {
 		return 0, err
 	}
-	return 0, s.Connect(t, a.Bytes(), d.NonBlocking())
+	return 0, s.Connect(t, a.Bytes(), s.file.NonBlocking())
 }
 
 // accept implements accept(2).
@@ -185,12 +194,12 @@ func accept4(t *kernel.Task, fd kernel.FD, p address, size usermem.Ptr[int32], s
 	if err != nil || typ != 0 {
 		return 0, linux.EINVAL
 	}
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
-	n, err := s.Accept(t, d.NonBlocking())
+	defer s.Release(t)
+	n, err := s.Accept(t, s.file.NonBlocking())
 	if err != nil {
 		return 0, err
 	}
@@ -213,21 +222,21 @@ func accept4(t *kernel.Task, fd kernel.FD, p address, size usermem.Ptr[int32], s
 
 // shutdown implements shutdown(2).
 func shutdown(t *kernel.Task, fd kernel.FD, how int32) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	return 0, s.Shutdown(t, int(how))
 }
 
 // name does the work of getsockname(2) and getpeername(2).
 func name(t *kernel.Task, fd kernel.FD, p address, size usermem.Ptr[int32], peer bool) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	var a socket.Addr
 	if err := s.Name(&a, peer); err != nil {
 		return 0, err
@@ -247,11 +256,11 @@ func getpeername(t *kernel.Task, fd kernel.FD, p address, size usermem.Ptr[int32
 
 // getsockopt implements getsockopt(2).
 func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size usermem.Ptr[int32]) (int, error) {
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	n, err := size.Load(t)
 	if err != nil {
 		return 0, err
@@ -278,11 +287,11 @@ func setsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, n int
 	if n < 0 {
 		return 0, linux.EINVAL
 	}
-	s, d, err := socketOf(t, fd)
+	s, err := socketOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
-	defer d.Release(t)
+	defer s.Release(t)
 	v := make([]byte, min(n, socket.MaxOption))
 	if len(v) > 0 {
 		if _, err := t.CopyIn(v, p.Addr()); err != nil {

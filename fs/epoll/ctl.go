@@ -156,7 +156,7 @@ func nest(outer, inner *Epoll) error {
 	defer nesting.Unlock()
 	down, loop := inner.depth(outer, false)
 	up, _ := outer.depth(nil, true)
-	if loop || down+up+1 > linux.EP_MAX_NESTS+1 {
+	if loop || down+up+1 > linux.EP_MAX_NESTS {
 		return linux.ELOOP
 	}
 	if outer.children == nil {

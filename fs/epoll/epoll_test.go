@@ -172,7 +172,7 @@ func TestDepth(t *testing.T) {
 	for i := range 10 {
 		next := New()
 		err := next.Add(b.c, 1, last, event(in, 1))
-		if i <= linux.EP_MAX_NESTS && err != nil || i > linux.EP_MAX_NESTS && err != linux.ELOOP {
+		if i < linux.EP_MAX_NESTS && err != nil || i >= linux.EP_MAX_NESTS && err != linux.ELOOP {
 			t.Fatal(i, err)
 		}
 		last = b.open(next)
