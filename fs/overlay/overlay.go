@@ -74,8 +74,8 @@ func New(c vfs.Ctx, k Config) (vfs.Inode, error) {
 		opaque: map[uint64]struct{}{}, moved: map[uint64][]layerDir{},
 	}
 	n := &node{fs: fs, refs: 1, kind: linux.S_IFDIR}
-	for i, l := range k.Lower {
-		n.lower = append(n.lower, layerDir{l, i + 1})
+	n.lower = layers(k.Lower)
+	for _, l := range k.Lower {
 		_, stale := l.(vfs.Stale)
 		fs.stale = fs.stale || stale
 	}
@@ -199,6 +199,14 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			done()
 			return nil, err
 		}
+		switch u.(type) {
+		case *node, *root:
+			// A whiteout can't be made where it would hide itself.
+			done()
+			dropLayers(layers(k.Lower))
+			drop(u)
+			return nil, linux.EINVAL
+		}
 		k.Upper = u
 		at := held[len(held)-1]
 		k.Changed = func(path []string) { vfs.Invalidate(at, path) }
@@ -210,6 +218,14 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 		done()
 	}
 	return r, err
+}
+
+// layers is lower directories as nodes hold them.
+func layers(is []vfs.Inode) (out []layerDir) {
+	for i, l := range is {
+		out = append(out, layerDir{l, i + 1})
+	}
+	return out
 }
 
 // splitLower splits at colons that are not escaped.

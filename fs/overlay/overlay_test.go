@@ -280,3 +280,33 @@ func TestReadOnly(t *testing.T) {
 	c := fstest.NewCaller(t, e.s.NewMountNamespace(fs, "o", 0))
 	e.equal(vfs.Mkdir(c, at("/x"), 0o755), error(linux.EROFS))
 }
+
+// TestMount mounts by names; what changes shows in the upper layer's own mount.
+func TestMount(t *testing.T) {
+	e := newEnv(t, false)
+	mount := func(name string, typ *vfs.Type, o string) error {
+		fs, err := e.s.NewFilesystem(e.c, typ, &vfs.NewArgs{Options: vfs.ParseOptions(o)})
+		if err != nil {
+			return err
+		}
+		defer fs.DecRef()
+		p, err := vfs.Resolve(e.c, at(name))
+		e.ok(err)
+		defer p.Drop()
+		return vfs.MountFS(e.c, p, fs, "", 0)
+	}
+	for _, d := range []string{"/m", "/o"} {
+		e.ok(vfs.Mkdir(e.c, at(d), 0o755))
+	}
+	e.equal(mount("/o", overlay.Type(), "lowerdir=/d,upperdir=/m,workdir=/m"), error(linux.EINVAL))
+	upper := newTmpfs(t, e.c)
+	e.ok(mount("/m", &vfs.Type{Name: "tmpfs", New: func(vfs.Ctx, *vfs.NewArgs) (vfs.Inode, error) { return upper, nil }}, ""))
+	e.ok(vfs.Mkdir(e.c, at("/m/u"), 0o755))
+	e.equal(e.read("/m/u/a"), "no such file or directory") // and now the cache knows it
+	e.ok(mount("/o", overlay.Type(), "lowerdir=/d,upperdir=/m/u,workdir=/m/u"))
+	e.write("/o/a", "changed")
+	e.equal(e.read("/m/u/a"), "changed")
+	e.equal(e.read("/d/a"), "lower /d/a")
+	e.ok(vfs.Unlink(e.c, at("/o/a")))
+	e.equal(e.attr("/m/u/a").Mode.Type(), linux.S_IFCHR)
+}

@@ -18,7 +18,11 @@ type opener struct{ t *Task }
 
 // OpenExecutable implements loader.Opener.
 func (o opener) OpenExecutable(name string) (loader.File, error) {
-	return o.t.openProgram(vfs.At{Name: name})
+	f, err := o.t.openProgram(vfs.At{Name: name})
+	if err != nil {
+		return nil, err // not f: a nil pointer in an interface is not nil
+	}
+	return f, nil
 }
 
 // openProgram opens a program to be run: execute permission counts, read
