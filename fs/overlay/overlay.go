@@ -199,12 +199,9 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			done()
 			return nil, err
 		}
-		switch u.(type) {
-		case *node, *root:
-			// A whiteout can't be made where it would hide itself.
+		if isOverlay(u) {
 			done()
-			dropLayers(layers(k.Lower))
-			drop(u)
+			dropLayers(layers(append(k.Lower, u)))
 			return nil, linux.EINVAL
 		}
 		k.Upper = u
@@ -218,6 +215,16 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 		done()
 	}
 	return r, err
+}
+
+// isOverlay reports whether a directory is an overlay's: it can't be an upper layer, as
+// no whiteout can be made where it would hide itself.
+func isOverlay(i vfs.Inode) bool {
+	switch i.(type) {
+	case *node, *root:
+		return true
+	}
+	return false
 }
 
 // layers is lower directories as nodes hold them.
