@@ -27,7 +27,7 @@ type FileDescription struct {
 	flock atomic.Bool // flock(2) or open file description locks may be held
 	// stripped is set once a write has taken the file's capabilities away.
 	stripped atomic.Bool
-	state *inodeState // a use of it, for a FIFO
+	state    *inodeState // a use of it, for a FIFO
 
 	mu  lock.Mutex[lock.File]
 	off atomic.Int64 // changed under mu
