@@ -76,14 +76,6 @@ func output(t *kernel.Task, fd kernel.FD, s usermem.Seq, err error, off int64, f
 	return n, err
 }
 
-// broken sends SIGPIPE for EPIPE, as every call that writes does.
-func broken(t *kernel.Task, err error) error {
-	if err == linux.EPIPE {
-		t.Raise(linux.SIGPIPE)
-	}
-	return err
-}
-
 // atOffset is the file offset as ReadWith and WriteWith name it.
 const atOffset = -1
 

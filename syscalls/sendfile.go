@@ -77,8 +77,7 @@ func sendfile(t *kernel.Task, outfd, infd kernel.FD, off offset, n size) (int64,
 	case in.Stream() || out.Flags()&linux.O_APPEND != 0:
 		return 0, linux.EINVAL
 	}
-	sent, err := move(t, pipe.Move{In: in, Out: out, N: int64(min(n, linux.MAX_RW_COUNT))}, off, 0, pipe.Copy)
-	return sent, broken(t, err)
+	return move(t, pipe.Move{In: in, Out: out, N: int64(min(n, linux.MAX_RW_COUNT))}, off, 0, pipe.Copy)
 }
 
 // copyFileRange implements copy_file_range(2).
@@ -186,8 +185,7 @@ func vmsplice(t *kernel.Task, fd kernel.FD, iov usermem.Ptr[iovec], n int64, fla
 		how = linux.RWF_NOWAIT
 	}
 	if d.Flags().Writable() {
-		sent, err := d.WriteWith(t, s, atOffset, how)
-		return sent, broken(t, err)
+		return d.WriteWith(t, s, atOffset, how)
 	}
 	return d.ReadWith(t, s, atOffset, how)
 }
