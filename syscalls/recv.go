@@ -112,8 +112,11 @@ func storeControl(t *kernel.Task, h *linux.Msghdr, m *socket.Msg) error {
 		w.Put(linux.SOL_SOCKET, linux.SCM_CREDENTIALS, usermem.AsBytes(&u))
 	}
 	var fds []kernel.FD
+	if m.HasPidfd {
+		fds = storePidfd(t, &w, m.Cred.PID)
+	}
 	if len(m.Rights) > 0 {
-		fds = storeRights(t, &w, m.Rights, h.Flags)
+		fds = append(fds, storeRights(t, &w, m.Rights, h.Flags)...)
 	}
 	if w.Truncated() {
 		h.Flags |= linux.MSG_CTRUNC
@@ -127,6 +130,22 @@ func storeControl(t *kernel.Task, h *linux.Msghdr, m *socket.Msg) error {
 		return err
 	}
 	return nil
+}
+
+// storePidfd gives a descriptor to the sender's process; as on Linux, its message has an
+// error in the place of one that can't be had.
+func storePidfd(t *kernel.Task, w *socket.CmsgWriter, sender any) (fds []kernel.FD) {
+	v := -int32(linux.ESRCH)
+	if p, ok := sender.(*kernel.PID); ok && w.Room() >= 4 {
+		fd, err := newPidfd(t, p, 0)
+		if v = int32(fd); err != nil {
+			v = -int32(kernel.Errno(err))
+		} else {
+			fds = append(fds, fd)
+		}
+	}
+	w.Put(linux.SOL_SOCKET, linux.SCM_PIDFD, socket.IntBytes(v))
+	return fds
 }
 
 // storeRights gives descriptors to as many files as there is room for.

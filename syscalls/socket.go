@@ -269,6 +269,9 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 		return 0, linux.EINVAL
 	}
 	v, err := s.Option(t, level, opt, int(n))
+	if level == linux.SOL_SOCKET && opt == linux.SO_PEERPIDFD {
+		v, err = peerPidfd(t, s, n)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -280,6 +283,24 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 	}
 	n = int32(len(v))
 	return 0, size.Store(t, &n)
+}
+
+// peerPidfd is SO_PEERPIDFD: a descriptor of the process at the other end. ENODATA if
+// there is none.
+func peerPidfd(t *kernel.Task, s openSocket, n int32) ([]byte, error) {
+	x, ok := s.Proto().(socket.PeerProcess)
+	if !ok {
+		return nil, linux.ENOPROTOOPT
+	}
+	p, ok := x.PeerProcess().(*kernel.PID)
+	switch {
+	case n < 4:
+		return nil, linux.EINVAL
+	case !ok:
+		return nil, linux.ENODATA
+	}
+	fd, err := newPidfd(t, p, 0)
+	return socket.IntBytes(int32(fd)), err
 }
 
 // setsockopt implements setsockopt(2).

@@ -171,24 +171,38 @@ const (
 // IfaCacheinfo is struct ifa_cacheinfo.
 type IfaCacheinfo struct{ Prefered, Valid, Cstamp, Tstamp uint32 }
 
+// Attributes of a routing rule, whose header is an Rtmsg with an action as its type;
+// <linux/fib_rules.h>.
+const (
+	FRA_PRIORITY           = 6
+	FRA_SUPPRESS_PREFIXLEN = 14
+	FRA_TABLE              = 15
+	FRA_PROTOCOL           = 21
+
+	FR_ACT_TO_TBL = 1
+)
+
 // Attributes of Rtmsg.
 const (
-	RTA_DST      = 1
-	RTA_SRC      = 2
-	RTA_IIF      = 3
-	RTA_OIF      = 4
-	RTA_GATEWAY  = 5
-	RTA_PRIORITY = 6
-	RTA_PREFSRC  = 7
-	RTA_TABLE    = 15
-	RTA_PREF     = 20
+	RTA_DST       = 1
+	RTA_SRC       = 2
+	RTA_IIF       = 3
+	RTA_OIF       = 4
+	RTA_GATEWAY   = 5
+	RTA_PRIORITY  = 6
+	RTA_PREFSRC   = 7
+	RTA_CACHEINFO = 12
+	RTA_TABLE     = 15
+	RTA_PREF      = 20
+	RTA_UID       = 25
 )
 
 // Fields of Rtmsg.
 const (
-	RT_TABLE_UNSPEC = 0
-	RT_TABLE_MAIN   = 254
-	RT_TABLE_LOCAL  = 255
+	RT_TABLE_UNSPEC  = 0
+	RT_TABLE_DEFAULT = 253
+	RT_TABLE_MAIN    = 254
+	RT_TABLE_LOCAL   = 255
 
 	RTPROT_KERNEL = 2
 	RTPROT_BOOT   = 3
@@ -197,6 +211,7 @@ const (
 	RT_SCOPE_LINK     = 253
 	RT_SCOPE_HOST     = 254
 
+	RTPROT_UNSPEC = 0
 	RTN_UNICAST   = 1
 	RTN_LOCAL     = 2
 	RTN_BROADCAST = 3
@@ -204,6 +219,7 @@ const (
 
 	RTM_F_CLONED       = 0x200
 	RTM_F_LOOKUP_TABLE = 0x1000
+	RTCF_LOCAL         = 0x80000000
 )
 
 // InetDiagSockID is struct inet_diag_sockid, sock_diag(7). Ports are big-endian.

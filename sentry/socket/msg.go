@@ -64,9 +64,10 @@ func (m *Msg) address() []byte {
 type Control struct {
 	// Rights is files that travel, held. Whoever takes them out releases them.
 	Rights []*vfs.FileDescription
-	// Cred is the sender, if HasCred.
-	Cred    Cred
-	HasCred bool
+	// Cred is the sender, if HasCred. HasPidfd: who receives wants a pidfd of it.
+	Cred     Cred
+	HasCred  bool
+	HasPidfd bool
 	// Others is what has no field here.
 	Others []Cmsg
 }

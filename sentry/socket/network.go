@@ -144,7 +144,10 @@ type Info struct {
 	Inode         uint64
 	UID           uint32
 	Local, Remote netip.AddrPort
-	Recv, Sent    uint32 // bytes queued to be read, and not yet acknowledged; for a listener the backlog
+	// Recv and Sent are the bytes to be read and those not yet acknowledged; of a
+	// socket that listens, Recv is the connections to be accepted.
+	Recv, Sent uint32
+	Backlog    uint32 // of a socket that listens
 	// Name is the address of a unix socket: a path, or "@" and an abstract name.
 	Name      string
 	Listening bool   // a unix socket

@@ -56,6 +56,10 @@ type (
 		AcceptedFrom(a *Addr)
 	}
 
+	// PeerProcess: the ProcessID that SO_PEERPIDFD makes a descriptor of; nil if
+	// there is none.
+	PeerProcess interface{ PeerProcess() any }
+
 	// Shutter: shutdown(2). EOPNOTSUPP.
 	Shutter interface {
 		Shutdown(c vfs.Ctx, how int) error

@@ -137,6 +137,7 @@ func (e *Endpoint) info() socket.Info {
 		i.State = e.state()
 		if i.Listening = i.State == linux.TCP_LISTEN; i.Listening {
 			i.Recv += uint32(e.pendingLocal())
+			i.Backlog = uint32(e.backlog())
 		}
 	case remote.Addr.BitLen() != 0:
 		i.State = linux.TCP_ESTABLISHED

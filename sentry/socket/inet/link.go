@@ -115,7 +115,11 @@ func (f *Family) Routes() (out []socket.Route) {
 			out = append(out, net)
 		}
 		out = append(out, t)
-		if b := a.Broadcast; b.IsValid() {
+		b := a.Broadcast
+		if a.Link == loopbackIndex {
+			b = broadcast(a.Prefix) // not of the address, but there all the same
+		}
+		if b.IsValid() {
 			t.Dst, t.Type, t.Scope = netip.PrefixFrom(b, 32), linux.RTN_BROADCAST, linux.RT_SCOPE_LINK
 			out = append(out, t)
 		}

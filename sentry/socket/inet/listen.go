@@ -248,6 +248,17 @@ func (e *Endpoint) acceptLocal() *socket.Socket {
 	return n.wrap()
 }
 
+// backlog is listen(2)'s second argument.
+func (e *Endpoint) backlog() int {
+	l := e.listener.Load()
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.backlog
+}
+
 // pendingLocal is how many local connections wait to be accepted.
 func (e *Endpoint) pendingLocal() int {
 	l := e.listener.Load()

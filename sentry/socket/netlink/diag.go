@@ -44,7 +44,7 @@ func inetDiag(f *Family, r *request, w *reply) {
 		if q.States>>s.State&1 == 0 || typ != linux.SOCK_RAW && s.Protocol != int32(q.Protocol) || s.Local.Port() == 0 {
 			continue
 		}
-		m := linux.InetDiagMsg{Family: q.Family, State: uint8(s.State), Rqueue: s.Recv, Wqueue: s.Sent, UID: s.UID, Inode: uint32(s.Inode)}
+		m := linux.InetDiagMsg{Family: q.Family, State: uint8(s.State), Rqueue: s.Recv, Wqueue: max(s.Sent, s.Backlog), UID: s.UID, Inode: uint32(s.Inode)}
 		binary.BigEndian.PutUint16(m.ID.Sport[:], s.Local.Port())
 		binary.BigEndian.PutUint16(m.ID.Dport[:], s.Remote.Port())
 		putAddr(&m.ID.Src, s.Local.Addr())
@@ -84,7 +84,7 @@ func unixAttrs(w *reply, show uint32, s *socket.Info) {
 		w.attr32(linux.UNIX_DIAG_PEER, uint32(s.Peer))
 	}
 	if show&linux.UDIAG_SHOW_RQLEN != 0 {
-		w.attr(linux.UNIX_DIAG_RQLEN, binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, s.Recv), s.Sent))
+		w.attr(linux.UNIX_DIAG_RQLEN, binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, s.Recv), s.Backlog))
 	}
 	w.attr8(linux.UNIX_DIAG_SHUTDOWN, 0)
 }

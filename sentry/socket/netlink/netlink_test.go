@@ -77,7 +77,7 @@ func TestAddressesAndRoutes(t *testing.T) {
 		t.Fatalf("%+v", ms)
 	}
 	ms = ask(t, s, c, linux.RTM_GETROUTE, linux.NLM_F_DUMP, make([]byte, 12))
-	if len(ms) != 4 || ms[0].Header.Type != linux.RTM_NEWROUTE {
+	if len(ms) != 5 || ms[0].Header.Type != linux.RTM_NEWROUTE {
 		t.Fatalf("%+v", ms)
 	}
 	ms = ask(t, s, c, linux.RTM_GETROUTE, 0, append(make([]byte, 12), 8, 0, linux.RTA_DST, 0, 127, 0, 0, 5))

@@ -36,8 +36,13 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 			routes(r, w, ifs)
 			return nil
 		}
-		return lookup(r, w, ifs)
-	case linux.RTM_GETNEIGH, linux.RTM_GETRULE, linux.RTM_GETQDISC:
+		return lookup(c, r, w, ifs)
+	case linux.RTM_GETRULE:
+		if dump {
+			rules(r, w)
+			return nil
+		}
+	case linux.RTM_GETNEIGH, linux.RTM_GETQDISC:
 		if dump {
 			return nil // there are none
 		}
@@ -199,15 +204,18 @@ func putRoute(w *reply, h linux.NlMsghdr, t *socket.Route) {
 	if t.Gateway.IsValid() {
 		w.attr(linux.RTA_GATEWAY, t.Gateway.AsSlice())
 	}
-	if t.Metric != 0 {
+	if t.Metric != 0 || t.Dst.Addr().Is6() {
 		w.attr32(linux.RTA_PRIORITY, t.Metric)
 	}
 	w.attr32(linux.RTA_OIF, uint32(t.Link))
+	if t.Dst.Addr().Is6() {
+		w.attr8(linux.RTA_PREF, 0)
+	}
 	w.end()
 }
 
 // lookup answers RTM_GETROUTE for one destination: `ip route get`.
-func lookup(r *request, w *reply, ifs socket.Interfaces) error {
+func lookup(c vfs.Ctx, r *request, w *reply, ifs socket.Interfaces) error {
 	_, attrs := head[linux.Rtmsg](r)
 	dst, ok := netip.AddrFromSlice(attribute(attrs, linux.RTA_DST))
 	if !ok {
@@ -224,16 +232,52 @@ func lookup(r *request, w *reply, ifs socket.Interfaces) error {
 	if best == nil {
 		return linux.ENETUNREACH
 	}
-	t := *best
-	t.Dst = netip.PrefixFrom(dst, dst.BitLen())
-	if !t.Source.IsValid() {
-		for _, a := range ifs.Addresses() {
-			if a.Link == t.Link && a.Prefix.Addr().Is4() == dst.Is4() {
-				t.Source = a.Prefix.Addr()
-				break
-			}
+	// As Linux answers: the route to this one address, of no table.
+	source := best.Source
+	for _, a := range ifs.Addresses() {
+		if !source.IsValid() && a.Link == best.Link && a.Prefix.Addr().Is4() == dst.Is4() {
+			source = a.Prefix.Addr()
 		}
 	}
-	putRoute(w, header(r, linux.RTM_NEWROUTE, false), &t)
+	m := linux.Rtmsg{Family: familyOf(dst), DstLen: uint8(dst.BitLen()), Table: linux.RT_TABLE_MAIN, Type: best.Type, Flags: linux.RTM_F_CLONED}
+	if best.Type == linux.RTN_LOCAL {
+		m.Flags |= linux.RTCF_LOCAL
+	}
+	begin(w, header(r, linux.RTM_NEWROUTE, false), &m)
+	w.attr(linux.RTA_DST, dst.AsSlice())
+	w.attr32(linux.RTA_OIF, uint32(best.Link))
+	w.attr32(linux.RTA_TABLE, linux.RT_TABLE_MAIN)
+	if best.Gateway.IsValid() {
+		w.attr(linux.RTA_GATEWAY, best.Gateway.AsSlice())
+	}
+	if source.IsValid() {
+		w.attr(linux.RTA_PREFSRC, source.AsSlice())
+	}
+	w.attr32(linux.RTA_UID, c.Creds().FSUID)
+	w.attr(linux.RTA_CACHEINFO, make([]byte, 32))
+	w.end()
 	return nil
+}
+
+// rules answers RTM_GETRULE: which tables are looked at, in which order.
+func rules(r *request, w *reply) {
+	q, _ := head[linux.Rtmsg](r)
+	for _, family := range []uint8{linux.AF_INET, linux.AF_INET6} {
+		if q.Family != linux.AF_UNSPEC && q.Family != family {
+			continue
+		}
+		for _, t := range []struct{ priority, table uint32 }{{0, linux.RT_TABLE_LOCAL}, {32766, linux.RT_TABLE_MAIN}, {32767, linux.RT_TABLE_DEFAULT}} {
+			if family == linux.AF_INET6 && t.table == linux.RT_TABLE_DEFAULT {
+				continue
+			}
+			begin(w, header(r, linux.RTM_NEWRULE, true), &linux.Rtmsg{Family: family, Table: uint8(t.table), Type: linux.FR_ACT_TO_TBL})
+			w.attr32(linux.FRA_TABLE, t.table)
+			w.attr32(linux.FRA_SUPPRESS_PREFIXLEN, ^uint32(0))
+			w.attr8(linux.FRA_PROTOCOL, linux.RTPROT_KERNEL)
+			if t.priority != 0 {
+				w.attr32(linux.FRA_PRIORITY, t.priority)
+			}
+			w.end()
+		}
+	}
 }

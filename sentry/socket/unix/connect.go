@@ -70,7 +70,7 @@ func (e *Endpoint) Connect(c vfs.Ctx, addr []byte) error {
 	if _, err := parse(addr); err != nil {
 		return err
 	}
-	if e.opts.Has(linux.SO_PASSCRED) && e.name.Load() == nil {
+	if e.wantsCreds() && e.name.Load() == nil {
 		if err := e.autobind(); err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (e *Endpoint) connectDatagram(c vfs.Ctx, addr []byte) error {
 		if _, err := parse(addr); err != nil {
 			return err
 		}
-		if e.opts.Has(linux.SO_PASSCRED) && e.name.Load() == nil {
+		if e.wantsCreds() && e.name.Load() == nil {
 			if err := e.autobind(); err != nil {
 				return err
 			}
@@ -190,7 +190,7 @@ func (e *Endpoint) sendDatagram(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags
 	} else if o == nil {
 		return 0, linux.ENOTCONN
 	}
-	if e.opts.Has(linux.SO_PASSCRED) && e.name.Load() == nil {
+	if e.wantsCreds() && e.name.Load() == nil {
 		if err := e.autobind(); err != nil {
 			return 0, err
 		}

@@ -122,10 +122,22 @@ func (e *Endpoint) credFor(c vfs.Ctx, peer *Endpoint, m *socket.Msg) socket.Cred
 	switch {
 	case m != nil && m.HasCred:
 		return m.Cred
-	case e.opts.Has(linux.SO_PASSCRED), peer.opts.Has(linux.SO_PASSCRED), peer.embryo.Load():
+	case e.wantsCreds(), peer.wantsCreds(), peer.embryo.Load():
 		return socket.SenderCred(c)
 	}
 	return socket.NoCred
+}
+
+// wantsCreds reports whether e receives its senders' credentials.
+func (e *Endpoint) wantsCreds() bool {
+	return e.opts.Has(linux.SO_PASSCRED) || e.opts.Has(linux.SO_PASSPIDFD)
+}
+
+// PeerProcess implements socket.PeerProcess.
+func (e *Endpoint) PeerProcess() any {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.peerCred.PID
 }
 
 // TakeError implements socket.Failer.

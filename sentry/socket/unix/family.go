@@ -139,7 +139,7 @@ func (e *Endpoint) info() socket.Info {
 	defer e.mu.Unlock()
 	if e.listener != nil {
 		i.State, i.Listening = linux.TCP_LISTEN, true
-		i.Recv, i.Sent = uint32(len(e.listener.queue)), uint32(e.listener.backlog)
+		i.Recv, i.Backlog = uint32(len(e.listener.queue)), uint32(e.listener.backlog)
 	}
 	return i
 }

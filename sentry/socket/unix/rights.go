@@ -197,8 +197,8 @@ func (f *Flight) busy(n int) bool {
 // deliver gives m what came with the data, or drops the files if it has no place
 // for them. With peek, they are copies that are not in flight.
 func (e *Endpoint) deliver(c vfs.Ctx, m *socket.Msg, got segment, peek bool) {
-	if m != nil && e.opts.Has(linux.SO_PASSCRED) {
-		m.Cred, m.HasCred = got.cred, true
+	if m != nil {
+		m.Cred, m.HasCred, m.HasPidfd = got.cred, e.opts.Has(linux.SO_PASSCRED), e.opts.Has(linux.SO_PASSPIDFD)
 	}
 	if got.rights == nil {
 		return

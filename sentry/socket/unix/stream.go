@@ -135,7 +135,7 @@ func (e *Endpoint) recvStream(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, 
 	if conn == nil {
 		return 0, linux.EINVAL
 	}
-	r := reading{ch: conn.in, peek: flags&linux.MSG_PEEK != 0, creds: e.opts.Has(linux.SO_PASSCRED), at: -1}
+	r := reading{ch: conn.in, peek: flags&linux.MSG_PEEK != 0, creds: e.wantsCreds(), at: -1}
 	if r.peek {
 		r.at = e.opts.PeekOff()
 	}
