@@ -55,7 +55,9 @@ func TestRestart(t *testing.T) {
 			child := g.Fork(func(g *scripted.Guest) {
 				ms(g, 10)
 				g.Call(sysKill, uint64(me), uint64(linux.SIGALRM))
-				ms(g, 10)
+				for ran.Load() == 0 { // lives until the wait has been interrupted
+					ms(g, 1)
+				}
 				g.Call(sysExitGroup, 0)
 			})
 			r, _ := wait4(g, child, 0)
