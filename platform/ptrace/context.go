@@ -89,6 +89,7 @@ func (c *Context) run(s *space, regs *arch.Regs) (platform.Event, error) {
 			if err != nil {
 				return platform.Event{}, err
 			}
+			continue // the stub's own work swallows the signal of an Interrupt
 		}
 		ws, err := c.resume(regs)
 		if err != nil {
