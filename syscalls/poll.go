@@ -67,6 +67,7 @@ func (p *poller) run(d ktime.Deadline, now bool) (int, error) {
 	for i := range ws {
 		p.watch(i, &ws[i])
 	}
+	var err error
 	for {
 		ready := 0
 		for i := range ws {
@@ -79,14 +80,16 @@ func (p *poller) run(d ktime.Deadline, now bool) (int, error) {
 				ready++
 			}
 		}
-		if ready > 0 {
+		// What has become ready counts, whatever else ended the sleep.
+		switch {
+		case ready > 0:
 			return ready, nil
-		}
-		if err := p.t.BlockWatched(d); err == linux.ETIMEDOUT {
+		case err == linux.ETIMEDOUT:
 			return 0, nil
-		} else if err != nil {
+		case err != nil:
 			return 0, err
 		}
+		err = p.t.BlockWatched(d)
 	}
 }
 
