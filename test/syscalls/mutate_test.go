@@ -9,16 +9,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var mutate = flag.String("mutate", "20", `how many calls to break, at random, or "all", or a comma-separated list of names`)
+
+// mutantTimeout is long enough for the cases of any one call, and ends those
+// that wait for ever for what a broken call did not do.
+const mutantTimeout = 10 * time.Second
 
 // TestMutate breaks one call after another, by ENOSYS and by doing nothing, and
 // wants a case to notice.
 func TestMutate(t *testing.T) {
 	b := newBundle(t)
 	flags := runscFlags()
-	whole := b.run(t, *runsc, flags, "")
+	whole := b.run(t, *runsc, flags, "", suiteTimeout)
 	implemented := implementedCalls(t)
 	var victims []string
 	for _, name := range implemented {
@@ -33,7 +38,7 @@ func TestMutate(t *testing.T) {
 			t.Run(name+"="+how, func(t *testing.T) {
 				cases := whole.covers[name]
 				broken := append(slices.Clone(flags), "--break-syscall="+name+"="+how)
-				got := b.run(t, *runsc, broken, pattern(cases))
+				got := b.run(t, *runsc, broken, pattern(cases), mutantTimeout)
 				for _, c := range cases {
 					if got.verdicts[c] != "PASS" {
 						return // noticed
