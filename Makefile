@@ -37,7 +37,7 @@ lockcheck: needs-go
 UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/...
 
 syscalls: build ## each system call: on this host first, then in the sandbox
-	$(GO) test -count=1 ./test/syscalls -timeout 15m
+	$(GO) test -count=1 ./test/syscalls -run Conformance -timeout 15m
 
 programs: build root ## real programs, compared with runc
 	$(GO) test -count=1 ./test/programs -root $(ROOT) -timeout 20m

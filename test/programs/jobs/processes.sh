@@ -3,7 +3,7 @@ ps -eo user,comm,args
 sleep 20 & p=$!
 sleep 0.2
 ps -o ppid,pgid,sid,stat,comm -p "1 $p" | sed 's/ \+/ /g'
-ps aux | awk '$11 != "awk" {print $1, $8, $11, $12, $13}'
+ps aux >/tmp/ps; awk '{print $1, $8, $11, $12, $13}' /tmp/ps
 kill $p
 top -b -n1 | sed -n '7p' | awk '{print $1, $2, $12}'
 free | awk 'NR > 1 {print $1, ($2 > 0 || $1 == "Swap:")}'

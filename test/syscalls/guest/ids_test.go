@@ -28,6 +28,15 @@ func TestIdentity(t *testing.T) {
 		ok(t, err)
 		equal(t, "id", id, 0)
 	}
+	onThread(t, func() {
+		ok(t, threadCall(unix.SYS_SETRESGID, 11, 12, 13))
+		ok(t, threadCall(unix.SYS_SETRESUID, 21, 22, 23))
+		for nr, want := range map[uintptr]uintptr{unix.SYS_GETUID: 21, unix.SYS_GETEUID: 22, unix.SYS_GETGID: 11, unix.SYS_GETEGID: 12} {
+			id, err := call(nr)
+			ok(t, err)
+			equal(t, "id", id, want)
+		}
+	})
 	status := procStatus(t)
 	ppid, err := call(unix.SYS_GETPPID)
 	ok(t, err)

@@ -218,7 +218,11 @@ func TestMlock(t *testing.T) {
 	fails(t, err, unix.EINVAL)
 	_, err = call(unix.SYS_MLOCKALL, 8)
 	fails(t, err, unix.EINVAL)
+	_, err = call(unix.SYS_MLOCK, p, 2*page)
+	ok(t, err)
+	equal(t, "locked", procStatus(t)["VmLck"], "8 kB")
 	ok(t, unix.Munlockall())
+	equal(t, "after munlockall", procStatus(t)["VmLck"], "0 kB")
 }
 
 func TestMincore(t *testing.T) {
