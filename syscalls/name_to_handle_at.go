@@ -4,6 +4,7 @@ import (
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
+	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
 )
 
@@ -24,8 +25,18 @@ func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, _, _ address
 	return withPath(t, dirfd, name, how, func(vfs.Path) error { return linux.EOPNOTSUPP })
 }
 
-// openByHandleAt implements open_by_handle_at(2), for which there are no handles.
-func openByHandleAt(t *kernel.Task, mount kernel.FD, _ address, _ linux.OpenFlags) (kernel.FD, error) {
+// fileHandle is the head of struct file_handle.
+type fileHandle struct {
+	Bytes uint32
+	Type  int32
+}
+
+// maxHandle is MAX_HANDLE_SZ.
+const maxHandle = 128
+
+// openByHandleAt implements open_by_handle_at(2), for which there are no handles:
+// each that can be one is stale.
+func openByHandleAt(t *kernel.Task, mount kernel.FD, h usermem.Ptr[fileHandle], _ linux.OpenFlags) (kernel.FD, error) {
 	if !t.Creds().HasCap(auth.CapDACReadSearch) {
 		return 0, linux.EPERM
 	}
@@ -35,6 +46,13 @@ func openByHandleAt(t *kernel.Task, mount kernel.FD, _ address, _ linux.OpenFlag
 			return 0, err
 		}
 		d.Release(t)
+	}
+	head, err := h.Load(t)
+	if err != nil {
+		return 0, err
+	}
+	if head.Bytes == 0 || head.Bytes > maxHandle {
+		return 0, linux.EINVAL
 	}
 	return 0, linux.ESTALE
 }
