@@ -192,8 +192,9 @@ func spec(match string) *specs.Spec {
 		Version: "1.0.2",
 		Process: &specs.Process{
 			Args: args,
-			Env:  []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp"},
-			Cwd:  "/",
+			// Go's own signals would interrupt the calls that wait.
+			Env: []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "GODEBUG=asyncpreemptoff=1"},
+			Cwd: "/",
 			Capabilities: &specs.LinuxCapabilities{
 				Bounding: caps, Effective: caps, Permitted: caps,
 			},
