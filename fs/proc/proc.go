@@ -73,6 +73,6 @@ type FS struct {
 
 // caller is the task that c is; nil if c is the kernel itself.
 func caller(c vfs.Ctx) *kernel.Task {
-	t, _ := c.(*kernel.Task)
+	t, _ := vfs.Caller(c).(*kernel.Task)
 	return t
 }

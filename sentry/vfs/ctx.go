@@ -85,3 +85,15 @@ type asCtx struct {
 }
 
 func (a *asCtx) Creds() *auth.Creds { return a.who }
+
+// Caller is who c was before As gave it other credentials: the task, where c is a
+// task's, whatever rights it acts with.
+func Caller(c Ctx) Ctx {
+	for {
+		a, is := c.(*asCtx)
+		if !is {
+			return c
+		}
+		c = a.Ctx
+	}
+}
