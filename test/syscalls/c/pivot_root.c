@@ -41,6 +41,7 @@ static void turn(const char *to, const char *old) {
 	CHECK(access("mark", F_OK) == 0);
 	struct stat st;
 	CHECK(stat("/old/proc/self/status", &st) == 0);
+	CHECK(access("/old/proc/self/status", R_OK) == 0);
 	CHECK(umount2("/old", MNT_DETACH) == 0);
 	CHECK(access("/old/proc", F_OK) == -1 && errno == ENOENT);
 }
