@@ -90,6 +90,9 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 			return n, err
 		}
 	}
+	if cmd == linux.F_SETPIPE_SZ || cmd == linux.F_GETPIPE_SZ {
+		return 0, linux.EBADF // of what is no pipe
+	}
 	return 0, linux.EINVAL
 }
 
