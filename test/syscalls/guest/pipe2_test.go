@@ -62,6 +62,9 @@ func TestPipeSize(t *testing.T) {
 	equal(t, "holds", n, 8192)
 	_, err = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, 4096)
 	fails(t, err, unix.EBUSY)
+	_, fd := file(t, "")
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
+	fails(t, err, unix.EBADF)
 }
 
 func TestPipeHasNoPosition(t *testing.T) {
