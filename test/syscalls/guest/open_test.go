@@ -112,7 +112,7 @@ func TestOpenNoatime(t *testing.T) {
 }
 
 func TestOpenNotSeen(t *testing.T) {
-	covers(t, "open", "umask", "linkat")
+	covers(t, "open", "umask")
 	old := unix.Umask(0o027)
 	defer unix.Umask(old)
 	d := dir(t)

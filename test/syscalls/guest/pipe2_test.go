@@ -127,7 +127,7 @@ func TestFifoRendezvous(t *testing.T) {
 }
 
 func TestSpliceEnd(t *testing.T) {
-	covers(t, "splice", "tee")
+	covers(t, "splice")
 	r, w := newPipe(t, 0)
 	_, fd := file(t, "0123")
 	n, err := unix.Splice(fd, nil, w, nil, 100, 0)
