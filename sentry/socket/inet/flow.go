@@ -26,19 +26,91 @@ type flow struct {
 	gone    bool        // protected by mu: the receiver has closed
 	filling bool        // protected by mu: a writer copies into the ring
 	limit   int         // protected by mu
+	urg     urgent      // protected by mu
+}
+
+// An urgent is the one byte of a stream that was sent last with MSG_OOB, tcp(7). It lies
+// among the others; unless the receiver wants it there (SO_OOBINLINE), what reads the
+// others passes over it.
+type urgent struct {
+	on    bool // there is one, not yet passed
+	taken bool // recv(MSG_OOB) has had it
+	at    uint64
+	value byte
 }
 
 // A flowState is a flow at one moment.
 type flowState struct {
-	used      int
+	used      int // bytes to be read, without an urgent one that is next
 	fin, gone bool
 	roomy     bool // there is enough room to tell a writer
+	urgent    bool // there is a byte for recv(MSG_OOB)
+	mark      bool // the next byte is the urgent one
 }
 
-func (f *flow) state() flowState {
+// state tells of f; inline is the receiver's SO_OOBINLINE.
+func (f *flow) state(inline bool) flowState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return flowState{f.ring.Used(), f.fin, f.gone, f.roomy()}
+	s := flowState{used: f.ring.Used(), fin: f.fin, gone: f.gone, roomy: f.roomy()}
+	if f.urg.on {
+		s.urgent, s.mark = !f.urg.taken, f.urg.at == f.ring.Head()
+		if s.mark && !inline {
+			s.used--
+		}
+	}
+	return s
+}
+
+// extent is what one read may return: at most want bytes, after skip that it passes
+// over. It stops at the urgent byte. mu is held.
+func (f *flow) extent(want int64, inline bool) (skip, n int) {
+	used := f.ring.Used()
+	if f.urg.on {
+		switch before := int(f.urg.at - f.ring.Head()); {
+		case before > 0:
+			used = before
+		case !inline:
+			skip = 1
+		}
+	}
+	return skip, int(min(int64(used-skip), want))
+}
+
+// before is how many bytes can be read before the urgent one, or at all: SIOCINQ.
+func (f *flow) before(inline bool) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.urg.on && !inline {
+		return int(f.urg.at - f.ring.Head())
+	}
+	return f.ring.Used()
+}
+
+// drop takes n bytes out, and forgets an urgent one that was passed. mu is held.
+func (f *flow) drop(n int) {
+	f.ring.Drop(n)
+	if f.urg.on && f.ring.Head() > f.urg.at {
+		f.urg = urgent{}
+	}
+}
+
+// readUrgent is recv(MSG_OOB): EINVAL if there is no such byte, or it was had, or the
+// receiver has it with the others.
+func (f *flow) readUrgent(dst usermem.Seq, inline, peek bool) (int64, error) {
+	f.mu.Lock()
+	if inline || !f.urg.on || f.urg.taken {
+		f.mu.Unlock()
+		return 0, linux.EINVAL
+	}
+	value := f.urg.value
+	f.urg.taken = !peek
+	f.mu.Unlock()
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	n, err := dst.CopyOut([]byte{value})
+	return int64(n), err
 }
 
 // roomy reports whether a third of the room is free, as Linux has it. mu is held.
@@ -62,13 +134,13 @@ func (f *flow) abandon() (unread bool) {
 }
 
 // write copies src into the ring: EAGAIN if there is no room; EPIPE if the receiver has
-// gone, or the sender itself shut down.
-func (f *flow) write(src usermem.Seq) (done int64, err error) {
+// gone, or the sender itself shut down. With oob, the last byte of src is urgent.
+func (f *flow) write(src usermem.Seq, oob bool) (done int64, err error) {
 	f.wr.Lock()
 	defer f.wr.Unlock()
 	for total := src.Len(); done < total; {
 		var n int
-		if n, err = f.writeChunk(src); n > 0 {
+		if n, err = f.writeChunk(src, oob); n > 0 {
 			done += int64(n)
 		}
 		if err != nil || n < flowChunk {
@@ -82,7 +154,15 @@ func (f *flow) write(src usermem.Seq) (done int64, err error) {
 	return 0, err
 }
 
-func (f *flow) writeChunk(src usermem.Seq) (int, error) {
+// mark makes the last byte urgent. An older one that was not had is an ordinary byte
+// again. mu is held.
+func (f *flow) mark() {
+	last, _ := f.ring.Data(f.ring.Used()-1, 1)
+	f.urg = urgent{on: true, at: f.ring.Tail() - 1, value: last[0]}
+}
+
+// writeChunk writes one piece; if it is the last, with oob its last byte is urgent.
+func (f *flow) writeChunk(src usermem.Seq, oob bool) (int, error) {
 	f.mu.Lock()
 	if f.gone || f.fin {
 		f.mu.Unlock()
@@ -114,25 +194,38 @@ func (f *flow) writeChunk(src usermem.Seq) (int, error) {
 		return 0, err
 	}
 	f.ring.Add(got)
+	if oob && int64(got) == src.Len() {
+		f.mark()
+	}
 	return got, nil
 }
 
-// read copies what is there to dst, or only looks at it. sink throws it away. EAGAIN if
-// there is nothing; roomy is true if the writer is to be told of room.
-func (f *flow) read(dst usermem.Seq, peek, sink bool) (n int64, roomy bool, err error) {
+// A readSpec is how a reader wants its bytes.
+type readSpec struct {
+	peek   bool // they stay
+	sink   bool // they are thrown away
+	inline bool // SO_OOBINLINE
+}
+
+// read copies what is there to dst. EAGAIN if there is nothing; roomy is true if the
+// writer is to be told of room.
+func (f *flow) read(dst usermem.Seq, how readSpec) (n int64, roomy bool, err error) {
 	f.rd.Lock()
 	defer f.rd.Unlock()
 	f.mu.Lock()
-	k := int(min(int64(f.ring.Used()), dst.Len()))
+	skip, k := f.extent(dst.Len(), how.inline)
 	if k == 0 {
+		if skip > 0 && !how.peek && !f.gone {
+			f.drop(skip) // what reads at the mark passes it, whatever comes after
+		}
 		f.mu.Unlock()
 		return 0, false, linux.EAGAIN
 	}
-	a, b := f.ring.Data(0, k)
+	a, b := f.ring.Data(skip, k)
 	f.mu.Unlock()
 
 	got := k
-	if !sink {
+	if !how.sink {
 		got, err = dst.CopyOut(a)
 		if err == nil && len(b) > 0 {
 			var m int
@@ -143,7 +236,7 @@ func (f *flow) read(dst usermem.Seq, peek, sink bool) (n int64, roomy bool, err 
 	if got == 0 {
 		return 0, false, err
 	}
-	if peek {
+	if how.peek {
 		return int64(got), false, nil
 	}
 	f.mu.Lock()
@@ -152,7 +245,7 @@ func (f *flow) read(dst usermem.Seq, peek, sink bool) (n int64, roomy bool, err 
 		return int64(got), false, nil
 	}
 	before := f.roomy()
-	f.ring.Drop(got)
+	f.drop(skip + got)
 	if !f.filling {
 		f.ring.Shrink()
 	}

@@ -74,12 +74,13 @@ func (e *Endpoint) done(p *payload) {
 
 // Send implements socket.Proto.
 func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
-	if flags&linux.MSG_OOB != 0 {
+	if l := e.local.Load(); l != nil {
+		return l.send(src, flags)
+	}
+	if flags&linux.MSG_OOB != 0 && !e.isTCP() {
 		return 0, linux.EOPNOTSUPP
 	}
-	if l := e.local.Load(); l != nil {
-		return l.send(src)
-	}
+	// The stack has no urgent pointer: over a link, MSG_OOB sends ordinary bytes.
 	o := tcpip.WriteOptions{More: flags&linux.MSG_MORE != 0, EndOfRecord: flags&linux.MSG_EOR != 0}
 	if m != nil {
 		if m.Addr.Len() > 0 && !e.isTCP() {
@@ -160,11 +161,17 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 
 // recvStream is Recv of a TCP socket. The address is left alone, as on Linux.
 func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+	if l := e.local.Load(); l != nil {
+		n, err := l.recv(dst, flags)
+		if m != nil && err == nil && flags&linux.MSG_OOB != 0 {
+			if m.Flags |= linux.MSG_OOB; n == 0 {
+				m.Flags |= linux.MSG_TRUNC
+			}
+		}
+		return n, err
+	}
 	if flags&linux.MSG_OOB != 0 {
 		return 0, linux.EINVAL
-	}
-	if l := e.local.Load(); l != nil {
-		return l.recv(dst, flags)
 	}
 	if e.state() == linux.TCP_LISTEN {
 		return 0, linux.ENOTCONN

@@ -62,7 +62,7 @@ func (l *local) state() linux.TCPState {
 		}
 		return linux.TCP_SYN_SENT
 	}
-	in, out := l.in.state().fin, l.out.state().fin
+	in, out := l.in.state(false).fin, l.out.state(false).fin
 	switch {
 	case l.ended.Load() || in && out:
 		return linux.TCP_CLOSE
@@ -91,7 +91,7 @@ func (l *local) connectAgain() error {
 }
 
 // send is Send of a local connection.
-func (l *local) send(src usermem.Seq) (int64, error) {
+func (l *local) send(src usermem.Seq, flags linux.MsgFlags) (int64, error) {
 	if err := l.takeError(); err != nil {
 		return 0, err
 	}
@@ -103,9 +103,9 @@ func (l *local) send(src usermem.Seq) (int64, error) {
 	case src.Len() == 0:
 		return 0, nil
 	}
-	n, err := l.out.write(src)
+	n, err := l.out.write(src, flags&linux.MSG_OOB != 0)
 	if err == linux.EPIPE {
-		if s := l.out.state(); s.gone && !s.fin {
+		if s := l.out.state(false); s.gone && !s.fin {
 			// As with TCP, some bytes are on their way before the answer comes
 			// that nobody is there.
 			l.fail(linux.EPIPE)
@@ -113,23 +113,33 @@ func (l *local) send(src usermem.Seq) (int64, error) {
 		}
 	}
 	if n > 0 {
-		l.peer.Notify(wait.Readable)
+		e := wait.Readable
+		if flags&linux.MSG_OOB != 0 {
+			e |= wait.Pri
+		}
+		l.peer.Notify(e)
 	}
 	return n, err
 }
 
+func (l *local) inline() bool { return l.e.opts.Has(linux.SO_OOBINLINE) }
+
 // recv is Recv of a local connection.
 func (l *local) recv(dst usermem.Seq, flags linux.MsgFlags) (int64, error) {
+	peek := flags&linux.MSG_PEEK != 0
+	if flags&linux.MSG_OOB != 0 {
+		return l.in.readUrgent(dst, l.inline(), peek)
+	}
 	if dst.Len() == 0 {
 		return 0, nil
 	}
-	n, roomy, err := l.in.read(dst, flags&linux.MSG_PEEK != 0, flags&linux.MSG_TRUNC != 0)
+	n, roomy, err := l.in.read(dst, readSpec{peek, flags&linux.MSG_TRUNC != 0, l.inline()})
 	if err == linux.EAGAIN {
 		if err := l.takeError(); err != nil {
 			return 0, err
 		}
 		// The end may have come after the look into the ring.
-		if s := l.in.state(); s.used > 0 && !s.gone {
+		if s := l.in.state(l.inline()); s.used > 0 && !s.gone {
 			return l.recv(dst, flags)
 		} else if s.fin || s.gone || l.ended.Load() || l.e.shut.Load()&1 != 0 {
 			return 0, nil
@@ -150,7 +160,7 @@ func (l *local) ready() (r wait.Events) {
 	if !l.up.Load() && !l.ended.Load() {
 		return r
 	}
-	in, out := l.in.state(), l.out.state()
+	in, out := l.in.state(l.inline()), l.out.state(false)
 	shut := l.e.shut.Load()
 	over := l.ended.Load() || in.fin && out.fin
 	noRead, noWrite := in.fin || over || shut&1 != 0, over || shut&2 != 0
@@ -162,6 +172,9 @@ func (l *local) ready() (r wait.Events) {
 	}
 	if in.used > 0 {
 		r |= wait.Readable
+	}
+	if in.urgent {
+		r |= wait.Pri
 	}
 	if noWrite || out.roomy || out.gone {
 		r |= wait.Writable
@@ -229,7 +242,7 @@ func (l *local) address(family uint16, a *socket.Addr, peer bool) error {
 // acknowledged, since the receiver's buffer is full.
 func (l *local) queued(in bool) int {
 	if in {
-		return l.in.state().used
+		return l.in.before(l.inline())
 	}
-	return max(0, l.out.state().used-int(l.peer.ep().SocketOptions().GetReceiveBufferSize()))
+	return max(0, l.out.state(false).used-int(l.peer.ep().SocketOptions().GetReceiveBufferSize()))
 }

@@ -284,7 +284,8 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 		if !e.isTCP() {
 			return 0, linux.ENOTTY
 		}
-		return socket.StoreInt(m, arg, 0)
+		l := e.local.Load()
+		return socket.StoreInt(m, arg, bit(l != nil && l.in.state(l.inline()).mark))
 	default:
 		return 0, linux.ENOTTY
 	}
