@@ -14,7 +14,7 @@ import (
 // doubled as Linux does, so that a maximum is reached at twice the limit.
 const (
 	DefaultBuffer = 212992 // rmem_default, wmem_default
-	MaxBuffer     = 212992 // rmem_max, wmem_max
+	MaxBuffer     = 4 << 20 // rmem_max, wmem_max
 	minSndBuf     = 4608
 	minRcvBuf     = 2304
 )

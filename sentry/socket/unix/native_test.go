@@ -306,7 +306,7 @@ var scenarios = map[string]func(*sockettest.Log){
 		}
 		for _, name := range []int{linux.SO_SNDBUF, linux.SO_RCVBUF} {
 			l.Int(0, sol, name)
-			for _, v := range []int{0, 1, 100000, 212992} {
+			for _, v := range []int{0, 1, 100000, 212992, 1 << 20} {
 				l.SetInt(0, sol, name, v)
 				l.Int(0, sol, name)
 			}
