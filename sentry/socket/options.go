@@ -13,7 +13,7 @@ import (
 // What /proc/sys/net/core says of buffers, in bytes. SO_SNDBUF and SO_RCVBUF are
 // doubled as Linux does, so that a maximum is reached at twice the limit.
 const (
-	DefaultBuffer = 212992 // rmem_default, wmem_default
+	DefaultBuffer = 212992  // rmem_default, wmem_default
 	MaxBuffer     = 4 << 20 // rmem_max, wmem_max
 	minSndBuf     = 4608
 	minRcvBuf     = 2304

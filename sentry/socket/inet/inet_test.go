@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand"
+	"runtime"
 	"testing"
 	"time"
 
@@ -425,6 +426,33 @@ func TestListOfSockets(t *testing.T) {
 	if len(h.net.Sockets(linux.AF_INET6, 0)) != 0 {
 		t.Fatal("an IPv4 socket among those of IPv6")
 	}
+}
+
+// A network that nobody knows any more leaves no goroutines behind.
+func TestForgottenNetwork(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 10 {
+		n := socket.NewNetwork()
+		if _, err := New(n, Config{}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := n.Socket(sockettest.New(1), socket.Kind{Family: linux.AF_INET, Type: linux.SOCK_STREAM})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close(sockettest.New(1))
+	}
+	if n := runtime.NumGoroutine(); n < before+10 {
+		t.Fatal("a stack has no goroutines?", n, before)
+	}
+	for range 500 {
+		runtime.GC()
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal(runtime.NumGoroutine(), "goroutines,", before, "before")
 }
 
 func BenchmarkStack(b *testing.B) {

@@ -2,6 +2,7 @@ package inet
 
 import (
 	"net/netip"
+	"runtime"
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -104,6 +105,9 @@ func (f *Family) stack() (*stack.Stack, error) {
 		return nil, err
 	}
 	f.stk = s
+	// A namespace ends when nobody knows it any more; the stack's goroutines, which
+	// don't know it either, have to be told.
+	runtime.AddCleanup(f, func(s *stack.Stack) { go s.Destroy() }, s)
 	return s, nil
 }
 
