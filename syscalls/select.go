@@ -94,7 +94,7 @@ func selectFDs(t *kernel.Task, n int32, sets [3]fdset, l waitLimit) (int, error)
 			continue
 		}
 		d, err := t.File(fd)
-		if err != nil && fd >= tableSize(t) {
+		if err != nil && int(fd) >= t.FDs().Size() {
 			break // what the table has no room for, Linux does not look at
 		}
 		if err != nil {
@@ -117,18 +117,6 @@ func selectFDs(t *kernel.Task, n int32, sets [3]fdset, l waitLimit) (int, error)
 		}
 	}
 	return s.bits, nil
-}
-
-// tableSize is how many descriptors Linux's table would have room for: 64, or a power
-// of two beyond the highest in use.
-func tableSize(t *kernel.Task) kernel.FD {
-	size := kernel.FD(64)
-	if fds := t.FDs().FDs(); len(fds) > 0 {
-		for size <= fds[len(fds)-1] {
-			size *= 2
-		}
-	}
-	return size
 }
 
 // select_ implements select(2).

@@ -199,6 +199,9 @@ func accept4(t *kernel.Task, fd kernel.FD, p address, size usermem.Ptr[int32], s
 		return 0, err
 	}
 	defer s.Release(t)
+	if t.FDs().Full(t) {
+		return 0, linux.EMFILE // and the connection stays in the queue
+	}
 	n, err := s.Accept(t, s.file.NonBlocking())
 	if err != nil {
 		return 0, err

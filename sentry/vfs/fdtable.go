@@ -147,6 +147,14 @@ func (t *FDTable) Install(c Ctx, d *FileDescription, lowest FD, cloexec bool) (F
 	return FD(fd), nil
 }
 
+// Full reports whether Install at the lowest would give EMFILE: for a call that must not
+// go on if its result can't have a descriptor (accept(2)).
+func (t *FDTable) Full(c Ctx) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.freeLocked(0) >= limitOf(c)
+}
+
 // InstallAll puts all at the lowest free descriptors, or none.
 func (t *FDTable) InstallAll(c Ctx, cloexec bool, ds ...*FileDescription) ([]FD, error) {
 	limit := limitOf(c)

@@ -5,9 +5,11 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 
 static volatile int hits;
@@ -199,6 +201,23 @@ static void batches(void) {
 	CHECK(sendmmsg(p[0], m, 0, 0) == 0);
 }
 
+// A connection that can't have a descriptor stays in the queue.
+static void full(void) {
+	int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un a = {AF_UNIX, "\0garrison-full"};
+	CHECK(bind(l, (struct sockaddr *)&a, sizeof a) == 0 && listen(l, 1) == 0);
+	CHECK(connect(c, (struct sockaddr *)&a, sizeof a) == 0);
+	struct rlimit old, few;
+	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	few = old;
+	few.rlim_cur = c + 1;
+	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	FAILS(accept(l, NULL, NULL), EMFILE);
+	FAILS(poll(NULL, c + 2, 0), EINVAL);
+	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHECK(accept(l, NULL, NULL) > c);
+}
+
 int main(void) {
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
 	int ep = epoll_create1(0);
@@ -209,5 +228,6 @@ int main(void) {
 	sockets();
 	sigpipe();
 	batches();
+	full();
 	return 0;
 }
