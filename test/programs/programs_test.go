@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"garrison/test/bundle"
 )
 
 var (
@@ -31,19 +33,15 @@ func TestPrograms(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	under := runtime{path: *runsc}
-	if *platform != "" {
-		under.flags = []string{"--platform=" + *platform}
-	}
 	for _, job := range jobs {
 		name := strings.TrimSuffix(filepath.Base(job), ".sh")
 		t.Run(name, func(t *testing.T) {
-			want := runtime{path: *peer}.run(t, job, goprog)
-			got := under.run(t, job, goprog)
-			if got.code != want.code {
-				t.Errorf("exit code %d, under %s %d", got.code, *peer, want.code)
+			want := run(t, bundle.Runtime{Path: *peer}, job, goprog)
+			got := run(t, bundle.Ours(*runsc, *platform), job, goprog)
+			if got.Code != want.Code {
+				t.Errorf("exit code %d, under %s %d", got.Code, *peer, want.Code)
 			}
-			if g, w := normalise(name, got.out), normalise(name, want.out); g != w {
+			if g, w := normalise(name, got.Output), normalise(name, want.Output); g != w {
 				t.Errorf("output differs (-%s +runsc):\n%s", *peer, diff(t, w, g))
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"garrison/test/bundle"
 )
 
 var mutate = flag.String("mutate", "20", `how many calls to break, at random, or "all", or a comma-separated list of names`)
@@ -21,9 +23,9 @@ const mutantTimeout = 10 * time.Second
 // TestMutate breaks one call after another, by ENOSYS and by doing nothing, and
 // wants a case to notice.
 func TestMutate(t *testing.T) {
-	b := newBundle(t)
-	flags := runscFlags()
-	whole := b.run(t, *runsc, flags, "", suiteTimeout)
+	s := newSuite(t)
+	ours := bundle.Ours(*runsc, *platform)
+	whole := s.run(t, ours, "", suiteTimeout)
 	implemented := implementedCalls(t)
 	var victims []string
 	for _, name := range implemented {
@@ -37,8 +39,9 @@ func TestMutate(t *testing.T) {
 		for _, how := range []string{"ENOSYS", "nothing"} {
 			t.Run(name+"="+how, func(t *testing.T) {
 				cases := whole.covers[name]
-				broken := append(slices.Clone(flags), "--break-syscall="+name+"="+how)
-				got := b.run(t, *runsc, broken, pattern(cases), mutantTimeout)
+				broken := ours
+				broken.Flags = append(slices.Clone(ours.Flags), "--break-syscall="+name+"="+how)
+				got := s.run(t, broken, pattern(cases), mutantTimeout)
 				for _, c := range cases {
 					if got.verdicts[c] != "PASS" {
 						return // noticed

@@ -3,9 +3,6 @@
 package syscalls
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"flag"
 	"os"
 	"os/exec"
@@ -15,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"garrison/test/bundle"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -30,14 +29,14 @@ const suiteTimeout = 5 * time.Minute
 
 // TestConformance runs every case natively and in the sandbox.
 func TestConformance(t *testing.T) {
-	b := newBundle(t)
-	want := b.run(t, *native, nil, *only, suiteTimeout)
+	s := newSuite(t)
+	want := s.run(t, bundle.Runtime{Path: *native}, *only, suiteTimeout)
 	for name, verdict := range want.verdicts {
 		if verdict != "PASS" {
 			t.Errorf("%s: %s on Linux:\n%s", name, verdict, want.output(name))
 		}
 	}
-	got := b.run(t, *runsc, runscFlags(), *only, suiteTimeout)
+	got := s.run(t, bundle.Ours(*runsc, *platform), *only, suiteTimeout)
 	for _, name := range want.names() {
 		if v := got.verdicts[name]; v != "PASS" {
 			t.Errorf("%s: %s in the sandbox, PASS on Linux:\n%s", name, v, got.output(name))
@@ -47,13 +46,6 @@ func TestConformance(t *testing.T) {
 		t.Errorf("the suite did not come to its end in the sandbox (within %v):\n%s", suiteTimeout, tail(got.text, 40))
 	}
 	t.Logf("%d cases", len(want.verdicts))
-}
-
-func runscFlags() []string {
-	if *platform == "" {
-		return nil
-	}
-	return []string{"--platform=" + *platform}
 }
 
 // A report is what one run of the suite printed.
@@ -108,16 +100,16 @@ func parse(text string) *report {
 	return r
 }
 
-// A bundle is an OCI bundle with the suite in it.
-type bundle struct{ dir string }
+// A suite is an OCI bundle with the cases in it.
+type suite struct{ dir string }
 
-func newBundle(t *testing.T) bundle {
+func newSuite(t *testing.T) suite {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: it runs containers")
 	}
-	b := bundle{t.TempDir()}
-	rootfs := filepath.Join(b.dir, "rootfs")
+	s := suite{t.TempDir()}
+	rootfs := filepath.Join(s.dir, "rootfs")
 	for _, d := range []string{"c", "proc", "sys", "dev", "tmp", "etc", "root"} {
 		if err := os.MkdirAll(filepath.Join(rootfs, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -138,7 +130,7 @@ func newBundle(t *testing.T) bundle {
 		must(t, exec.Command("gcc", "-static", "-O1", "-Wall", "-Werror", "-Wno-unused-result", "-Wno-infinite-recursion", "-pthread", "-o", bin, src))
 		must(t, exec.Command("cp", src, filepath.Join(rootfs, src)))
 	}
-	return b
+	return s
 }
 
 func must(t *testing.T, cmd *exec.Cmd) {
@@ -148,72 +140,30 @@ func must(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// run runs the cases that match under runtime, for limit at most; flags go
-// before its command.
-func (b bundle) run(t *testing.T, runtime string, flags []string, match string, limit time.Duration) *report {
+// run runs the cases that match in a fresh container, for limit at most.
+func (s suite) run(t *testing.T, r bundle.Runtime, match string, limit time.Duration) *report {
 	t.Helper()
-	config, err := json.Marshal(spec(match))
+	if err := bundle.Write(s.dir, spec(match)); err != nil {
+		t.Fatal(err)
+	}
+	result, err := r.Run(t.Context(), s.dir, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, "config.json"), config, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	state := filepath.Join(b.dir, "state-"+filepath.Base(runtime))
-	id := "syscalls-" + filepath.Base(filepath.Dir(b.dir))
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	base := append([]string{"--root", state}, flags...)
-	cmd := exec.CommandContext(ctx, runtime, append(base, "run", "--bundle", b.dir, id)...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Cancel = func() error {
-		exec.Command(runtime, append(slices.Clone(base), "delete", "--force", id)...).Run()
-		return cmd.Process.Kill()
-	}
-	cmd.WaitDelay = 5 * time.Second
-	cmd.Run() // the report says how it went
-	r := parse(out.String())
-	r.late = ctx.Err() != nil
-	return r
+	report := parse(result.Output)
+	report.late = result.Late
+	return report
 }
 
 func spec(match string) *specs.Spec {
-	args := []string{"/guest.test", "-test.v", "-test.timeout=4m"}
+	s := bundle.Spec("/guest.test", "-test.v", "-test.timeout=4m")
 	if match != "" {
-		args = append(args, "-test.run="+match)
+		s.Process.Args = append(s.Process.Args, "-test.run="+match)
 	}
-	caps := []string{}
-	for _, c := range strings.Fields("CHOWN DAC_OVERRIDE DAC_READ_SEARCH FSETID FOWNER MKNOD NET_RAW NET_ADMIN SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE SYS_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE") {
-		caps = append(caps, "CAP_"+c)
-	}
-	nosuid := []string{"nosuid", "noexec", "nodev"}
-	return &specs.Spec{
-		Version: "1.0.2",
-		Process: &specs.Process{
-			Args: args,
-			// Go's own signals would interrupt the calls that wait.
-			Env: []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "GODEBUG=asyncpreemptoff=1"},
-			Cwd: "/",
-			Capabilities: &specs.LinuxCapabilities{
-				Bounding: caps, Effective: caps, Permitted: caps,
-			},
-			Rlimits: []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 4096}, {Type: "RLIMIT_CORE", Soft: 0, Hard: 0}},
-		},
-		Root:     &specs.Root{Path: "rootfs"},
-		Hostname: "garrison",
-		Mounts: []specs.Mount{
-			{Destination: "/proc", Type: "proc", Source: "proc", Options: nosuid},
-			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
-			{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
-			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: append(slices.Clone(nosuid), "mode=1777", "size=65536k")},
-			{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: append(slices.Clone(nosuid), "ro")},
-			{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777"}},
-		},
-		Linux: &specs.Linux{
-			Namespaces: []specs.LinuxNamespace{{Type: "pid"}, {Type: "network"}, {Type: "ipc"}, {Type: "uts"}, {Type: "mount"}},
-		},
-	}
+	// Go's own signals would interrupt the calls that wait.
+	s.Process.Env = []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "GODEBUG=asyncpreemptoff=1"}
+	bundle.Grant(s, bundle.Capabilities+" DAC_READ_SEARCH NET_ADMIN SYS_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE")
+	return s
 }
 
 func tail(s string, n int) string {
