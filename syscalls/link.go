@@ -29,8 +29,7 @@ func linkat(t *kernel.Task, fromfd kernel.FD, from pathname, tofd kernel.FD, to 
 	}
 	defer a.release(t)
 	return withPath(t, fromfd, from, how, func(p vfs.Path) error {
-		// By way of /proc/self/fd or of the descriptor a file without any name gets one.
-		return vfs.Link(t, p, a.At, flags != 0)
+		return vfs.Link(t, p, a.At)
 	})
 }
 

@@ -140,8 +140,8 @@ func links(e *env) {
 	e.write("/a", "one")
 	a := e.resolve("/a", 0)
 	defer a.Drop()
-	e.want("link", vfs.Link(e.c, a, at("/b"), false), nil)
-	e.want("link again", vfs.Link(e.c, a, at("/b"), false), linux.EEXIST)
+	e.want("link", vfs.Link(e.c, a, at("/b")), nil)
+	e.want("link again", vfs.Link(e.c, a, at("/b")), linux.EEXIST)
 	e.equal("nlink", e.attr("/a").Nlink, uint32(2))
 	e.equal("ino", e.attr("/a").Ino, e.attr("/b").Ino)
 	e.write("/b", "two")
@@ -155,10 +155,10 @@ func links(e *env) {
 	e.mkdir("/d")
 	d := e.resolve("/d", 0)
 	defer d.Drop()
-	e.want("link dir", vfs.Link(e.c, d, at("/e"), false), linux.EPERM)
+	e.want("link dir", vfs.Link(e.c, d, at("/e")), linux.EPERM)
 	b := e.resolve("/b", 0)
 	defer b.Drop()
-	e.want("link in dir", vfs.Link(e.c, b, at("/d/x"), false), nil)
+	e.want("link in dir", vfs.Link(e.c, b, at("/d/x")), nil)
 	e.equal("nlink", e.attr("/b").Nlink, uint32(2))
 }
 
@@ -324,7 +324,7 @@ func tmpfile(e *env) {
 	e.want("stat", err, nil)
 	e.equal("nlink", a.Nlink, uint32(0))
 	e.openErr("/", linux.O_TMPFILE|linux.O_RDONLY, linux.EINVAL)
-	e.want("link", vfs.Link(e.c, d.Path(), at("/named"), true), nil)
+	e.want("link", vfs.Link(e.c, d.Path(), at("/named")), nil)
 	e.equal("content", e.read("/named"), "temp")
 	e.equal("nlink", e.attr("/named").Nlink, uint32(1))
 }

@@ -140,7 +140,7 @@ func renameLinks(e *env) {
 	e.write("/a", "x")
 	a := e.resolve("/a", 0)
 	defer a.Drop()
-	e.want("link", vfs.Link(e.c, a, at("/b"), false), nil)
+	e.want("link", vfs.Link(e.c, a, at("/b")), nil)
 	e.rename("/a", "/b", 0, nil)
 	e.equal("list", e.list("/"), []string{"a", "b"})
 	e.equal("nlink", e.attr("/a").Nlink, uint32(2))

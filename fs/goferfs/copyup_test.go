@@ -18,7 +18,7 @@ func TestCopyUp(t *testing.T) {
 		"write":    func(*world, vfs.Path) {},
 		"chmod":    func(w *world, p vfs.Path) { w.ok(vfs.Chmod(w, p, 0o600)) },
 		"truncate": func(w *world, p vfs.Path) { w.ok(vfs.Truncate(w, p, 2)) },
-		"link":     func(w *world, p vfs.Path) { w.ok(vfs.Link(w, p, at("/other"), false)) },
+		"link":     func(w *world, p vfs.Path) { w.ok(vfs.Link(w, p, at("/other"))) },
 		"rename":   func(w *world, _ vfs.Path) { w.ok(vfs.Rename(w, at("/f"), at("/f2"), 0)) },
 		"utimes":   func(w *world, p vfs.Path) { w.ok(vfs.Utimes(w, p, nil)) },
 	} {

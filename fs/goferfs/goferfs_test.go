@@ -244,7 +244,7 @@ func TestNames(t *testing.T) {
 	}
 	p, err := vfs.Resolve(w, at("/l"))
 	w.ok(err)
-	w.ok(vfs.Link(w, p, at("/h"), false))
+	w.ok(vfs.Link(w, p, at("/h")))
 	if !p.Type().IsRegular() {
 		t.Error("not followed")
 	}
@@ -376,7 +376,7 @@ func TestTemporary(t *testing.T) {
 	d, err := vfs.Open(w, at("/"), vfs.OpenSpec{Flags: linux.O_TMPFILE | linux.O_RDWR, Mode: 0o600})
 	w.ok(err)
 	w.write(d, "text")
-	w.ok(vfs.Link(w, d.Path(), at("/f"), true))
+	w.ok(vfs.Link(w, d.Path(), at("/f")))
 	d.Release(w)
 	w.same("/f")
 	if got := w.onHost("/f"); got != "text" {

@@ -260,7 +260,7 @@ func TestLinks(t *testing.T) {
 	e := newEnv(t, false)
 	p, err := vfs.Resolve(e.c, at("/f"))
 	e.ok(err)
-	e.ok(vfs.Link(e.c, p, at("/d/f2"), false))
+	e.ok(vfs.Link(e.c, p, at("/d/f2")))
 	p.Drop()
 	e.cold()
 	e.write("/d/f2", "both")

@@ -22,6 +22,7 @@ type Dentry struct {
 	refs     atomic.Int64 // dead when negative
 	unhashed atomic.Bool  // no longer found by its name
 	deleted  atomic.Bool  // ... because the name was removed
+	linkable atomic.Bool  // an O_TMPFILE that linkat(2) may still give a name
 	mounted  atomic.Int32 // mounts on this dentry, in all namespaces
 
 	recent atomic.Bool // used since the clock's hand came by

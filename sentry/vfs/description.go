@@ -20,7 +20,6 @@ type FileDescription struct {
 	file   File
 	object wait.Object // file, if it is one
 	stream bool        // the file has no offsets
-	temp   bool        // O_TMPFILE that linkat(2) may give a name
 
 	refs  atomic.Int64
 	flags atomic.Uint32

@@ -99,9 +99,8 @@ func MakeSymlink(c Ctx, target string, a At) error {
 	return err
 }
 
-// Link is linkat(2) to what from is. tmp says that from comes from a descriptor, which
-// alone may be an O_TMPFILE without any name.
-func Link(c Ctx, from Path, to At, tmp bool) error {
+// Link is linkat(2) to what from is.
+func Link(c Ctx, from Path, to At) error {
 	p, err := resolveParent(c, to)
 	if err != nil {
 		return err
@@ -110,7 +109,7 @@ func Link(c Ctx, from Path, to At, tmp bool) error {
 	if p.name == "" || p.name == "." || p.name == ".." {
 		return linux.EEXIST
 	}
-	x, err := p.link(c, from, tmp)
+	x, err := p.link(c, from)
 	if err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func Link(c Ctx, from Path, to At, tmp bool) error {
 	return nil
 }
 
-func (p *parent) link(c Ctx, from Path, tmp bool) (*Dentry, error) {
+func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 	dir := p.dir.d
 	dir.dir.op.Lock()
 	defer dir.dir.op.Unlock()
@@ -150,7 +149,7 @@ func (p *parent) link(c Ctx, from Path, tmp bool) (*Dentry, error) {
 	switch {
 	case from.IsDir() || !ok:
 		return nil, linux.EPERM
-	case a.Nlink == 0 && !tmp:
+	case a.Nlink == 0 && !from.d.linkable.Load():
 		return nil, linux.ENOENT
 	case !mayLink(c, &a):
 		return nil, linux.EPERM
@@ -158,6 +157,7 @@ func (p *parent) link(c Ctx, from Path, tmp bool) (*Dentry, error) {
 	if err := l.Link(c, p.name, from.d.node); err != nil {
 		return nil, err
 	}
+	from.d.linkable.Store(false)
 	holdInode(from.d.node)
 	x, err := newDentry(c, dir.fs, dir, p.name, from.d.node)
 	if err != nil {

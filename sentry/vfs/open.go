@@ -351,13 +351,12 @@ func openTemp(c Ctx, a At, s OpenSpec) (*FileDescription, error) {
 	}
 	d.unhashed.Store(true)
 	d.deleted.Store(true)
+	d.linkable.Store(s.Flags&linux.O_EXCL == 0)
 	f, err := node.Open(c, s.Flags&^linux.O_TMPFILE)
 	if err != nil {
 		return nil, err
 	}
-	fd := NewFileDescription(Path{dir.mnt, d}, f, s.Flags&^openOnlyFlags)
-	fd.temp = s.Flags&linux.O_EXCL == 0
-	return fd, nil
+	return NewFileDescription(Path{dir.mnt, d}, f, s.Flags&^openOnlyFlags), nil
 }
 
 // pathFile is what O_PATH opens: a place, and nothing that can be done with it.

@@ -373,4 +373,26 @@ func TestTmpfile(t *testing.T) {
 	equal(t, "links", st.Nlink, 0)
 	_, err = unix.Open(d, unix.O_TMPFILE|unix.O_RDONLY, 0o600)
 	fails(t, err, unix.EINVAL)
+
+	// By way of its descriptor it gets a name, once.
+	self := func(fd int) string { return "/proc/self/fd/" + itoa(fd) }
+	ok(t, unix.Linkat(unix.AT_FDCWD, self(fd), unix.AT_FDCWD, d+"/named", unix.AT_SYMLINK_FOLLOW))
+	text, err := os.ReadFile(d + "/named")
+	ok(t, err)
+	equal(t, "content", string(text), "named later")
+	ok(t, unix.Unlink(d+"/named"))
+	fails(t, unix.Linkat(unix.AT_FDCWD, self(fd), unix.AT_FDCWD, d+"/again", unix.AT_SYMLINK_FOLLOW), unix.ENOENT)
+
+	private, err := unix.Open(d, unix.O_TMPFILE|unix.O_RDWR|unix.O_EXCL, 0o600)
+	ok(t, err)
+	closeLater(t, private)
+	fails(t, unix.Linkat(unix.AT_FDCWD, self(private), unix.AT_FDCWD, d+"/never", unix.AT_SYMLINK_FOLLOW), unix.ENOENT)
+}
+
+func TestLinkOfRemoved(t *testing.T) {
+	covers(t, "linkat", "unlink")
+	name, fd := file(t, "gone")
+	ok(t, unix.Unlink(name))
+	fails(t, unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+itoa(fd), unix.AT_FDCWD, name+"2", unix.AT_SYMLINK_FOLLOW), unix.ENOENT)
+	fails(t, unix.Linkat(fd, "", unix.AT_FDCWD, name+"2", unix.AT_EMPTY_PATH), unix.ENOENT)
 }
