@@ -35,7 +35,7 @@ func Type(k *kernel.Kernel, limits func(*kernel.Container) Limits) *vfs.Type {
 		Magic: linux.CGROUP2_SUPER_MAGIC,
 		Flags: vfs.UserMount,
 		New: func(c vfs.Ctx, _ *vfs.NewArgs) (vfs.Inode, error) {
-			t, ok := c.(*kernel.Task)
+			t, ok := kernel.Caller(c)
 			if !ok {
 				return nil, linux.EPERM
 			}
@@ -206,7 +206,7 @@ func showEvents(g *group, _ vfs.Ctx) string {
 
 // reader is the pid namespace of whoever reads.
 func (g *group) reader(c vfs.Ctx) *kernel.PIDNamespace {
-	if t, ok := c.(*kernel.Task); ok {
+	if t, ok := kernel.Caller(c); ok {
 		return t.PIDNamespace()
 	}
 	return g.x.PIDs

@@ -12,7 +12,7 @@ type controlling struct{}
 
 // Open implements vfs.Device.
 func (controlling) Open(c vfs.Ctx, _ vfs.Path, flags linux.OpenFlags) (vfs.File, error) {
-	t, ok := c.(*kernel.Task)
+	t, ok := kernel.Caller(c)
 	if !ok {
 		return nil, linux.ENXIO
 	}

@@ -175,7 +175,7 @@ func (m *master) Ioctl(c vfs.Ctx, mem usermem.Memory, cmd uint32, arg uint64) (u
 // peer is TIOCGPTPEER: the slave, opened in the mount that ptmx was found in,
 // whatever the caller can see of that.
 func (m *master) peer(c vfs.Ctx, flags linux.OpenFlags) (uint64, error) {
-	t, ok := c.(*kernel.Task)
+	t, ok := kernel.Caller(c)
 	if !ok {
 		return 0, linux.ENOTTY
 	}

@@ -41,7 +41,7 @@ func Type(k *kernel.Kernel, initial *kernel.IPCNamespace) *vfs.Type {
 		Flags: vfs.UserMount,
 		New: func(c vfs.Ctx, _ *vfs.NewArgs) (vfs.Inode, error) {
 			ns := initial
-			if t, ok := c.(*kernel.Task); ok {
+			if t, ok := kernel.Caller(c); ok {
 				ns = t.Namespaces().IPC
 			}
 			return of(k.VFS, ns).dir, nil

@@ -129,7 +129,7 @@ func (*File) Close(vfs.Ctx) {}
 
 // Flush implements vfs.Flusher: a process that closes the queue hears of it no more.
 func (f *File) Flush(c vfs.Ctx) error {
-	if t, ok := c.(*kernel.Task); ok {
+	if t, ok := kernel.Caller(c); ok {
 		f.q.mu.Lock()
 		defer f.q.mu.Unlock()
 		if n := f.q.notice; n != nil && n.to == t.ThreadGroup() {

@@ -57,7 +57,7 @@ func (f *File) Unwatch(w *wait.Watch) { f.pid.Exits.Unwatch(w) }
 // FDInfo implements vfs.FDInfoer.
 func (f *File) FDInfo(c vfs.Ctx) string {
 	n := int32(0)
-	if t, ok := c.(*kernel.Task); ok {
+	if t, ok := kernel.Caller(c); ok {
 		n = f.pid.In(t.PIDNamespace())
 	}
 	if _, reaped := f.k.PIDState(f.pid); reaped {

@@ -36,7 +36,7 @@ func Type(k *kernel.Kernel, conf *Config) *vfs.Type {
 		Flags: vfs.UserMount,
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			ns := k.RootPIDNS()
-			if t, ok := c.(*kernel.Task); ok {
+			if t, ok := kernel.Caller(c); ok {
 				ns = t.PIDNamespace()
 			}
 			return Root(c, k, conf, ns, a)
@@ -73,6 +73,6 @@ type FS struct {
 
 // caller is the task that c is; nil if c is the kernel itself.
 func caller(c vfs.Ctx) *kernel.Task {
-	t, _ := vfs.Caller(c).(*kernel.Task)
+	t, _ := kernel.Caller(c)
 	return t
 }

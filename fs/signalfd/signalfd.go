@@ -55,7 +55,7 @@ func (f *File) Seek(_ vfs.Ctx, cur, _ int64, _ int) (int64, error) { return cur,
 
 // Read implements vfs.File: as many signals as there are and fit.
 func (f *File) Read(c vfs.Ctx, dst usermem.Seq, _ int64) (int64, error) {
-	t, ok := c.(*kernel.Task)
+	t, ok := kernel.Caller(c)
 	if !ok || dst.Len() < infoSize {
 		return 0, linux.EINVAL
 	}
@@ -89,7 +89,7 @@ func (f *File) Close(vfs.Ctx) {}
 
 // For implements vfs.PerCaller.
 func (f *File) For(c vfs.Ctx) wait.Object {
-	if t, ok := c.(*kernel.Task); ok && t != f.creator {
+	if t, ok := kernel.Caller(c); ok && t != f.creator {
 		return &view{f, t}
 	}
 	return f

@@ -24,7 +24,7 @@ func Type(k *kernel.Kernel) *vfs.Type {
 		Flags: vfs.UserMount,
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			var n *socket.Network
-			if t, ok := c.(*kernel.Task); ok {
+			if t, ok := kernel.Caller(c); ok {
 				if ns := t.Namespaces().Net; ns != nil {
 					n, _ = ns.Network.(*socket.Network)
 				}

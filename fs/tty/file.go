@@ -42,7 +42,7 @@ func (t *Terminal) Open(c vfs.Ctx, flags linux.OpenFlags) (*File, error) {
 		return nil, err
 	}
 	if flags&linux.O_NOCTTY == 0 && flags.Readable() {
-		if task, ok := c.(*kernel.Task); ok && t.k.TerminalSession(t) == nil {
+		if task, ok := kernel.Caller(c); ok && t.k.TerminalSession(t) == nil {
 			t.k.SetTerminal(task, t, false) // who leads no session gets none
 		}
 	}
@@ -107,7 +107,7 @@ func (f *File) hung() bool {
 func (f *File) check(c vfs.Ctx, sig linux.Signal) error { return f.t.check(c, sig) }
 
 func (t *Terminal) check(c vfs.Ctx, sig linux.Signal) error {
-	task, ok := c.(*kernel.Task)
+	task, ok := kernel.Caller(c)
 	if !ok {
 		return nil
 	}

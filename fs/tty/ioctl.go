@@ -100,7 +100,7 @@ func (t *Terminal) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, fa
 
 // control is TIOCSCTTY and TIOCNOTTY.
 func (t *Terminal) control(c vfs.Ctx, cmd uint32, arg uint64) (uint64, error) {
-	task, ok := c.(*kernel.Task)
+	task, ok := kernel.Caller(c)
 	if !ok {
 		return 0, linux.ENOTTY
 	}
@@ -115,7 +115,7 @@ func (t *Terminal) control(c vfs.Ctx, cmd uint32, arg uint64) (uint64, error) {
 
 // groups is TIOCGPGRP, TIOCSPGRP and TIOCGSID.
 func (t *Terminal) groups(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, far bool) (uint64, error) {
-	task, ok := c.(*kernel.Task)
+	task, ok := kernel.Caller(c)
 	if !ok {
 		return 0, linux.ENOTTY
 	}
@@ -151,7 +151,7 @@ func (t *Terminal) groups(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, f
 
 // simulate is TIOCSTI: a byte as if typed.
 func (t *Terminal) simulate(c vfs.Ctx, m usermem.Memory, arg uint64) error {
-	if task, ok := c.(*kernel.Task); !ok || task.ThreadGroup().Terminal() != kernel.Terminal(t) {
+	if task, ok := kernel.Caller(c); !ok || task.ThreadGroup().Terminal() != kernel.Terminal(t) {
 		if !c.Creds().HasCap(auth.CapSysAdmin) {
 			return linux.EPERM
 		}

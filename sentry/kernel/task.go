@@ -157,3 +157,10 @@ func (t *Task) Personality() uint32 { return t.personality }
 func (t *Task) SetPersonality(p uint32) { t.personality = p }
 
 var _ vfs.Ctx = (*Task)(nil)
+
+// Caller is the task that c is, whatever credentials it acts with; false if c is
+// the kernel itself.
+func Caller(c vfs.Ctx) (*Task, bool) {
+	t, ok := vfs.Caller(c).(*Task)
+	return t, ok
+}
