@@ -42,6 +42,11 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%s: %s in the sandbox, PASS on Linux:\n%s", name, v, got.output(name))
 		}
 	}
+	for name := range got.absent {
+		if !want.absent[name] {
+			t.Errorf("%s is absent in the sandbox, and there on Linux", name)
+		}
+	}
 	if len(want.verdicts) == 0 || !got.finished || got.late {
 		t.Errorf("the suite did not come to its end in the sandbox (within %v):\n%s", suiteTimeout, tail(got.text, 40))
 	}
@@ -53,6 +58,7 @@ type report struct {
 	text     string
 	verdicts map[string]string // by case, leaves only
 	covers   map[string][]string
+	absent   map[string]bool // calls that the kernel was built without
 	finished bool
 	late     bool // it was ended at its time limit
 }
@@ -81,10 +87,11 @@ func (r *report) output(name string) string {
 var (
 	verdictLine = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+)`)
 	coversLine  = regexp.MustCompile(`(?m)^covers (\S+) (\S+)$`)
+	absentLine  = regexp.MustCompile(`(?m)^absent (\S+)$`)
 )
 
 func parse(text string) *report {
-	r := &report{text: text, verdicts: map[string]string{}, covers: map[string][]string{}}
+	r := &report{text: text, verdicts: map[string]string{}, covers: map[string][]string{}, absent: map[string]bool{}}
 	for _, m := range verdictLine.FindAllStringSubmatch(text, -1) {
 		r.verdicts[m[2]] = m[1]
 	}
@@ -95,6 +102,9 @@ func parse(text string) *report {
 	}
 	for _, m := range coversLine.FindAllStringSubmatch(text, -1) {
 		r.covers[m[1]] = append(r.covers[m[1]], m[2])
+	}
+	for _, m := range absentLine.FindAllStringSubmatch(text, -1) {
+		r.absent[m[1]] = true
 	}
 	r.finished = strings.Contains(text, "\nPASS\n") || strings.Contains(text, "\nFAIL\n")
 	return r
@@ -162,7 +172,7 @@ func spec(match string) *specs.Spec {
 	}
 	// Go's own signals would interrupt the calls that wait.
 	s.Process.Env = []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "GODEBUG=asyncpreemptoff=1"}
-	bundle.Grant(s, bundle.Capabilities+" DAC_READ_SEARCH NET_ADMIN SYS_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE")
+	bundle.Grant(s, bundle.Capabilities+" DAC_READ_SEARCH NET_ADMIN SYS_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE SYS_TTY_CONFIG")
 	return s
 }
 

@@ -60,8 +60,9 @@ int main(void) {
 
 	// vfork: the parent sleeps until the child execs or ends, in one memory.
 	volatile int order = 0;
+	pid_t me = getpid();
 	pid = vfork();
-	if (pid == 0) { order = 1; usleep(20000); order = 2; _exit(0); }
+	if (pid == 0) { CHECK(getpid() != me); order = 1; usleep(20000); order = 2; _exit(0); }
 	CHECK(order == 2);
 	waitpid(pid, &st, 0);
 	pid = vfork();

@@ -1,5 +1,5 @@
 // Sessions, process groups, and a terminal of one's own.
-// covers: setsid setpgid getsid getpgid ioctl vhangup
+// covers: setsid setpgid getsid getpgid ioctl
 #include "check.h"
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -13,7 +13,7 @@
 
 static void seals(void) {
 	char *p = mmap(0, 8 * P, RW, ANON, -1, 0);
-	if (syscall(SYS_mseal, p, 0, 0) != 0 && errno == ENOSYS)
+	if (absent("mseal", syscall(SYS_mseal, p, 0, 0)))
 		return; // a kernel older than 6.10
 	FAILS(syscall(SYS_mseal, p + 1, P, 0), EINVAL);
 	FAILS(syscall(SYS_mseal, p, P, 1), EINVAL);

@@ -40,7 +40,7 @@ static long move(void) {
 
 static void futexes(void) {
 	struct timespec past = {0, 1};
-	if (syscall(SYS_futex_wake, &word, 1ul, 1, U32 | PRIVATE) < 0 && errno == ENOSYS) return; // before Linux 6.7
+	if (absent("futex_wake", syscall(SYS_futex_wake, &word, 1ul, 1, U32 | PRIVATE))) return; // before Linux 6.7
 	CHECK(syscall(SYS_futex_wake, &word, 1ul, 1, U32 | PRIVATE) == 0);
 	FAILS(syscall(SYS_futex_wake, &word, 0ul, 1, U32 | PRIVATE), EINVAL);
 	FAILS(syscall(SYS_futex_wake, &word, 1ul, 1, 64), EINVAL);
@@ -83,7 +83,7 @@ static void comparisons(void) {
 	pid_t me = getpid();
 	int fd = dup(2), far = open("/proc/self/maps", 0);
 	CHECK(fd >= 0 && far >= 0);
-	if (syscall(SYS_kcmp, me, me, VM, 0, 0) < 0 && errno == ENOSYS) return;
+	if (absent("kcmp", syscall(SYS_kcmp, me, me, VM, 0, 0))) return;
 	CHECK(syscall(SYS_kcmp, me, me, VM, 0, 0) == 0);
 	CHECK(syscall(SYS_kcmp, me, me, FILE_, 2, fd) == 0);
 	CHECK(syscall(SYS_kcmp, me, me, FILE_, 2, far) > 0);

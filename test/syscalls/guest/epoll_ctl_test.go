@@ -167,7 +167,7 @@ func newInotify(t *testing.T, name string, mask uint32) int {
 }
 
 func TestInotifyRename(t *testing.T) {
-	covers(t, "inotify_add_watch", "rename", "read")
+	covers(t, "inotify_add_watch", "renameat", "read")
 	d := dir(t)
 	ok(t, os.WriteFile(d+"/a", nil, 0o600))
 	fd := newInotify(t, d, unix.IN_MOVE)
@@ -180,7 +180,7 @@ func TestInotifyRename(t *testing.T) {
 }
 
 func TestInotifyDeleteSelf(t *testing.T) {
-	covers(t, "inotify_add_watch", "rmdir", "read")
+	covers(t, "inotify_add_watch", "unlinkat", "read")
 	d := dir(t) + "/d"
 	ok(t, os.Mkdir(d, 0o700))
 	fd := newInotify(t, d, unix.IN_DELETE_SELF)

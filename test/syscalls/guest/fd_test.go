@@ -222,5 +222,8 @@ func TestInotify(t *testing.T) {
 	fails(t, err, unix.EINVAL)
 	old, err := call(unix.SYS_INOTIFY_INIT)
 	ok(t, err)
+	link, err := os.Readlink("/proc/self/fd/" + itoa(int(old)))
+	ok(t, err)
+	equal(t, "what it is", link, "anon_inode:inotify")
 	ok(t, unix.Close(int(old)))
 }

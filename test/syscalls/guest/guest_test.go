@@ -27,6 +27,16 @@ func covers(t *testing.T, calls ...string) {
 	}
 }
 
+// absent says whether err is that of a call that this kernel was built without.
+// The runner compares: what Linux has must not be absent in the sandbox.
+func absent(call string, err error) bool {
+	if err != unix.ENOSYS {
+		return false
+	}
+	fmt.Printf("absent %s\n", call)
+	return true
+}
+
 // ok fails the test if err is not nil.
 func ok(t *testing.T, err error) {
 	t.Helper()

@@ -60,7 +60,7 @@ func TestSetIDClearedByChown(t *testing.T) {
 }
 
 func TestSetgidDirectoryInherits(t *testing.T) {
-	covers(t, "mkdir", "open", "chown")
+	covers(t, "mkdirat", "open", "fchownat")
 	d := dir(t)
 	ok(t, unix.Chown(d, 0, 4242))
 	ok(t, unix.Chmod(d, 0o2755))
@@ -96,7 +96,7 @@ func TestStickyDirectory(t *testing.T) {
 }
 
 func TestHardLinkCounts(t *testing.T) {
-	covers(t, "link", "unlink", "fstat")
+	covers(t, "linkat", "unlinkat", "fstat")
 	name, fd := file(t, "")
 	links := func() uint64 {
 		var st unix.Stat_t

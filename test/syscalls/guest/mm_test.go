@@ -140,6 +140,11 @@ func TestMprotect(t *testing.T) {
 	ok(t, err)
 	_, err = call(unix.SYS_MPROTECT, p, 3*page, rw)
 	fails(t, err, unix.ENOMEM)
+	// pkey_mprotect without a key is mprotect.
+	_, err = call(unix.SYS_PKEY_MPROTECT, p, page, unix.PROT_READ, ^uintptr(0))
+	ok(t, err)
+	_, err = call(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC_RAW, p)
+	fails(t, err, unix.EFAULT)
 	_, err = call(unix.SYS_PKEY_MPROTECT, p, page, rw, ^uintptr(0))
 	ok(t, err)
 	bytesAt(p, page)[0] = 1

@@ -32,7 +32,7 @@ func TestOpenDirectoryForWriting(t *testing.T) {
 }
 
 func TestOpenTrailingSlash(t *testing.T) {
-	covers(t, "open", "mkdir", "unlink", "stat")
+	covers(t, "open", "mkdirat", "unlinkat", "stat")
 	name, _ := file(t, "")
 	_, err := unix.Open(name+"/", unix.O_RDONLY, 0)
 	fails(t, err, unix.ENOTDIR)
@@ -48,7 +48,7 @@ func TestOpenTrailingSlash(t *testing.T) {
 }
 
 func TestOpenLongNames(t *testing.T) {
-	covers(t, "open", "mkdir", "stat", "symlink")
+	covers(t, "open", "mkdirat", "stat", "symlinkat")
 	d := dir(t)
 	fits, long := d+"/"+strings.Repeat("n", 255), d+"/"+strings.Repeat("n", 256)
 	fd, err := unix.Open(fits, unix.O_RDWR|unix.O_CREAT, 0o600)
@@ -66,7 +66,7 @@ func TestOpenLongNames(t *testing.T) {
 }
 
 func TestOpenExclusiveOverDanglingLink(t *testing.T) {
-	covers(t, "open", "symlink")
+	covers(t, "open", "symlinkat")
 	d := dir(t)
 	ok(t, unix.Symlink("target", d+"/link"))
 	_, err := unix.Open(d+"/link", unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
@@ -82,7 +82,7 @@ func TestOpenExclusiveOverDanglingLink(t *testing.T) {
 }
 
 func TestOpenLinkLoop(t *testing.T) {
-	covers(t, "open", "symlink", "stat")
+	covers(t, "open", "symlinkat", "stat")
 	d := dir(t)
 	ok(t, unix.Symlink("b", d+"/a"))
 	ok(t, unix.Symlink("a", d+"/b"))
@@ -145,7 +145,7 @@ func TestOpenThroughProcDoesNotShareOffset(t *testing.T) {
 }
 
 func TestOpenUnlinkedThroughProc(t *testing.T) {
-	covers(t, "open", "unlink", "readlink")
+	covers(t, "open", "unlinkat", "readlink")
 	name, fd := file(t, "kept")
 	ok(t, unix.Unlink(name))
 	link := "/proc/self/fd/" + itoa(fd)

@@ -81,7 +81,7 @@ func TestPipeHasNoPosition(t *testing.T) {
 }
 
 func TestFifoOpen(t *testing.T) {
-	covers(t, "open", "mknod", "read")
+	covers(t, "open", "mknodat", "read")
 	name := dir(t) + "/fifo"
 	ok(t, unix.Mkfifo(name, 0o600))
 	_, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK, 0)
@@ -102,7 +102,7 @@ func TestFifoOpen(t *testing.T) {
 }
 
 func TestFifoRendezvous(t *testing.T) {
-	covers(t, "open", "mknod")
+	covers(t, "open", "mknodat")
 	name := dir(t) + "/fifo"
 	ok(t, unix.Mkfifo(name, 0o600))
 	opened := make(chan int, 1)
@@ -205,7 +205,7 @@ func TestSocketpairPeerClosed(t *testing.T) {
 }
 
 func TestUnixSocketPermissions(t *testing.T) {
-	covers(t, "bind", "connect", "umask", "chmod")
+	covers(t, "bind", "connect", "umask", "fchmodat")
 	d := dir(t)
 	old := unix.Umask(0o027)
 	l := newSocket(t, unix.AF_UNIX, unix.SOCK_STREAM)

@@ -155,7 +155,7 @@ func TestMadviseDontneedOfFile(t *testing.T) {
 }
 
 func TestMapsUnlinked(t *testing.T) {
-	covers(t, "mmap", "unlink")
+	covers(t, "mmap", "unlinkat")
 	name, fd := file(t, "x")
 	p := mapMemory(t, 0, 4096, unix.PROT_READ, unix.MAP_SHARED, fd, 0)
 	equal(t, "name", mapOf(t, p)[5], name)

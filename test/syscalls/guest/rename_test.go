@@ -8,7 +8,7 @@ import (
 )
 
 func TestRenameOverOpenFile(t *testing.T) {
-	covers(t, "rename", "fstat", "pread64")
+	covers(t, "renameat", "fstat", "pread64")
 	name, fd := file(t, "old")
 	ok(t, os.WriteFile(name+"2", []byte("new"), 0o600))
 	ok(t, unix.Rename(name+"2", name))
@@ -25,7 +25,7 @@ func TestRenameOverOpenFile(t *testing.T) {
 }
 
 func TestRenameHardLinksOfOneFile(t *testing.T) {
-	covers(t, "rename", "link")
+	covers(t, "renameat", "linkat")
 	name, fd := file(t, "x")
 	ok(t, unix.Link(name, name+"2"))
 	ok(t, unix.Rename(name, name+"2")) // does nothing
@@ -36,7 +36,7 @@ func TestRenameHardLinksOfOneFile(t *testing.T) {
 }
 
 func TestRenameIntoItself(t *testing.T) {
-	covers(t, "rename")
+	covers(t, "renameat")
 	d := dir(t)
 	ok(t, os.MkdirAll(d+"/a/b", 0o700))
 	fails(t, unix.Rename(d+"/a", d+"/a/b/c"), unix.EINVAL)
@@ -46,7 +46,7 @@ func TestRenameIntoItself(t *testing.T) {
 }
 
 func TestRenameTrailingSlash(t *testing.T) {
-	covers(t, "rename", "mkdir")
+	covers(t, "renameat", "mkdirat")
 	name, _ := file(t, "x")
 	fails(t, unix.Rename(name, name+"2/"), unix.ENOTDIR)
 	fails(t, unix.Rename(name+"/", name+"2"), unix.ENOTDIR)
@@ -55,7 +55,7 @@ func TestRenameTrailingSlash(t *testing.T) {
 }
 
 func TestRenameMovesParent(t *testing.T) {
-	covers(t, "rename", "fstat")
+	covers(t, "renameat", "fstat")
 	d := dir(t)
 	ok(t, os.MkdirAll(d+"/a/sub", 0o700))
 	ok(t, os.Mkdir(d+"/b", 0o700))
@@ -73,7 +73,7 @@ func TestRenameMovesParent(t *testing.T) {
 }
 
 func TestUnlinkedDirectory(t *testing.T) {
-	covers(t, "rmdir", "openat", "mkdirat", "fstat", "getdents64")
+	covers(t, "unlinkat", "openat", "mkdirat", "fstat", "getdents64")
 	d := dir(t) + "/gone"
 	ok(t, os.Mkdir(d, 0o700))
 	fd, err := unix.Open(d, unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -91,7 +91,7 @@ func TestUnlinkedDirectory(t *testing.T) {
 }
 
 func TestUnlinkedWorkingDirectory(t *testing.T) {
-	covers(t, "rmdir", "chdir", "getcwd", "readlink")
+	covers(t, "unlinkat", "chdir", "getcwd", "readlink")
 	d := dir(t) + "/gone"
 	ok(t, os.Mkdir(d, 0o700))
 	old, err := unix.Getwd()
@@ -107,7 +107,7 @@ func TestUnlinkedWorkingDirectory(t *testing.T) {
 }
 
 func TestLinkErrors(t *testing.T) {
-	covers(t, "link")
+	covers(t, "linkat")
 	name, _ := file(t, "x")
 	d := dir(t)
 	fails(t, unix.Link(d, d+"2"), unix.EPERM)
@@ -116,7 +116,7 @@ func TestLinkErrors(t *testing.T) {
 }
 
 func TestGetdentsWhileDeleting(t *testing.T) {
-	covers(t, "getdents64", "unlink")
+	covers(t, "getdents64", "unlinkat")
 	d := dir(t)
 	for i := range 300 {
 		ok(t, os.WriteFile(d+"/"+itoa(i), nil, 0o600))
