@@ -30,22 +30,18 @@ func childOf(name string, parent int) (int, bool) {
 	return pid, len(fields) > 1 && fields[1] == strconv.Itoa(parent)
 }
 
-// runningChildren returns the children of this process that have a thread in
-// state R.
-func runningChildren(t testing.TB) map[int]bool {
+// guestProcesses returns the children of this process that have a guest's code
+// mapped, which tells them from the platform's own.
+func guestProcesses(t testing.TB) (pids []int) {
 	t.Helper()
-	out := map[int]bool{}
+	line := fmt.Appendf(nil, "%08x-", codeAt)
 	for pid := range Children(t) {
-		dir := "/proc/" + strconv.Itoa(pid) + "/task/"
-		tasks, _ := os.ReadDir(dir)
-		for _, task := range tasks {
-			stat, _ := os.ReadFile(dir + task.Name() + "/stat")
-			if rest := stat[bytes.LastIndexByte(stat, ')')+1:]; bytes.HasPrefix(rest, []byte(" R")) {
-				out[pid] = true
-			}
+		maps, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/maps")
+		if bytes.HasPrefix(maps, line) || bytes.Contains(maps, append([]byte("\n"), line...)) {
+			pids = append(pids, pid)
 		}
 	}
-	return out
+	return pids
 }
 
 // vdsoSymbol returns where in the host's vDSO image the function name is.

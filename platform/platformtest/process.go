@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -186,13 +185,10 @@ func testReleaseInAnyOrder(t *testing.T, p platform.Platform) {
 	}
 }
 
-// killGuests kills the child processes that run guest code: those that are
-// found running twice.
+// killGuests kills the processes that hold guests, and says how many.
 func killGuests(t *testing.T) (killed int) {
-	first := runningChildren(t)
-	time.Sleep(10 * time.Millisecond)
-	for pid := range runningChildren(t) {
-		if first[pid] && unix.Kill(pid, unix.SIGKILL) == nil {
+	for _, pid := range guestProcesses(t) {
+		if unix.Kill(pid, unix.SIGKILL) == nil {
 			killed++
 		}
 	}
