@@ -3,6 +3,7 @@ package tty
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,8 +48,18 @@ func (h hostPty) set(t testing.TB, m linux.Termios2) {
 }
 
 // settled reads all there is on fd, n bytes at a time. The host moves bytes between
-// the two ends in a thread of its own: what is expected is waited for, a while.
-func settled(fd, n int, want []string) (out []string) {
+// the two ends in a thread of its own, which a busy machine may let wait for long:
+// what is expected is waited for.
+func settled(fd, n int, want []string) []string {
+	return reads(fd, n, func(out []string) bool { return join(out) == join(want) && len(out) >= len(want) })
+}
+
+// drained is settled for what comes after a rest that nobody expects.
+func drained(fd int, want string) {
+	reads(fd, 4096, func(out []string) bool { return strings.HasSuffix(join(out), want) })
+}
+
+func reads(fd, n int, enough func([]string) bool) (out []string) {
 	buf := make([]byte, n)
 	for begin := time.Now(); ; {
 		k, err := unix.Read(fd, buf)
@@ -56,7 +67,7 @@ func settled(fd, n int, want []string) (out []string) {
 			out = append(out, string(buf[:k]))
 			continue
 		}
-		if join(out) == join(want) && len(out) >= len(want) || time.Since(begin) > 300*time.Millisecond {
+		if enough(out) || time.Since(begin) > 5*time.Second {
 			return out
 		}
 		time.Sleep(100 * time.Microsecond)
@@ -187,12 +198,12 @@ func reset(h hostPty, l *line) {
 		unix.Write(h.master, []byte(text))
 		l.receive([]byte(text))
 		in, echo := drain(l, 4096), echoed(l)
-		settled(h.master, 4096, one(echo))
-		settled(h.slave, 4096, in)
+		drained(h.master, echo)
+		drained(h.slave, join(in))
 	}
 	unix.Write(h.slave, []byte("\r\n"))
 	l.write([]byte("\r\n"))
-	settled(h.master, 4096, one(echoed(l)))
+	drained(h.master, echoed(l))
 }
 
 func drain(l *line, size int) (out []string) {
