@@ -5,6 +5,7 @@ CACHE ?= /var/cache/garrison
 ROOT  := $(CACHE)/bookworm
 
 export CGO_ENABLED = 0
+GOTEST = $(GO) run ./test/gotest --
 BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 .PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate bench deps root clean needs-go needs-root
@@ -26,29 +27,29 @@ check: needs-go ## what reads the code: gofmt, vet, staticcheck, layers
 	$(GO) test ./test/layers
 
 unit: needs-go
-	$(GO) test $(UNIT)
+	$(GOTEST) $(UNIT)
 
 race: needs-go
-	CGO_ENABLED=1 $(GO) test -race $(UNIT)
+	CGO_ENABLED=1 $(GOTEST) -race $(UNIT)
 
 lockcheck: needs-go
-	$(GO) test -tags lockcheck $(UNIT)
+	$(GOTEST) -tags lockcheck $(UNIT)
 
-UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/...
+UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/... ./test/bundle ./test/gotest
 
-syscalls: build ## each system call: on this host first, then in the sandbox
-	$(GO) test -count=1 ./test/syscalls -run Conformance -timeout 15m
+syscalls: build ## each system call: on this host first, then in the sandbox; 20 of them broken on purpose
+	$(GOTEST) -count=1 ./test/syscalls -timeout 15m
 
 programs: build root ## real programs, compared with runc
-	$(GO) test -count=1 ./test/programs -root $(ROOT) -timeout 20m
+	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -timeout 20m
 
 oci: build root ## the command line and the container's life
-	$(GO) test -count=1 ./test/oci/... ./test/posture/... -timeout 15m
+	$(GOTEST) -count=1 ./test/oci/... ./test/posture/... -timeout 15m
 
 docker: build root ## dockerd, containerd and podman, on sockets of their own
-	$(GO) test -count=1 ./test/docker/... -timeout 10m
+	$(GOTEST) -count=1 ./test/docker/... -timeout 10m
 
-mutate: build ## does a case fail for each call that is broken on purpose?
+mutate: build ## does a case fail for every call that is broken on purpose?
 	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -timeout 3h
 
 bench: build root
