@@ -65,6 +65,7 @@ const (
 	NLM_F_ATOMIC        = 0x400
 	NLM_F_DUMP          = NLM_F_ROOT | NLM_F_MATCH
 	NLM_F_CAPPED        = 0x100
+	NLM_F_CREATE        = 0x400
 )
 
 // Types of NlMsghdr, rtnetlink(7), sock_diag(7).

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -25,7 +26,7 @@ func (s *Socket) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uin
 	case cmd == linux.SIOCGIFCONF:
 		return 0, s.ifconf(m, arg)
 	case cmd >= linux.SIOCGIFNAME && cmd <= linux.SIOCGIFMAP:
-		return 0, s.ifreq(m, cmd, arg)
+		return 0, s.ifreq(c, m, cmd, arg)
 	}
 	return 0, linux.ENOTTY
 }
@@ -66,20 +67,20 @@ func (s *Socket) ifconf(m usermem.Memory, arg uint64) error {
 	return p.Store(m, &conf)
 }
 
-// ifreq answers the commands that ask about one link.
-func (s *Socket) ifreq(m usermem.Memory, cmd uint32, arg uint64) error {
+// ifreq answers the commands that are about one link.
+func (s *Socket) ifreq(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) error {
 	p := usermem.Ptr[linux.Ifreq](arg)
 	r, err := p.Load(m)
 	if err != nil {
 		return err
 	}
-	if err := s.answer(cmd, &r); err != nil {
+	if err := s.answer(c, cmd, &r); err != nil {
 		return err
 	}
 	return p.Store(m, &r)
 }
 
-func (s *Socket) answer(cmd uint32, r *linux.Ifreq) error {
+func (s *Socket) answer(c vfs.Ctx, cmd uint32, r *linux.Ifreq) error {
 	ifs := s.net.Interfaces()
 	name, _, _ := strings.Cut(string(r.Name[:]), "\x00")
 	name, _, _ = strings.Cut(name, ":") // an alias of old
@@ -90,7 +91,14 @@ func (s *Socket) answer(cmd uint32, r *linux.Ifreq) error {
 			copy(r.Name[:linux.IFNAMSIZ-1], l.Name)
 			return nil
 		}
-		if cmd != linux.SIOCGIFNAME && l.Name == name {
+		if l.Name != name {
+			continue
+		}
+		switch cmd {
+		case linux.SIOCGIFNAME: // goes by the index
+		case linux.SIOCSIFFLAGS:
+			return l.SetFlags(c, uint32(binary.LittleEndian.Uint16(r.Data[:])), math.MaxUint16)
+		default:
 			return describe(cmd, r, &l, ifs)
 		}
 	}
@@ -126,7 +134,7 @@ func describe(cmd uint32, r *linux.Ifreq, l *Link, ifs Interfaces) error {
 		return nil
 	case linux.SIOCGIFADDR, linux.SIOCGIFNETMASK, linux.SIOCGIFBRDADDR, linux.SIOCGIFDSTADDR:
 		return describeAddr(cmd, r, l, ifs)
-	case linux.SIOCSIFFLAGS, linux.SIOCSIFADDR, linux.SIOCSIFNETMASK, linux.SIOCSIFMTU:
+	case linux.SIOCSIFADDR, linux.SIOCSIFNETMASK, linux.SIOCSIFMTU:
 		return linux.EPERM
 	}
 	return linux.ENOTTY

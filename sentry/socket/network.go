@@ -3,6 +3,7 @@ package socket
 import (
 	"net/netip"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
 )
@@ -103,6 +104,20 @@ type Link struct {
 	Type     uint16 // ARPHRD_*
 	Hardware [6]byte
 	Stats    LinkStats
+}
+
+// SetFlags asks for those of l's flags that mask names. A link is up for as long
+// as its network lives: whoever says so again changes nothing, with success, and
+// what would change something is EOPNOTSUPP. EPERM without CAP_NET_ADMIN.
+func (l *Link) SetFlags(c vfs.Ctx, flags, mask uint32) error {
+	const settable = linux.IFF_UP | linux.IFF_NOARP | linux.IFF_PROMISC | linux.IFF_ALLMULTI
+	switch {
+	case !c.Creds().HasCap(auth.CapNetAdmin):
+		return linux.EPERM
+	case (l.Flags^flags)&mask&settable != 0:
+		return linux.EOPNOTSUPP
+	}
+	return nil
 }
 
 // LinkStats is a link's counters.

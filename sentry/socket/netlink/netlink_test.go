@@ -93,7 +93,8 @@ func TestErrors(t *testing.T) {
 		want       linux.Errno
 	}{
 		{linux.NLMSG_NOOP, linux.NLM_F_ACK, 0},
-		{linux.RTM_NEWLINK, linux.NLM_F_ACK, linux.EOPNOTSUPP},
+		{linux.RTM_NEWLINK, linux.NLM_F_ACK, linux.EINVAL},
+		{linux.RTM_DELLINK, linux.NLM_F_ACK, linux.EOPNOTSUPP},
 		{200, 0, linux.EOPNOTSUPP},
 		{linux.RTM_GETLINK, 0, linux.EINVAL},
 	} {

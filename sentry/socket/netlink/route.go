@@ -25,6 +25,8 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 	switch r.Type {
 	case linux.RTM_GETLINK:
 		return links(r, w, ifs, dump)
+	case linux.RTM_NEWLINK, linux.RTM_SETLINK:
+		return setLink(c, r, ifs)
 	case linux.RTM_GETADDR:
 		if !dump {
 			return linux.EOPNOTSUPP
@@ -61,26 +63,47 @@ func header(r *request, typ uint16, dump bool) linux.NlMsghdr {
 
 // links answers RTM_GETLINK: all, or the one that index or name tells.
 func links(r *request, w *reply, ifs socket.Interfaces, dump bool) error {
+	if dump {
+		for _, l := range ifs.Links() {
+			link(w, header(r, linux.RTM_NEWLINK, true), &l)
+		}
+		return nil
+	}
+	_, l, err := named(r, ifs)
+	if err == nil {
+		link(w, header(r, linux.RTM_NEWLINK, false), l)
+	}
+	return err
+}
+
+// setLink is RTM_NEWLINK and RTM_SETLINK of a link that is there. None is made.
+func setLink(c vfs.Ctx, r *request, ifs socket.Interfaces) error {
+	q, l, err := named(r, ifs)
+	if err == linux.ENODEV && r.Flags&linux.NLM_F_CREATE != 0 {
+		return linux.EOPNOTSUPP
+	}
+	if err != nil {
+		return err
+	}
+	return l.SetFlags(c, q.Flags, q.Change)
+}
+
+// named is the link that a request's index or name tells: EINVAL, ENODEV.
+func named(r *request, ifs socket.Interfaces) (linux.Ifinfomsg, *socket.Link, error) {
 	q, attrs := head[linux.Ifinfomsg](r)
 	name := cstring(attribute(attrs, linux.IFLA_IFNAME))
 	if name == "" {
 		name = cstring(attribute(attrs, linux.IFLA_ALT_IFNAME))
 	}
-	if !dump && q.Index == 0 && name == "" {
-		return linux.EINVAL
+	if q.Index == 0 && name == "" {
+		return q, nil, linux.EINVAL
 	}
 	for _, l := range ifs.Links() {
-		if dump || q.Index == l.Index || q.Index == 0 && name == l.Name {
-			link(w, header(r, linux.RTM_NEWLINK, dump), &l)
-			if !dump {
-				return nil
-			}
+		if q.Index == l.Index || q.Index == 0 && name == l.Name {
+			return q, &l, nil
 		}
 	}
-	if !dump {
-		return linux.ENODEV
-	}
-	return nil
+	return q, nil, linux.ENODEV
 }
 
 func cstring(b []byte) string {
