@@ -54,14 +54,7 @@ func recvmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Msghdr], flags li
 
 // recvOne receives what one struct msghdr has room for.
 func recvOne(t *kernel.Task, s openSocket, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
-	h, err := p.Load(t)
-	if err != nil {
-		return 0, err
-	}
-	if err := msgName(&h); err != nil {
-		return 0, err
-	}
-	dst, err := msgVector(t, &h)
+	h, dst, err := loadMsghdr(t, p)
 	if err != nil {
 		return 0, err
 	}

@@ -57,22 +57,15 @@ func sendmsg(t *kernel.Task, fd kernel.FD, p usermem.Ptr[linux.Msghdr], flags li
 
 // sendOne sends what one struct msghdr describes.
 func sendOne(t *kernel.Task, s openSocket, p usermem.Ptr[linux.Msghdr], flags linux.MsgFlags) (int64, error) {
-	h, err := p.Load(t)
+	h, src, err := loadMsghdr(t, p)
 	if err != nil {
 		return 0, err
 	}
 	m := &socket.Msg{}
-	if err := msgName(&h); err != nil {
-		return 0, err
-	}
 	if h.Namelen > 0 {
 		if err := loadAddr(t, address(h.Name), h.Namelen, &m.Addr); err != nil {
 			return 0, err
 		}
-	}
-	src, err := msgVector(t, &h)
-	if err != nil {
-		return 0, err
 	}
 	defer m.DropRights(t)
 	if h.Controllen > 0 {
@@ -83,16 +76,21 @@ func sendOne(t *kernel.Task, s openSocket, p usermem.Ptr[linux.Msghdr], flags li
 	return transmit(t, s, src, flags, m)
 }
 
-// msgName checks a msghdr's address: one that is too long is cut, as on Linux.
-func msgName(h *linux.Msghdr) error {
+// loadMsghdr loads a msghdr and finds its data. A name that is too long is cut, as
+// on Linux.
+func loadMsghdr(t *kernel.Task, p usermem.Ptr[linux.Msghdr]) (h linux.Msghdr, data usermem.Seq, err error) {
+	if h, err = p.Load(t); err != nil {
+		return h, data, err
+	}
 	switch {
 	case h.Name == 0:
 		h.Namelen = 0
 	case h.Namelen < 0:
-		return linux.EINVAL
+		return h, data, linux.EINVAL
 	}
 	h.Namelen = min(h.Namelen, linux.SockaddrMax)
-	return nil
+	data, err = msgVector(t, &h)
+	return h, data, err
 }
 
 // msgVector is the data of a msghdr: EMSGSIZE for too many parts.

@@ -19,9 +19,90 @@ func geteuid(t *kernel.Task) (uint32, error) { return t.Creds().EUID, nil }
 func getgid(t *kernel.Task) (uint32, error)  { return t.Creds().RGID, nil }
 func getegid(t *kernel.Task) (uint32, error) { return t.Creds().EGID, nil }
 
-// setUIDs commits new user ids, with what they do to capabilities.
-func setUIDs(t *kernel.Task, n *auth.Creds) (int, error) {
-	fixCaps(t.Creds(), n)
+// ids are the four that a process has as a user, and again as a group.
+type ids struct{ real, effective, saved, fs id }
+
+// set is setuid(2) and setgid(2); free says that the caller may take any id.
+func (o ids) set(v id, free bool) (ids, error) {
+	switch {
+	case v == keepID:
+		return o, linux.EINVAL
+	case free:
+		return ids{v, v, v, v}, nil
+	case v != o.real && v != o.saved:
+		return o, linux.EPERM
+	}
+	return ids{o.real, v, o.saved, v}, nil
+}
+
+// setRE is setreuid(2) and setregid(2).
+func (o ids) setRE(r, e id, free bool) (ids, error) {
+	if !free && !(among([]id{r}, o.real, o.effective) && among([]id{e}, o.real, o.effective, o.saved)) {
+		return o, linux.EPERM
+	}
+	n := o
+	replaceID(&n.real, r)
+	replaceID(&n.effective, e)
+	if r != keepID || e != keepID && e != o.real {
+		n.saved = n.effective
+	}
+	n.fs = n.effective
+	return n, nil
+}
+
+// setRES is setresuid(2) and setresgid(2).
+func (o ids) setRES(r, e, s id, free bool) (ids, error) {
+	if !free && !among([]id{r, e, s}, o.real, o.effective, o.saved) {
+		return o, linux.EPERM
+	}
+	n := o
+	replaceID(&n.real, r)
+	replaceID(&n.effective, e)
+	replaceID(&n.saved, s)
+	n.fs = n.effective
+	return n, nil
+}
+
+// among reports whether each id that is not keepID is one of old.
+func among(ids []id, old ...id) bool {
+	for _, x := range ids {
+		if x != keepID && !slices.Contains(old, x) {
+			return false
+		}
+	}
+	return true
+}
+
+func replaceID(at *id, v id) {
+	if v != keepID {
+		*at = v
+	}
+}
+
+// changeUIDs gives t the user ids that change makes of those it has, with what
+// that does to its capabilities.
+func changeUIDs(t *kernel.Task, change func(o ids, free bool) (ids, error)) (int, error) {
+	c := t.Creds()
+	v, err := change(ids{c.RUID, c.EUID, c.SUID, c.FSUID}, c.HasCap(auth.CapSetuid))
+	if err != nil {
+		return 0, err
+	}
+	n := c.Clone()
+	n.RUID, n.EUID, n.SUID, n.FSUID = v.real, v.effective, v.saved, v.fs
+	fixCaps(c, n)
+	t.SetCreds(n)
+	return 0, nil
+}
+
+// changeGIDs is changeUIDs for group ids, on which no capabilities depend.
+func changeGIDs(t *kernel.Task, change func(o ids, free bool) (ids, error)) (int, error) {
+	c := t.Creds()
+	v, err := change(ids{c.RGID, c.EGID, c.SGID, c.FSGID}, c.HasCap(auth.CapSetgid))
+	if err != nil {
+		return 0, err
+	}
+	n := c.Clone()
+	n.RGID, n.EGID, n.SGID, n.FSGID = v.real, v.effective, v.saved, v.fs
 	t.SetCreds(n)
 	return 0, nil
 }
@@ -49,125 +130,32 @@ func fixCaps(old, n *auth.Creds) {
 
 // setuid implements setuid(2).
 func setuid(t *kernel.Task, uid id) (int, error) {
-	if uid == keepID {
-		return 0, linux.EINVAL
-	}
-	c := t.Creds()
-	n := c.Clone()
-	if c.HasCap(auth.CapSetuid) {
-		n.RUID, n.SUID = uid, uid
-	} else if uid != c.RUID && uid != c.SUID {
-		return 0, linux.EPERM
-	}
-	n.EUID, n.FSUID = uid, uid
-	return setUIDs(t, n)
+	return changeUIDs(t, func(o ids, free bool) (ids, error) { return o.set(uid, free) })
 }
 
 // setgid implements setgid(2).
 func setgid(t *kernel.Task, gid id) (int, error) {
-	if gid == keepID {
-		return 0, linux.EINVAL
-	}
-	c := t.Creds()
-	n := c.Clone()
-	if c.HasCap(auth.CapSetgid) {
-		n.RGID, n.SGID = gid, gid
-	} else if gid != c.RGID && gid != c.SGID {
-		return 0, linux.EPERM
-	}
-	n.EGID, n.FSGID = gid, gid
-	t.SetCreds(n)
-	return 0, nil
+	return changeGIDs(t, func(o ids, free bool) (ids, error) { return o.set(gid, free) })
 }
 
 // setreuid implements setreuid(2).
 func setreuid(t *kernel.Task, r, e id) (int, error) {
-	c := t.Creds()
-	n := c.Clone()
-	free := c.HasCap(auth.CapSetuid)
-	if r != keepID {
-		if n.RUID = r; r != c.RUID && r != c.EUID && !free {
-			return 0, linux.EPERM
-		}
-	}
-	if e != keepID {
-		if n.EUID = e; e != c.RUID && e != c.EUID && e != c.SUID && !free {
-			return 0, linux.EPERM
-		}
-	}
-	if r != keepID || e != keepID && e != c.RUID {
-		n.SUID = n.EUID
-	}
-	n.FSUID = n.EUID
-	return setUIDs(t, n)
+	return changeUIDs(t, func(o ids, free bool) (ids, error) { return o.setRE(r, e, free) })
 }
 
 // setregid implements setregid(2).
 func setregid(t *kernel.Task, r, e id) (int, error) {
-	c := t.Creds()
-	n := c.Clone()
-	free := c.HasCap(auth.CapSetgid)
-	if r != keepID {
-		if n.RGID = r; r != c.RGID && r != c.EGID && !free {
-			return 0, linux.EPERM
-		}
-	}
-	if e != keepID {
-		if n.EGID = e; e != c.RGID && e != c.EGID && e != c.SGID && !free {
-			return 0, linux.EPERM
-		}
-	}
-	if r != keepID || e != keepID && e != c.RGID {
-		n.SGID = n.EGID
-	}
-	n.FSGID = n.EGID
-	t.SetCreds(n)
-	return 0, nil
-}
-
-// among reports whether each id that is not keepID is one of old.
-func among(ids []id, old ...id) bool {
-	for _, x := range ids {
-		if x != keepID && !slices.Contains(old, x) {
-			return false
-		}
-	}
-	return true
-}
-
-func replaceID(at *id, v id) {
-	if v != keepID {
-		*at = v
-	}
+	return changeGIDs(t, func(o ids, free bool) (ids, error) { return o.setRE(r, e, free) })
 }
 
 // setresuid implements setresuid(2).
 func setresuid(t *kernel.Task, r, e, s id) (int, error) {
-	c := t.Creds()
-	if !among([]id{r, e, s}, c.RUID, c.EUID, c.SUID) && !c.HasCap(auth.CapSetuid) {
-		return 0, linux.EPERM
-	}
-	n := c.Clone()
-	replaceID(&n.RUID, r)
-	replaceID(&n.EUID, e)
-	replaceID(&n.SUID, s)
-	n.FSUID = n.EUID
-	return setUIDs(t, n)
+	return changeUIDs(t, func(o ids, free bool) (ids, error) { return o.setRES(r, e, s, free) })
 }
 
 // setresgid implements setresgid(2).
 func setresgid(t *kernel.Task, r, e, s id) (int, error) {
-	c := t.Creds()
-	if !among([]id{r, e, s}, c.RGID, c.EGID, c.SGID) && !c.HasCap(auth.CapSetgid) {
-		return 0, linux.EPERM
-	}
-	n := c.Clone()
-	replaceID(&n.RGID, r)
-	replaceID(&n.EGID, e)
-	replaceID(&n.SGID, s)
-	n.FSGID = n.EGID
-	t.SetCreds(n)
-	return 0, nil
+	return changeGIDs(t, func(o ids, free bool) (ids, error) { return o.setRES(r, e, s, free) })
 }
 
 func store3(t *kernel.Task, to [3]usermem.Ptr[uint32], v [3]uint32) (int, error) {
