@@ -3,8 +3,10 @@ package oci
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -134,6 +136,38 @@ func TestBadFlags(t *testing.T) {
 	} {
 		if r := b.do("", c.args...); r.code == 0 || !strings.Contains(r.words(), c.want) || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("%v: %+v", c.args, r)
+		}
+	}
+}
+
+// TestNoPrivileges is another user than root: one line says what is missing, and
+// nothing is left behind (which newBox checks).
+func TestNoPrivileges(t *testing.T) {
+	ours(t)
+	dir, err := os.MkdirTemp("", "oci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "runsc") // in a directory that others may enter
+	data, err := os.ReadFile(runtime)
+	if err == nil {
+		err = os.WriteFile(program, data, 0o755)
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"run", "create", "state", "delete", "do"} {
+		b := newBox(t, []string{"true"}, nil)
+		cmd := exec.Command(program, "--root", b.root, command, b.id)
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		r := b.finish(cmd, "")
+		if r.code != 1 || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "needs root") {
+			t.Errorf("%s: %+v", command, r)
 		}
 	}
 }
