@@ -154,7 +154,8 @@ func (fs *FS) hide(n int) {
 }
 
 // Add gives a terminal that has a far side of its own (a console) a name here:
-// mk makes it, of that device number and name. It stays until it hangs up.
+// mk makes it, of that device number and name. It stays until its far side is gone
+// and no file of it is open.
 func (fs *FS) Add(c vfs.Ctx, mk func(device uint64, name string) *tty.Terminal) (int, error) {
 	n, err := fs.claim()
 	if err != nil {
@@ -162,6 +163,10 @@ func (fs *FS) Add(c vfs.Ctx, mk func(device uint64, name string) *tty.Terminal) 
 	}
 	t := mk(linux.Makedev(linux.UNIX98_PTY_SLAVE_MAJOR, uint32(n)), "pts/"+strconv.Itoa(n))
 	fs.show(c, n, t)
+	t.OnRelease(func() {
+		fs.hide(n)
+		fs.release(n)
+	})
 	return n, nil
 }
 

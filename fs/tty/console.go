@@ -2,6 +2,7 @@ package tty
 
 import (
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ type Console struct {
 	watch wait.Watch
 	idle  chan struct{} `save:"-"` // an answer for each Flush that waits
 	done  chan struct{} `save:"-"` // the wire is dead
+	end   sync.Once     `save:"-"`
 }
 
 // NewConsole makes a console of wire, which it owns from now on, and begins to
@@ -65,15 +67,29 @@ func (c *Console) carryIn(room <-chan struct{}) {
 		for p := buf[:n]; len(p) > 0; {
 			k := c.Feed(p)
 			if p = p[k:]; k == 0 {
-				<-room
+				select {
+				case <-room:
+				case <-c.done:
+					return
+				}
 			}
 		}
 		if err != nil {
-			close(c.done)
-			c.Hangup(true)
+			c.Close()
 			return
 		}
 	}
+}
+
+// Close cuts the line: whoever holds the other end of the wire reads its end, and
+// what is open here is hung up. It happens by itself when the wire ends.
+func (c *Console) Close() {
+	c.end.Do(func() {
+		close(c.done)
+		c.Far().Unwatch(&c.watch)
+		c.Hangup(true)
+		c.wire.Close()
+	})
 }
 
 // carryOut brings output away. What a dead wire does not take is lost.
@@ -89,6 +105,8 @@ func (c *Console) carryOut(room chan<- struct{}) {
 		select {
 		case <-c.stir:
 		case c.idle <- struct{}{}:
+		case <-c.done:
+			return
 		}
 	}
 }

@@ -31,6 +31,7 @@ func (p *process) end() linux.WaitStatus {
 	<-p.group.Done()
 	if p.console != nil {
 		p.console.Flush(flushTimeout)
+		p.console.Close()
 	}
 	return p.group.Status()
 }

@@ -111,7 +111,7 @@ func (s *sandbox) exec(q *control.Exec, given *descriptors) (pid int, err error)
 		s.mu.Lock()
 		delete(s.processes, p)
 		if p.console != nil {
-			delete(s.consoles, p.console.Terminal)
+			s.removeConsoleLocked(p.console.Terminal)
 		}
 		s.mu.Unlock()
 		close(p.reported)

@@ -129,3 +129,11 @@ func (s *sandbox) addConsole(t *tty.Terminal) {
 		s.firstConsole = t
 	}
 }
+
+// removeConsoleLocked forgets t, whose process has ended.
+func (s *sandbox) removeConsoleLocked(t *tty.Terminal) {
+	delete(s.consoles, t)
+	if s.firstConsole == t {
+		s.firstConsole = nil
+	}
+}

@@ -1,12 +1,16 @@
 package oci
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/console"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -117,29 +121,36 @@ func TestInterrupt(t *testing.T) {
 	b.await("stopped")
 }
 
+// onTerminal starts the runtime with args on a terminal of 33 by 99 of its own.
+func (b *box) onTerminal(args ...string) (console.Console, *exec.Cmd) {
+	b.t.Helper()
+	master, slavePath, err := console.NewPty()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { master.Close() })
+	if err := master.Resize(console.WinSize{Height: 33, Width: 99}); err != nil {
+		b.t.Fatal(err)
+	}
+	slave, err := os.OpenFile(slavePath, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer slave.Close()
+	cmd := b.command(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	b.start(cmd)
+	return master, cmd
+}
+
 // TestForegroundTerminal runs the runtime itself on a terminal.
 func TestForegroundTerminal(t *testing.T) {
 	b := newBox(t, sh(`stty size; read -r x; echo "<$x>"; exit 5`), func(s *specs.Spec) {
 		withTerminal(s)
 		s.Process.ConsoleSize = nil
 	})
-	master, slavePath, err := console.NewPty()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	if err := master.Resize(console.WinSize{Height: 33, Width: 99}); err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(slavePath, os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := b.command("run", b.id)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
-	b.start(cmd)
-	slave.Close()
+	master, cmd := b.onTerminal("run", b.id)
 	copyUntil(t, master, "33 99\r\n")
 	if _, err := master.Write([]byte("typed\r")); err != nil {
 		t.Fatal(err)
@@ -148,6 +159,26 @@ func TestForegroundTerminal(t *testing.T) {
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 5 {
 		t.Errorf("exit status %d", code)
+	}
+}
+
+// TestForegroundExecTerminal is exec on a terminal: it ends when its process
+// does, with nothing left of its terminal, though the container goes on.
+func TestForegroundExecTerminal(t *testing.T) {
+	b := newBox(t, []string{"sleep", "1000"}, nil)
+	b.must("run", "--detach", b.id)
+	for range 3 {
+		master, cmd := b.onTerminal("exec", "--tty", b.id, "sh", "-c", "tty; stty size; sleep 1000 & exit 4")
+		if got := copyUntil(t, master, "33 99\r\n"); got != "/dev/pts/0\r\n33 99\r\n" {
+			t.Errorf("%q", got)
+		}
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 4 {
+			t.Errorf("exit status %d", code)
+		}
+	}
+	if out := b.must("exec", b.id, "ls", "/dev/pts"); out != "ptmx\n" {
+		t.Errorf("left in /dev/pts: %q", out)
 	}
 }
 
@@ -171,6 +202,12 @@ func TestExecTerminal(t *testing.T) {
 	pid, _ := strconv.Atoi(string(data))
 	if w := b.reap(pid); w.ExitStatus() != 0 {
 		t.Errorf("wait status %#x", w)
+	}
+	if err := master.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(master); !errors.Is(err, unix.EIO) {
+		t.Errorf("the end of the terminal: %q, %v", rest, err)
 	}
 }
 
