@@ -23,7 +23,7 @@ func (s *sandbox) describe(g *kernel.ThreadGroup) control.ProcessInfo {
 	user, system := g.CPUTime()
 	p := control.ProcessInfo{
 		PID: int(g.PID().In(s.container.PIDs)), UID: leader.Creds().RUID, Threads: g.Threads(), State: string(rune(leader.RunState())),
-		Nanos: user + system, Started: s.kernel.BootTime() + leader.StartTime(), Command: leader.Name(),
+		Nanos: user + system, Started: leader.Started(), Command: leader.Name(),
 	}
 	p.Args = arguments(leader)
 	if parent := g.Parent(); parent != nil {

@@ -98,6 +98,11 @@ func (t *Task) CPUTime() (user, system int64) { return t.cputime.now() }
 // StartTime is CLOCK_BOOTTIME when t was made, in nanoseconds.
 func (t *Task) StartTime() int64 { return t.cputime.begun }
 
+// Started is CLOCK_REALTIME when t was made, as that clock counts now.
+func (t *Task) Started() int64 {
+	return t.k.Clocks.Realtime.Now() - (t.k.Clocks.Boottime.Now() - t.cputime.begun)
+}
+
 // IO is t's counters of reads and writes.
 func (t *Task) IO() *IOCounters { return &t.cputime.io }
 
