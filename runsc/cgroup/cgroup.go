@@ -19,7 +19,7 @@ const SentryMemory = 128 << 20
 // A Config says which cgroups a sandbox shall be in.
 type Config struct {
 	ID        string
-	Path      string // linux.cgroupsPath: "/a/b", or "slice:prefix:name" for systemd
+	Path      string // linux.cgroupsPath: "/a/b", or "slice:prefix:name" for systemd; relative to the caller's own, "" is ID there
 	Systemd   bool
 	Resources *specs.LinuxResources
 }
@@ -129,12 +129,11 @@ func (c Config) translate() (*cgroups.Cgroup, error) {
 		}
 		cg.Parent, cg.ScopePrefix, cg.Name = parts[0], parts[1], parts[2]
 	case c.Path == "":
-		cg.Path = "/" + c.ID
-	default:
+		cg.Path = c.ID
+	case path.IsAbs(c.Path):
 		cg.Path = path.Clean(c.Path)
-		if !path.IsAbs(cg.Path) { // from the root, as other runtimes have it for relative paths
-			cg.Path = path.Clean("/" + cg.Path)
-		}
+	default:
+		cg.Path = path.Clean("/" + c.Path)[1:] // no ".." leads out
 	}
 	r, err := resources(c.Resources)
 	if err != nil {

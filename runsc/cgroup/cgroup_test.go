@@ -3,10 +3,12 @@ package cgroup
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -54,6 +56,10 @@ func TestLife(t *testing.T) {
 	g, err := Create(c)
 	if err != nil {
 		t.Skip("no cgroups here: ", err)
+	}
+	// Nobody's limits are left behind: version 1 shows that by the path.
+	if own, err := cgroups.GetOwnCgroupPath("memory"); err == nil && filepath.Dir(g.Paths()["memory"]) != own {
+		t.Errorf("%s is not below %s", g.Paths()["memory"], own)
 	}
 	cmd := exec.Command("sleep", "100")
 	if err := cmd.Start(); err != nil {

@@ -347,9 +347,17 @@ func leftovers(id string) (l left) {
 			l.mounts = append(l.mounts, line)
 		}
 	}
-	l.cgroups, _ = filepath.Glob("/sys/fs/cgroup/*/" + id)
-	unified, _ := filepath.Glob("/sys/fs/cgroup/" + id)
-	l.cgroups = append(l.cgroups, unified...)
+	// Below the root of each hierarchy, or the caller's own cgroup there.
+	places := []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"}
+	own, _ := os.ReadFile("/proc/self/cgroup")
+	for _, line := range strings.Split(strings.TrimSpace(string(own)), "\n") {
+		path := line[strings.LastIndexByte(line, ':')+1:]
+		places = append(places, "/sys/fs/cgroup"+path+"/", "/sys/fs/cgroup/*"+path+"/")
+	}
+	for _, p := range places {
+		found, _ := filepath.Glob(p + id)
+		l.cgroups = append(l.cgroups, found...)
+	}
 	return l
 }
 
