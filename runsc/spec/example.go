@@ -33,7 +33,7 @@ func Example() *specs.Spec {
 	}
 }
 
-// DefaultPath is the search path of programs that are given none.
+// DefaultPath is the usual search path of programs.
 const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // DefaultMounts are the filesystems that every Linux program expects, as the

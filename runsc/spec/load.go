@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -76,9 +78,27 @@ func decode(data []byte, v any) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("line %d: %w", line(data, syntax.Offset), err)
 	case errors.As(err, &wrong):
-		return fmt.Errorf("line %d: %s must be a %s, not a %s", line(data, wrong.Offset), wrong.Field, wrong.Type, wrong.Value)
+		field := wrong.Field
+		if field == "" {
+			field = "the document"
+		}
+		return fmt.Errorf("line %d: %s must be %s, not %s", line(data, wrong.Offset), field, noun(wrong.Type.Kind()), noun(wrong.Value))
 	}
 	return err
+}
+
+// noun is JSON's word, with its article, for a kind of Go value or of JSON's own.
+func noun[T reflect.Kind | string](kind T) string {
+	switch word := fmt.Sprint(kind); {
+	case word == "struct" || word == "map" || word == "object":
+		return "an object"
+	case word == "slice" || word == "array":
+		return "an array"
+	case strings.HasPrefix(word, "int") || strings.HasPrefix(word, "uint"):
+		return "an integer"
+	default: // string, bool, number (perhaps with its value)
+		return "a " + word
+	}
 }
 
 func line(data []byte, offset int64) int {

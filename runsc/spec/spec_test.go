@@ -54,6 +54,17 @@ func TestErrorsSayWhere(t *testing.T) {
 		{edit(func(s *specs.Spec) { s.Process.Args = nil }), "args must not be empty"},
 		{edit(func(s *specs.Spec) { s.Process.Cwd = "x" }), "Cwd must be an absolute path"},
 		{edit(func(s *specs.Spec) { s.Process.Env = []string{"A=\x00"} }), "null byte"},
+		{"[]", "line 1: the document must be an object, not an array"},
+		{edit(func(s *specs.Spec) { s.Process.Env = []string{"FOO"} }), `invalid environment variable: "FOO"`},
+		{edit(func(s *specs.Spec) { s.Process.Env = []string{"=x"} }), `invalid environment variable: "=x"`},
+		{edit(func(s *specs.Spec) { n := 5000; s.Process.OOMScoreAdj = &n }), "oomScoreAdj must be from -1000 to 1000, not 5000"},
+		{edit(func(s *specs.Spec) { s.Process.Scheduler = new(specs.Scheduler) }), "process.scheduler is not supported"},
+		{edit(func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "FOO"} }), "string FOO is not a valid action for seccomp"},
+		{edit(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.panic": "1"} }), `sysctl "kernel.panic" is not in a separate kernel namespace`},
+		{edit(func(s *specs.Spec) {
+			s.Linux.Sysctl = map[string]string{"net.core.somaxconn": "1"}
+			s.Linux.Namespaces = nil
+		}), `sysctl "net.core.somaxconn" is not allowed in the hosts network namespace`},
 		{edit(func(s *specs.Spec) { s.Process.Rlimits[0].Type = "RLIMIT_X" }), "invalid rlimit type: RLIMIT_X"},
 		{edit(func(s *specs.Spec) { s.Root.Path = "none" }), "rootfs "},
 		{edit(func(s *specs.Spec) { s.Root.Path = ConfigName }), "not a directory"},

@@ -11,8 +11,9 @@ import (
 
 // Validate checks what the OCI runtime specification demands of a
 // configuration, and refuses what Garrison does not do. What has no meaning
-// for a sandbox (AppArmor and SELinux labels, the host's seccomp profile) is
-// accepted: the guest never reaches what they guard.
+// for a sandbox (AppArmor and SELinux labels, the host's seccomp profile), and
+// that engines set for every container, is accepted: the guest never reaches
+// what they guard.
 func Validate(s *specs.Spec) error {
 	if s.Version == "" {
 		return errors.New("ociVersion is missing")
@@ -61,6 +62,22 @@ func ValidateProcess(p *specs.Process) error {
 	if !path.IsAbs(p.Cwd) {
 		//lint:ignore ST1005 runc's words
 		return errors.New("Cwd must be an absolute path") //lint:ignore ST1005 runc's words
+	}
+	for _, v := range p.Env {
+		if strings.IndexByte(v, '=') <= 0 {
+			return fmt.Errorf("invalid environment variable: %q", v)
+		}
+	}
+	if adj := p.OOMScoreAdj; adj != nil && (*adj < -1000 || *adj > 1000) {
+		return fmt.Errorf("oomScoreAdj must be from -1000 to 1000, not %d", *adj)
+	}
+	switch {
+	case p.Scheduler != nil:
+		return unsupported("process.scheduler", "the sentry schedules guests alike")
+	case p.IOPriority != nil:
+		return unsupported("process.ioPriority", "the gofer serves guests alike")
+	case p.ExecCPUAffinity != nil:
+		return unsupported("process.execCPUAffinity", "guests do not choose host processors")
 	}
 	for _, list := range [][]string{p.Args, p.Env} {
 		for _, v := range list {
@@ -138,8 +155,12 @@ func validateLinux(l *specs.Linux) error {
 		return unsupported("linux.netDevices", "a sandbox has no host interfaces")
 	case l.Personality != nil && l.Personality.Domain != specs.PerLinux:
 		return unsupported("linux.personality", "guests are 64-bit")
-	case l.Seccomp != nil && l.Seccomp.ListenerPath != "":
-		return unsupported("linux.seccomp.listenerPath", "guest system calls do not reach the host")
+	}
+	if err := validateSeccomp(l.Seccomp); err != nil {
+		return err
+	}
+	if err := validateSysctl(l); err != nil {
+		return err
 	}
 	for name, offset := range l.TimeOffsets {
 		if offset != (specs.LinuxTimeOffset{}) {
