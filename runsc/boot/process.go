@@ -77,7 +77,7 @@ func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process) (*kernel.ProcessSpec,
 	if p.OOMScoreAdj != nil {
 		ps.OOMAdjust = int32(*p.OOMScoreAdj)
 	}
-	if err := s.makeCwd(c, p.Cwd); err != nil {
+	if err := s.findCwd(c, p.Cwd); err != nil {
 		return nil, err
 	}
 	if !hasVariable(p.Env, "HOME") {
@@ -91,10 +91,11 @@ func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process) (*kernel.ProcessSpec,
 	return ps, nil
 }
 
-// makeCwd makes the working directory if it is missing, as runc does.
-func (s *sandbox) makeCwd(c vfs.Ctx, cwd string) error {
+// findCwd looks for the working directory, and makes init's if it is missing, as
+// runc does.
+func (s *sandbox) findCwd(c vfs.Ctx, cwd string) error {
 	p, err := vfs.Resolve(c, vfs.At{Name: cwd, Flags: vfs.Directory})
-	if errors.Is(err, linux.ENOENT) {
+	if errors.Is(err, linux.ENOENT) && s.init == nil {
 		p, err = mountPoint(c, cwd, false)
 	}
 	if err != nil {
@@ -142,14 +143,14 @@ func rlimits(given []specs.POSIXRlimit) *limits.Set {
 	return set
 }
 
-// searchPath is where programs are looked for.
+// searchPath is where programs are looked for: nowhere if there is no PATH.
 func searchPath(env []string) string {
 	for i := len(env) - 1; i >= 0; i-- {
 		if v, ok := strings.CutPrefix(env[i], "PATH="); ok {
 			return v
 		}
 	}
-	return spec.DefaultPath
+	return ""
 }
 
 func hasVariable(env []string, name string) bool {

@@ -18,7 +18,7 @@ import (
 const hookPipeDelay = 100 * time.Millisecond
 
 // RunHooks runs hooks one after the other, each with state as JSON on its
-// standard input. kind names them in errors. The first failure ends it. wrap,
+// standard input, in the bundle's directory. kind names them in errors. The first failure ends it. wrap,
 // if not nil, is what calls the function that runs a hook.
 func RunHooks(kind string, hooks []specs.Hook, state *specs.State, wrap func(run func() error) error) error {
 	if len(hooks) == 0 {
@@ -29,14 +29,14 @@ func RunHooks(kind string, hooks []specs.Hook, state *specs.State, wrap func(run
 		return err
 	}
 	for i, h := range hooks {
-		if err := runHook(h, input, wrap); err != nil {
+		if err := runHook(h, state.Bundle, input, wrap); err != nil {
 			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
 		}
 	}
 	return nil
 }
 
-func runHook(h specs.Hook, input []byte, wrap func(run func() error) error) error {
+func runHook(h specs.Hook, dir string, input []byte, wrap func(run func() error) error) error {
 	ctx := context.Background()
 	if h.Timeout != nil {
 		var cancel context.CancelFunc
@@ -47,7 +47,7 @@ func runHook(h specs.Hook, input []byte, wrap func(run func() error) error) erro
 	if len(h.Args) > 0 {
 		cmd.Args = h.Args
 	}
-	cmd.Env = h.Env
+	cmd.Dir, cmd.Env = dir, h.Env
 	if cmd.Env == nil {
 		cmd.Env = []string{} // nil would be runsc's own
 	}

@@ -17,8 +17,9 @@ type terminal struct {
 	slave  *os.File
 }
 
-// newTerminal makes a pseudo-terminal of the given size, which may be nil. Its
-// slave is raw from the start: echo, editing and signals are the sentry's.
+// newTerminal makes a pseudo-terminal of the given size; nil is that of the terminal
+// that runsc itself is on, if it is on one: the guest may look before a Relay
+// begins. Its slave is raw from the start: echo, editing and signals are the sentry's.
 func newTerminal(size *specs.Box) (*terminal, error) {
 	master, path, err := console.NewPty()
 	if err != nil {
@@ -32,6 +33,8 @@ func newTerminal(size *specs.Box) (*terminal, error) {
 	t := &terminal{master, slave}
 	if size != nil && size.Height != 0 && size.Width != 0 {
 		err = master.Resize(console.WinSize{Height: uint16(size.Height), Width: uint16(size.Width)})
+	} else if own, notOn := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ); notOn == nil {
+		err = master.Resize(console.WinSize{Height: own.Row, Width: own.Col})
 	}
 	if err == nil {
 		err = makeRaw(slave)

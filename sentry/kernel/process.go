@@ -160,6 +160,9 @@ func lookup(ctx vfs.Ctx, name, path string) (string, error) {
 	if hasSlash(name) {
 		return name, executable(ctx, name)
 	}
+	if path == "" {
+		return "", linux.ENOENT // not the working directory, which nobody named
+	}
 	worst := linux.Errno(linux.ENOENT)
 	for _, dir := range splitPath(path) {
 		full := dir + "/" + name

@@ -40,6 +40,35 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// TestExecErrors is what can't be executed in a running container.
+func TestExecErrors(t *testing.T) {
+	b := newBox(t, []string{"sleep", "1000"}, func(s *specs.Spec) { s.Root.Readonly = false })
+	b.must("run", "--detach", b.id)
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{`chdir to cwd ("/none") set in config.json failed: no such file or directory`, []string{"--cwd", "/none", b.id, "pwd"}},
+		{`invalid environment variable: "FOO"`, []string{"--env", "FOO", b.id, "env"}},
+		{`exec: "nosuch": executable file not found in $PATH`, []string{b.id, "nosuch"}},
+	} {
+		if r := b.do("", append([]string{"exec"}, c.args...)...); r.code == 0 || !strings.Contains(r.words(), c.want) {
+			t.Errorf("%v: %+v", c.args, r)
+		}
+	}
+	if r := b.do("", "exec", b.id, "ls", "/none"); r.code == 0 {
+		t.Error("the missing directory was made")
+	}
+}
+
+// TestNoPath has a program to be looked for, and nowhere to look.
+func TestNoPath(t *testing.T) {
+	b := newBox(t, []string{"ls"}, func(s *specs.Spec) { s.Process.Env = nil })
+	if r := b.run(""); r.code == 0 || !strings.Contains(r.words(), `exec: "ls": executable file not found in $PATH`) {
+		t.Errorf("%+v", r)
+	}
+}
+
 // checkLog asserts that every line of the log has the three fields that
 // containerd reads, and that the last says want.
 func checkLog(t *testing.T, path, want string) {

@@ -223,7 +223,7 @@ func TestExecEndsWithInit(t *testing.T) {
 func TestHooks(t *testing.T) {
 	record := filepath.Join(t.TempDir(), "record")
 	hook := func(name string) []specs.Hook {
-		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `read -r s; echo "$N $s" >> "$R"`}, Env: []string{"N=" + name, "R=" + record}}}
+		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `read -r s; echo "$N $(pwd) $s" >> "$R"`}, Env: []string{"N=" + name, "R=" + record}}}
 	}
 	b := newBox(t, []string{"true"}, func(s *specs.Spec) {
 		s.Hooks = &specs.Hooks{
@@ -244,7 +244,11 @@ func TestHooks(t *testing.T) {
 	}
 	var order []string
 	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
-		name, state, _ := strings.Cut(line, " ")
+		f := strings.SplitN(line, " ", 3)
+		name, state := f[0], f[2]
+		if f[1] != b.bundle && name != "createContainer" { // which is the container's own, in runc
+			t.Errorf("%s ran in %s", name, f[1])
+		}
 		order = append(order, name)
 		if !strings.Contains(state, `"id":"`+b.id+`"`) || !strings.Contains(state, `"bundle":"`+b.bundle+`"`) {
 			t.Errorf("%s: %s", name, state)
