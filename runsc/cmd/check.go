@@ -63,6 +63,7 @@ func findings() []finding {
 	return []finding{
 		{"root", root, "use sudo", true},
 		{"user namespaces", positive("/proc/sys/user/max_user_namespaces"), "sysctl user.max_user_namespaces=1000", true},
+		{"user ids to spare", sandbox.SpareIDs(), "run in a user namespace that has more of them mapped", true},
 		{"seccomp filters", exists("/proc/sys/kernel/seccomp/actions_avail"), "a kernel with CONFIG_SECCOMP_FILTER", true},
 		{"detached mounts", mountAPI(), "Linux 5.12 or newer", true},
 		{"pidfds", pidfds(), "Linux 5.3 or newer", true},

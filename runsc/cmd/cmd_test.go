@@ -39,6 +39,9 @@ func TestSuggestions(t *testing.T) {
 	}{
 		{[]string{"rum"}, "unknown command rum: did you mean run?"},
 		{[]string{"lsit"}, "unknown command lsit: did you mean list?"},
+		{[]string{"stat"}, "unknown command stat: did you mean state?"},
+		{[]string{"help", "rum"}, "unknown command rum: did you mean run?"},
+		{[]string{"list", "extra"}, "list: takes no arguments, so not extra (see: runsc list --help)"},
 		{[]string{"zzzzzz"}, "unknown command zzzzzz (see: runsc --help)"},
 		{[]string{"run", "--bundel=x", "y"}, "unknown flag --bundel: did you mean --bundle?"},
 		{[]string{"--rot", "x", "list"}, "unknown flag --rot: did you mean --root?"},

@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/containerd/console"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"garrison/runsc/container"
 	"garrison/runsc/sandbox"
@@ -78,7 +80,21 @@ func (a *app) do(o *doFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.foreground(box, signals, false)
+	if err := a.foreground(box, signals, false); err != nil {
+		return err
+	}
+	if a.code == 128+int(unix.SIGINT) {
+		dieOf(unix.SIGINT)
+	}
+	return nil
+}
+
+// dieOf ends this process by a signal: a shell goes on with its loop after a
+// command that has exited with 130, but not after one that was interrupted.
+func dieOf(sig unix.Signal) {
+	signal.Reset(sig)
+	_ = unix.Kill(os.Getpid(), sig)
+	time.Sleep(time.Second) // until it arrives, unless somebody has us ignore it
 }
 
 // doPrefix begins the ids of do's containers.
@@ -92,7 +108,7 @@ func (a *app) sweep() {
 		return
 	}
 	for _, c := range all {
-		if strings.HasPrefix(c.ID, doPrefix) && c.Phase != container.Creating && c.Status() == container.Stopped && time.Since(c.Created) > time.Minute {
+		if strings.HasPrefix(c.ID, doPrefix) && c.Status() == container.Stopped && !c.Creator.Alive() {
 			_ = sandbox.Delete(a.store(), c.ID, true)
 		}
 	}

@@ -92,6 +92,7 @@ func (a *app) rootCommand() *cobra.Command {
 		_ = f.MarkHidden(hidden)
 	}
 	c.Flags().BoolP("version", "v", false, "print the version")
+	c.SetHelpCommand(helpCommand())
 	c.AddCommand(
 		a.checkCommand(), a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.execCommand(), a.featuresCommand(),
 		a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(), a.resumeCommand(),

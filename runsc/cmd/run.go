@@ -67,6 +67,8 @@ func (a *app) foreground(s *sandbox.Sandbox, signals <-chan os.Signal, keep bool
 	}
 	if line := s.Breakdown(); line != "" {
 		a.log.warn("the sandbox's kernel broke down: %s (--debug-log=FILE keeps the stack)", line)
+	} else if a.code == 128+int(unix.SIGKILL) && s.KernelKilled() {
+		a.log.warn("the sandbox's kernel was killed from outside")
 	}
 	if keep {
 		return nil

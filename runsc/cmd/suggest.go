@@ -16,6 +16,12 @@ const maxDistance = 2
 func (a *app) explain(c *cobra.Command, err error) error {
 	text := err.Error()
 	if name, ok := quoted(text, "unknown command "); ok && c != nil {
+		if c.Name() == helpName {
+			c = c.Root()
+		}
+		if !c.HasSubCommands() {
+			return fmt.Errorf("%s: takes no arguments, so not %s (see: %s --help)", c.Name(), name, c.CommandPath())
+		}
 		best := nearest(name, func(yield func(string)) {
 			for _, sub := range c.Commands() {
 				if sub.IsAvailableCommand() {
@@ -78,7 +84,7 @@ func nearest(name string, words func(yield func(string))) string {
 	words(func(w string) {
 		d := distance(name, w)
 		if strings.HasPrefix(w, name) && len(name) > 1 {
-			d = 1
+			d = 0
 		}
 		if d < least {
 			best, least = w, d

@@ -18,7 +18,8 @@ type State struct {
 	// Phase is how far the commands have come; whether the processes live is
 	// not written but looked at, see Status.
 	Phase Phase `json:"phase"`
-	// Creator is the runsc that creates the container, while it does.
+	// Creator is the runsc that creates the container, while it does; if the
+	// container ends with that runsc, for as long as it lives.
 	Creator Process `json:"creator"`
 	// Init is the process whose pid callers see. It lives as long as the
 	// container's init and ends as it did.

@@ -228,7 +228,10 @@ func (s *Sandbox) runCreateHooks() error {
 
 // finish puts the container on record as created and tells those who wait.
 func (s *Sandbox) finish() error {
-	s.rec.Phase, s.rec.Creator = container.Created, container.Process{}
+	s.rec.Phase = container.Created
+	if !s.Leash {
+		s.rec.Creator = container.Process{}
+	}
 	if s.term != nil && s.ConsoleSocket != "" {
 		if err := s.term.send(s.ConsoleSocket); err != nil {
 			return err

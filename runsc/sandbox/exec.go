@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"syscall"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -124,6 +126,23 @@ func (e *Execed) Wait() (int, error) { return e.holder.wait() }
 // Wait returns how the container's init ended: its exit status, or 128 and the
 // number of the signal that killed it.
 func (s *Sandbox) Wait() (int, error) { return s.holder.wait() }
+
+// KernelKilled reports whether it was the sandbox's kernel that something outside
+// killed, once Wait has returned: the guest's own end is followed by the kernel's.
+func (s *Sandbox) KernelKilled() bool {
+	ended := make(chan *os.ProcessState, 1)
+	go func() {
+		state, _ := s.sentry.proc.Wait()
+		ended <- state
+	}()
+	select {
+	case state := <-ended:
+		status, ok := state.Sys().(syscall.WaitStatus)
+		return ok && status.Signaled()
+	case <-time.After(time.Second):
+		return false
+	}
+}
 
 // HostPID is the host process that stands for the container's init.
 func (s *Sandbox) HostPID() int { return s.holder.PID }

@@ -47,6 +47,12 @@ func chooseUID(store container.Store) (uint32, error) {
 	return 0, errors.New("no free user id for the sentry")
 }
 
+// SpareIDs says why there is no user id for a sentry here; nil if there is one.
+func SpareIDs() error {
+	_, _, err := mappedRange("/proc/self/uid_map")
+	return err
+}
+
 // mappedRange is the part of [firstUID, +uidCount) that exists in this user
 // namespace or, when none of it does, the last user ids that exist.
 func mappedRange(path string) (first, count uint32, err error) {

@@ -93,6 +93,9 @@ func (p *program) start() (*child, error) {
 	c.proc, err = startScript(c.script, p.name, files, p.attributes())
 	if err != nil {
 		c.close()
+		if errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("start %s: make namespaces: %w (it takes CAP_SYS_ADMIN)", p.name, unix.EPERM)
+		}
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	c.Process, err = container.FindProcess(c.proc.Pid)
