@@ -59,7 +59,7 @@ func run(platformName string) error {
 		_ = conn.Send(&control.Booted{Problem: problem(err)})
 		return err
 	}
-	if err := conn.Send(&control.Booted{Steps: clock.steps}); err != nil {
+	if err := conn.Send(&control.Booted{Steps: clock.steps, Warnings: s.warnings}); err != nil {
 		return err
 	}
 	var commit control.Commit

@@ -243,7 +243,7 @@ func (s *sandbox) setParameters(c vfs.Ctx) error {
 		}
 		switch {
 		case errors.Is(err, linux.ENOENT):
-			logf("sysctl %s: there is none here: left out", name)
+			s.warnings = append(s.warnings, fmt.Sprintf("sysctl %s=%s: there is none here: left out", name, value))
 		case err != nil:
 			return fmt.Errorf("sysctl %s=%s: %w", name, value, err)
 		}

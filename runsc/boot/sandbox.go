@@ -36,7 +36,8 @@ type sandbox struct {
 	proc      proc.Config
 	tmpfs     tmpfs.Config
 
-	over chan struct{} // closed when all is done
+	over     chan struct{} // closed when all is done
+	warnings []string      // of what boot left out
 
 	mu        sync.Mutex
 	stage     stage                 // protected by mu

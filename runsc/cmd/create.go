@@ -92,6 +92,7 @@ func (a *app) createSandbox(cfg sandbox.Config) (*sandbox.Sandbox, error) {
 			last = now
 		}
 	}
+	cfg.Warn = func(text string) { a.log.warn("%s", text) }
 	sandbox.RaiseHardLimits()
 	return sandbox.Create(cfg)
 }

@@ -111,6 +111,8 @@ func (p *Problem) Error() string { return p.Message }
 // connection ends without one, it ends.
 type Booted struct {
 	Problem *Problem `json:"problem,omitempty"`
+	// Warnings are what was left out of what the configuration asks for.
+	Warnings []string `json:"warnings,omitempty"`
 	// Steps are how long the parts of starting took, in the order they were done.
 	Steps []Step `json:"steps,omitempty"`
 }

@@ -60,6 +60,11 @@ func (s *Sandbox) boot() error {
 		}
 		return answer.Problem
 	}
+	for _, w := range answer.Warnings {
+		if s.Warn != nil {
+			s.Warn(w)
+		}
+	}
 	if s.Step != nil {
 		for _, step := range answer.Steps {
 			s.Step("  sentry: " + step.Name + " " + time.Duration(step.Nanos).String())

@@ -31,6 +31,8 @@ type Config struct {
 	PreserveFDs   int      // descriptors from 3 on that init inherits
 	DebugLog      *os.File // where sentry and gofer write; nil for a file in the container's directory
 
+	// Warn, if not nil, is told what is left out of what Spec asks for.
+	Warn func(text string)
 	// Step, if not nil, is told when each part of the creation is done.
 	Step func(name string)
 }

@@ -61,6 +61,16 @@ func TestExecErrors(t *testing.T) {
 	}
 }
 
+// TestUnknownParameter is a sysctl that this kernel lacks, though Linux may have
+// it: engines set some for every container, so it is left out, with a warning.
+func TestUnknownParameter(t *testing.T) {
+	ours(t)
+	b := newBox(t, []string{"true"}, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.nosuch": "1"} })
+	if r := b.run(""); r.code != 0 || r.err != "runsc: warning: sysctl net.ipv4.nosuch=1: there is none here: left out\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestNoPath has a program to be looked for, and nowhere to look.
 func TestNoPath(t *testing.T) {
 	b := newBox(t, []string{"ls"}, func(s *specs.Spec) { s.Process.Env = nil })
