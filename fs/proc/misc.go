@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"garrison/sentry/auth"
+	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
 )
@@ -57,23 +58,15 @@ func showIDMap(_ *process, _ vfs.Ctx, w *bytes.Buffer) error {
 
 // showIO is /proc/pid/io, proc_pid_io(5). What reaches the disk is not counted.
 func showIO(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
-	rchar, wchar, syscr, syscw := p.io()
-	fmt.Fprintf(w, "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
-		rchar, wchar, syscr, syscw)
-	return nil
-}
-
-func (p *process) io() (rchar, wchar, syscr, syscw uint64) {
+	var c kernel.IOCounters
+	count := p.g.AddIO
 	if p.t != nil {
-		c := p.t.IO()
-		return c.ReadBytes.Load(), c.WrittenBytes.Load(), c.Reads.Load(), c.Writes.Load()
+		count = p.t.AddIO
 	}
-	for _, t := range p.fs.k.Tasks(p.g) {
-		c := t.IO()
-		rchar, wchar = rchar+c.ReadBytes.Load(), wchar+c.WrittenBytes.Load()
-		syscr, syscw = syscr+c.Reads.Load(), syscw+c.Writes.Load()
-	}
-	return
+	count(&c)
+	fmt.Fprintf(w, "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
+		c.ReadBytes.Load(), c.WrittenBytes.Load(), c.Reads.Load(), c.Writes.Load())
+	return nil
 }
 
 // Out-of-memory priorities, proc_pid_oom_score_adj(5).

@@ -82,7 +82,7 @@ func (c *taskTimes) now() (user, system int64) {
 type groupTimes struct {
 	user, system, faults, voluntary atomic.Int64
 	maxRSS                          atomic.Int64 // bytes, of address spaces it left
-	reads, writes, in, out          atomic.Uint64
+	io                              IOCounters   // also of children waited for
 }
 
 // childTimes is the times of children waited for, and theirs. It is protected by
@@ -102,6 +102,30 @@ func (t *Task) StartTime() int64 { return t.cputime.begun }
 func (t *Task) Started() int64 {
 	return t.k.Clocks.Realtime.Now() - (t.k.Clocks.Boottime.Now() - t.cputime.begun)
 }
+
+// add adds what o has counted.
+func (c *IOCounters) add(o *IOCounters) {
+	c.ReadBytes.Add(o.ReadBytes.Load())
+	c.WrittenBytes.Add(o.WrittenBytes.Load())
+	c.Reads.Add(o.Reads.Load())
+	c.Writes.Add(o.Writes.Load())
+}
+
+// AddIO adds to c what all threads of g have read and written, also those that have
+// ended, and the children waited for.
+func (g *ThreadGroup) AddIO(c *IOCounters) {
+	g.k.tasks.RLock()
+	defer g.k.tasks.RUnlock()
+	c.add(&g.times.io)
+	for t := range g.tasks.All() {
+		if !t.zombie {
+			c.add(&t.cputime.io)
+		}
+	}
+}
+
+// AddIO adds to c what t has read and written.
+func (t *Task) AddIO(c *IOCounters) { c.add(&t.cputime.io) }
 
 // IO is t's counters of reads and writes.
 func (t *Task) IO() *IOCounters { return &t.cputime.io }
@@ -141,11 +165,7 @@ func (g *ThreadGroup) fold(t *Task) {
 	g.times.system.Add(s)
 	g.times.faults.Add(t.cputime.faults.Load())
 	g.times.voluntary.Add(t.cputime.voluntary.Load())
-	io := &t.cputime.io
-	g.times.in.Add(io.ReadBytes.Load())
-	g.times.out.Add(io.WrittenBytes.Load())
-	g.times.reads.Add(io.Reads.Load())
-	g.times.writes.Add(io.Writes.Load())
+	g.times.io.add(&t.cputime.io)
 }
 
 // Rusage is getrusage(RUSAGE_SELF), ChildrenRusage RUSAGE_CHILDREN.

@@ -97,6 +97,7 @@ func (t *Task) waitExited(c *ThreadGroup, w *WaitSpec) WaitResult {
 	r.Usage = rusageOf(total.user, total.system, total.faults, total.voluntary, total.maxRSS)
 	if w.Options&linux.WNOWAIT == 0 {
 		t.tg.childTime.add(total)
+		t.tg.times.io.add(&c.times.io)
 		t.k.reap(c)
 	}
 	return r

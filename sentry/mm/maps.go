@@ -144,8 +144,12 @@ func (s *Space) Stats(rss bool) Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	c := &s.count
-	st := Stats{VM: c.vm, PeakVM: c.peak, Locked: c.locked, Data: c.data, Stack: c.stack, Exec: c.exec,
+	st := Stats{VM: c.vm, PeakVM: c.peak, Locked: c.locked, Data: c.data, Stack: c.stack,
 		PTE: uint64(s.runs.Len()+4) * arch.PageSize}
+	// What may be executed and is not the program's own counts as libraries'.
+	end, _ := s.layout.CodeEnd.Up()
+	st.Exec = min(uint64(end-s.layout.CodeStart.Down()), c.exec)
+	st.Lib = c.exec - st.Exec
 	if !rss {
 		return st
 	}
