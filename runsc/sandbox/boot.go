@@ -207,12 +207,13 @@ func sameDescription(a, b *os.File) bool {
 // same numbers.
 func inheritedFiles(preserve int) (files []*os.File, err error) {
 	for fd := range 3 + preserve {
+		// What this process has opened itself is close-on-exec, and not to be given away.
+		if own, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd > 2 && (err != nil || own&unix.FD_CLOEXEC != 0) {
+			control.CloseFiles(files)
+			return nil, fmt.Errorf("--preserve-fds=%d: descriptor %d is not open", preserve, fd)
+		}
 		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err == unix.EBADF {
-			if fd > 2 {
-				control.CloseFiles(files)
-				return nil, fmt.Errorf("--preserve-fds: descriptor %d is not open", fd)
-			}
 			n, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 		}
 		if err != nil {

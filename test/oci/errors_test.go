@@ -51,6 +51,7 @@ func TestExecErrors(t *testing.T) {
 		{`chdir to cwd ("/none") set in config.json failed: no such file or directory`, []string{"--cwd", "/none", b.id, "pwd"}},
 		{`invalid environment variable: "FOO"`, []string{"--env", "FOO", b.id, "env"}},
 		{`exec: "nosuch": executable file not found in $PATH`, []string{b.id, "nosuch"}},
+		{`preserve`, []string{"--preserve-fds", "5", b.id, "true"}}, // nobody has given any
 	} {
 		if r := b.do("", append([]string{"exec"}, c.args...)...); r.code == 0 || !strings.Contains(r.words(), c.want) {
 			t.Errorf("%v: %+v", c.args, r)
