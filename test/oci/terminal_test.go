@@ -111,7 +111,9 @@ func TestInterrupt(t *testing.T) {
 	go func() { done <- s.receive() }()
 	b.must("run", "--detach", "--console-socket", s.path, b.id)
 	master := <-done
-	typeIn(t, master, "echo be'gin'; sleep 1000\r")
+	// The job itself says that it has begun: the shell would say so before the
+	// terminal is the job's.
+	typeIn(t, master, "sh -c 'echo be\"gin\"; exec sleep 1000'\r")
 	copyUntil(t, master, "begin\r\n")
 	typeIn(t, master, "\x03")
 	typeIn(t, master, "echo status $?\r")
