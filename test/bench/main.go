@@ -1,215 +1,141 @@
-// Command bench measures the same work under several OCI runtimes, in turn, and
-// prints medians side by side.
+// Command bench measures the same work under several OCI runtimes in turn, and
+// puts them side by side. BENCHMARKS.md says how to run it and what its lines
+// mean.
 package main
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"log"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
+	"os/signal"
+	"regexp"
 	"strings"
-	"text/tabwriter"
+	"syscall"
 	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"garrison/test/bench/report"
 )
 
-// A runtime is one of those compared.
-type runtime struct {
-	name  string
-	path  string
-	flags []string
+// options are the command's flags.
+type options struct {
+	parts, run, only            string
+	rounds, slowRounds          int
+	smoke                       bool
+	root, runsc, platforms      string
+	peer, peerPlatform          string
+	out, report, page, chartOut string
 }
 
 func main() {
-	log.SetFlags(0)
-	rounds := flag.Int("rounds", 7, "how often each is measured")
-	flag.String("root", "", "the Debian root filesystem (not needed yet)")
-	ours := flag.String("runsc", "bin/runsc", "Garrison's runsc")
-	peer := flag.String("peer", "/usr/bin/runsc", "gVisor's runsc")
-	peerPlatform := flag.String("peer-platform", "ptrace", "gVisor's platform")
+	var o options
+	flag.StringVar(&o.parts, "part", "micro,macro,start,memory,io", "the `parts` to measure")
+	flag.StringVar(&o.run, "run", "", "measure only the lines whose names match this `regexp`")
+	flag.StringVar(&o.only, "only", "", "measure only the runtimes whose names match this `regexp`")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each runtime takes its turn")
+	flag.IntVar(&o.slowRounds, "slow-rounds", 1, "how often a gVisor on ptrace does")
+	flag.BoolVar(&o.smoke, "smoke", false, "do every line once, shortened, and fail if one has no number")
+	flag.StringVar(&o.root, "root", "/var/cache/garrison/bookworm", "the Debian root filesystem (make root)")
+	flag.StringVar(&o.runsc, "runsc", "bin/runsc", "Garrison's runsc")
+	flag.StringVar(&o.platforms, "platforms", "", "Garrison's platforms, with commas between (default: all that `runsc platforms` lists and that work)")
+	flag.StringVar(&o.peer, "peer", os.Getenv("PEER"), "gVisor's runsc (default: Debian's, /usr/bin/runsc)")
+	flag.StringVar(&o.peerPlatform, "peer-platform", os.Getenv("PEER_PLATFORM"), "gVisor's platform (default: ptrace)")
+	flag.StringVar(&o.out, "o", "bin/bench.json", "the `file` that the results go to")
+	flag.StringVar(&o.report, "report", "", "measure nothing: make the page and the chart of this `file` of results")
+	flag.StringVar(&o.page, "page", "BENCHMARKS.md", "the page that -report writes")
+	flag.StringVar(&o.chartOut, "chart", "test/bench/chart.svg", "the chart that -report draws")
 	flag.Parse()
 
-	dir, err := os.MkdirTemp("", "bench")
+	err := run(o)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
 	}
-	defer os.RemoveAll(dir)
-	if err := prepare(dir); err != nil {
-		log.Fatal(err)
-	}
-	var rs []runtime
-	for _, r := range []runtime{
-		{"runc", "runc", nil},
-		{"gVisor " + *peerPlatform, *peer, []string{"--platform=" + *peerPlatform, "--network=none", "--ignore-cgroups"}},
-		{"Garrison ptrace", *ours, []string{"--platform=ptrace"}},
-	} {
-		if p, err := exec.LookPath(r.path); err == nil {
-			r.path, _ = filepath.Abs(p)
-			rs = append(rs, r)
-		} else {
-			fmt.Printf("%s: left out: %v\n", r.name, err)
-		}
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "\t")
-	for _, r := range rs {
-		fmt.Fprintf(w, "%s\t", r.name)
-	}
-	fmt.Fprintln(w)
-	for _, line := range []struct {
-		what    string
-		measure func(runtime, string) (float64, error)
-		rounds  int
-	}{
-		{"run hello, ms", hello, 3 * *rounds},
-		{"getpid, ns", getpid, *rounds},
-		{"idle sandbox, PSS MiB", idle, *rounds},
-	} {
-		got := make([][]float64, len(rs))
-		for range line.rounds {
-			for i, r := range rs {
-				v, err := line.measure(r, dir)
-				if err != nil {
-					log.Fatalf("%s under %s: %v", line.what, r.name, err)
-				}
-				got[i] = append(got[i], v)
-			}
-		}
-		fmt.Fprintf(w, "%s\t", line.what)
-		for i := range rs {
-			fmt.Fprintf(w, "%.1f\t", median(got[i]))
-		}
-		fmt.Fprintln(w)
-	}
-	w.Flush()
 }
 
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
-// prepare makes a bundle whose root holds the probe alone.
-func prepare(dir string) error {
-	root := filepath.Join(dir, "rootfs")
-	for _, d := range []string{"proc", "dev", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
-			return err
-		}
+func run(o options) error {
+	if o.report != "" {
+		return publish(o)
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(root, "probe"), "./test/bench/probe")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %v\n%s", err, out)
+	if os.Getuid() != 0 {
+		return errors.New("this needs root: it mounts overlays and runs containers")
+	}
+	if err := isolate(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := measure(ctx, o)
+	if err != nil {
+		return err
+	}
+	r.Table(os.Stdout)
+	if err := r.Write(o.out); err != nil {
+		return err
+	}
+	fmt.Printf("\n%s holds the numbers; go run ./test/bench -report %[1]s makes the page and the chart of them.\n", o.out)
+	if failures := r.Failures(); o.smoke && len(failures) > 0 {
+		return fmt.Errorf("%d lines have no number:\n%s", len(failures), strings.Join(failures, "\n"))
 	}
 	return nil
 }
 
-var serial int
-
-// command is one run of the probe in a fresh container.
-func command(r runtime, dir, mode string) (*exec.Cmd, string, error) {
-	config, err := json.Marshal(&specs.Spec{
-		Version: "1.0.2",
-		Process: &specs.Process{Args: []string{"/probe", mode}, Cwd: "/", Env: []string{"PATH=/"}},
-		Root:    &specs.Root{Path: "rootfs"},
-		Mounts:  []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
-		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{
-			{Type: "pid"}, {Type: "network"}, {Type: "ipc"}, {Type: "uts"}, {Type: "mount"}}},
-	})
+// publish writes the page and the chart.
+func publish(o options) error {
+	r, err := report.Read(o.report)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
-		return nil, "", err
+	if r.Smoke {
+		return fmt.Errorf("%s is of a smoke test: its numbers are no measurements", o.report)
 	}
-	serial++
-	id := fmt.Sprintf("bench-%d-%d", os.Getpid(), serial)
-	args := append([]string{"--root", filepath.Join(dir, "state")}, r.flags...)
-	cmd := exec.Command(r.path, append(args, "run", "--bundle", dir, id)...)
-	cmd.Stderr = os.Stderr
-	return cmd, id, nil
+	if err := r.Chart(o.chartOut); err != nil {
+		return err
+	}
+	return os.WriteFile(o.page, []byte(r.Markdown(o.chartOut)), 0o644)
 }
 
-func hello(r runtime, dir string) (float64, error) {
-	cmd, _, err := command(r, dir, "hello")
+// measure runs the parts, and leaves nothing behind.
+func measure(ctx context.Context, o options) (*report.Run, error) {
+	b, err := newBench(o)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	begin := time.Now()
-	out, err := cmd.Output()
-	if err == nil && string(out) != "hello\n" {
-		err = fmt.Errorf("printed %q", out)
-	}
-	return float64(time.Since(begin).Microseconds()) / 1000, err
-}
-
-func getpid(r runtime, dir string) (ns float64, err error) {
-	cmd, _, err := command(r, dir, "getpid")
+	defer b.close()
+	r := &report.Run{Machine: machine(), Began: time.Now().UTC().Truncate(time.Second), Rounds: o.rounds, Smoke: o.smoke}
+	rts, leftOut, err := b.runtimes(ctx, o)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	out, err := cmd.Output()
+	r.LeftOut = leftOut
+	for _, rt := range rts {
+		r.Runtimes = append(r.Runtimes, rt.Runtime)
+	}
+	wanted, err := regexp.Compile(o.run)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	_, err = fmt.Sscan(string(out), &ns)
-	return ns, err
-}
-
-// idle is the proportional set size of every process that the run started, the
-// runtime's own foreground process left out.
-func idle(r runtime, dir string) (mib float64, err error) {
-	before := processes()
-	cmd, id, err := command(r, dir, "idle")
-	if err != nil {
-		return 0, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	defer func() {
-		args := append([]string{"--root", filepath.Join(dir, "state")}, r.flags...)
-		exec.Command(r.path, append(args, "delete", "--force", id)...).Run()
-		cmd.Wait()
-	}()
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		return 0, err
-	}
-	time.Sleep(500 * time.Millisecond)
-	for pid := range processes() {
-		if !before[pid] && pid != fmt.Sprint(cmd.Process.Pid) {
-			mib += pss(pid)
+	for _, p := range parts {
+		if !strings.Contains(","+o.parts+",", ","+p.name+",") {
+			continue
 		}
-	}
-	return mib, nil
-}
-
-func processes() map[string]bool {
-	m := map[string]bool{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		m[filepath.Base(d)] = true
-	}
-	return m
-}
-
-func pss(pid string) float64 {
-	b, _ := os.ReadFile("/proc/" + pid + "/smaps_rollup")
-	for l := range strings.SplitSeq(string(b), "\n") {
-		var kib float64
-		if n, _ := fmt.Sscanf(l, "Pss: %f kB", &kib); n == 1 {
-			return kib / 1024
+		lines, err := p.lines(b)
+		if err != nil {
+			return nil, err
 		}
+		var kept []*report.Line
+		for _, l := range lines {
+			if l.Part = p.name; wanted.MatchString(l.Name) {
+				kept = append(kept, l)
+			}
+		}
+		if err := b.take(ctx, p, kept, rts); err != nil {
+			return nil, err
+		}
+		r.Lines = append(r.Lines, kept...)
 	}
-	return 0
+	r.Seconds = time.Since(r.Began).Round(time.Second).Seconds()
+	r.Finish()
+	return r, nil
 }

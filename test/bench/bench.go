@@ -1,0 +1,148 @@
+package main
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"garrison/test/bundle"
+)
+
+//go:embed guest/*.c guest/*.h
+var guestSource embed.FS
+
+// A bench is what all parts need: the guest program, the roots that containers
+// are given, and the cgroup that they run in.
+type bench struct {
+	dir    string // everything that is written is below it
+	debian string // the Debian root; nothing writes to it
+	layer  string // goes over the Debian root: /bench, and directories to mount on
+	tiny   string // a root that holds the guest alone
+	goroot string
+	group  *group
+	smoke  bool
+	effort
+}
+
+// An effort is how much is done for one reading.
+type effort struct {
+	micros, repeats int           // of an operation of the guest: how long one repetition takes
+	divide          int           // of a job: what its counts are divided by
+	launches        int           // start-ups of each kind
+	parallel        int           // containers at the same time
+	idle            time.Duration // how long wake-ups are counted
+	crowd           [3]int        // how many idle sandboxes there are for each line of memory
+}
+
+var (
+	full    = effort{60_000, 5, 1, 5, 20, 10 * time.Second, [3]int{1, 10, 50}}
+	cursory = effort{2_000, 1, 10, 1, 4, time.Second, [3]int{1, 2, 3}}
+)
+
+// newBench makes ready what all parts need. The caller closes it.
+func newBench(o options) (*bench, error) {
+	if _, err := os.Stat(o.root + "/.recipe"); err != nil {
+		return nil, fmt.Errorf("no root filesystem at %s (make root)", o.root)
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, debian: o.root, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, effort: full}
+	if o.smoke {
+		b.effort = cursory
+	}
+	if b.group, err = newGroup(); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	if err := b.furnish(); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	b.group.close()
+	os.RemoveAll(b.dir)
+}
+
+// furnish fills the two roots.
+func (b *bench) furnish() error {
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return fmt.Errorf("go env GOROOT: %w", err)
+	}
+	b.goroot = strings.TrimSpace(string(out))
+	for _, d := range []string{b.layer + "/bench", b.layer + "/bind", b.layer + "/work", b.layer + b.goroot,
+		b.tiny + "/proc", b.tiny + "/dev", b.tiny + "/sys", b.tiny + "/tmp"} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.CopyFS(b.dir, guestSource); err != nil {
+		return err
+	}
+	source, err := filepath.Glob(b.dir + "/guest/*.c")
+	if err != nil {
+		return err
+	}
+	guest := b.layer + "/bench/guest"
+	args := append([]string{"-static", "-O2", "-pthread", "-o", guest}, source...)
+	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("gcc: %w\n%s", err, out)
+	}
+	if err := os.Link(guest, b.tiny+"/guest"); err != nil {
+		return err
+	}
+	return nil
+}
+
+// box makes a bundle of s, whose container runs in the group.
+func (b *bench) box(s *specs.Spec) (dir string, err error) {
+	if dir, err = os.MkdirTemp(b.dir, "box"); err != nil {
+		return "", err
+	}
+	s.Linux.CgroupsPath = b.group.path(filepath.Base(dir))
+	return dir, bundle.Write(dir, s)
+}
+
+// tinyBox is a bundle of the tiny root, whose container runs the guest.
+func (b *bench) tinyBox(args ...string) (dir string, err error) {
+	s := bundle.Spec(append([]string{"/guest"}, args...)...)
+	s.Root.Path = b.tiny
+	return b.box(s)
+}
+
+// debianBox is a bundle of the Debian root, on which its container may write,
+// and which runs the guest. The caller undoes it.
+func (b *bench) debianBox(args ...string) (dir string, undo func(), err error) {
+	s := bundle.Spec(append([]string{"/bench/guest"}, args...)...)
+	s.Process.Env = append(s.Process.Env, "GOROOT="+b.goroot, fmt.Sprintf("DIVIDE=%d", b.divide))
+	bind, err := os.MkdirTemp(b.dir, "bind")
+	if err != nil {
+		return "", nil, err
+	}
+	s.Mounts = append(s.Mounts,
+		specs.Mount{Destination: "/bind", Type: "bind", Source: bind, Options: []string{"rbind", "rw"}},
+		specs.Mount{Destination: b.goroot, Type: "bind", Source: b.goroot, Options: []string{"rbind", "ro"}})
+	if dir, err = b.box(s); err != nil {
+		return "", nil, err
+	}
+	unmount, err := bundle.Overlay(dir, b.layer+":"+b.debian)
+	if err != nil {
+		return "", nil, err
+	}
+	return dir, func() {
+		unmount()
+		os.RemoveAll(dir)
+		os.RemoveAll(bind)
+	}, nil
+}

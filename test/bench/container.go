@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"garrison/test/bundle"
+)
+
+// commandLimit is how long one command of a runtime may take.
+const commandLimit = 30 * time.Second
+
+// A container is one that outlives the command that made it. Its program waits
+// for ever.
+type container struct {
+	rt      runtime
+	dir, id string
+	created time.Duration // how long create took
+	deleted bool
+}
+
+// create makes one of the tiny root. The caller removes it.
+func (b *bench) create(ctx context.Context, rt runtime) (*container, error) {
+	dir, err := b.tinyBox("idle")
+	if err != nil {
+		return nil, err
+	}
+	c := &container{rt: rt, dir: dir, id: bundle.ID(dir)}
+	begin := time.Now()
+	if _, err := c.command(ctx, "create", "--bundle", dir, c.id); err != nil {
+		_ = c.remove() // there may be half of one
+		return nil, err
+	}
+	c.created = time.Since(begin)
+	return c, nil
+}
+
+// remove ends and deletes the container, if that has not been done.
+func (c *container) remove() (err error) {
+	if !c.deleted {
+		_, err = c.command(context.Background(), "delete", "--force", c.id)
+	}
+	os.RemoveAll(c.dir)
+	return err
+}
+
+// stopped waits until the runtime says that the container is.
+func (c *container) stopped(ctx context.Context) error {
+	for end := time.Now().Add(commandLimit); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		out, err := c.command(ctx, "state", c.id)
+		if err != nil {
+			return err
+		}
+		var state struct{ Status string }
+		if err := json.Unmarshal([]byte(out), &state); err != nil {
+			return fmt.Errorf("state: %w: %s", err, out)
+		}
+		if state.Status == "stopped" {
+			return nil
+		}
+	}
+	return fmt.Errorf("a container that was killed is not stopped after %v", commandLimit)
+}
+
+// command runs a command of the runtime, and returns what it printed.
+func (c *container) command(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	defer cancel()
+	cmd := c.rt.oci.Command(ctx, c.dir, args...)
+	// A file, since a container that inherits a pipe keeps it open.
+	out, err := os.CreateTemp(c.dir, "output")
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	defer os.Remove(out.Name())
+	cmd.Stdout, cmd.Stderr = out, out
+	err = cmd.Run()
+	text, _ := os.ReadFile(out.Name())
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", args[0], err, bytes.TrimSpace(text))
+	}
+	return string(text), err
+}

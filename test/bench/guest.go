@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"garrison/test/bench/report"
+)
+
+// opLimit is how long one operation of the guest may take, with all of its
+// repetitions.
+const opLimit = 20 * time.Second
+
+// guestLines are the guest's own: its table is in guest/main.c.
+func guestLines(part string) func(*bench) ([]*report.Line, error) {
+	return func(b *bench) (lines []*report.Line, err error) {
+		out, err := exec.Command(b.layer+"/bench/guest", "list").Output()
+		if err != nil {
+			return nil, fmt.Errorf("guest list: %w", err)
+		}
+		for l := range strings.Lines(string(out)) {
+			if f := strings.Split(strings.TrimSpace(l), "\t"); len(f) == 3 && f[0] == part {
+				lines = append(lines, &report.Line{Name: f[1], Unit: report.Nanoseconds, Means: f[2]})
+			}
+		}
+		return lines, nil
+	}
+}
+
+func guestRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
+	var names []string
+	for _, l := range lines {
+		names = append(names, l.Name)
+	}
+	args := []string{"run", strconv.Itoa(b.micros), strconv.Itoa(b.repeats), seconds(opLimit)}
+	return b.ask(ctx, rt, args, names, opLimit)
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
+
+// ask has the guest do what args say with each name, in one container. A
+// container that ends early takes the name that it was at with it; the others
+// get another container. One that hangs in spite of the guest's own limit on
+// each name, or that does nothing at all, is the last.
+func (b *bench) ask(ctx context.Context, rt runtime, args, names []string, limit time.Duration) map[string]report.Reading {
+	readings := map[string]report.Reading{}
+	for left := names; len(left) > 0; {
+		late, why := b.askOnce(ctx, rt, slices.Concat(args, left), limit+time.Duration(len(left))*limit/4, readings)
+		rest := slices.DeleteFunc(slices.Clone(left), func(n string) bool {
+			_, ok := readings[n]
+			return ok
+		})
+		if len(rest) == 0 {
+			break
+		}
+		if late || len(rest) == len(left) && len(left) < len(names) {
+			for _, n := range rest {
+				readings[n] = report.Failed("%s", why)
+			}
+			break
+		}
+		readings[rest[0]] = report.Failed("%s", why)
+		left = rest[1:]
+	}
+	return readings
+}
+
+// askOnce runs one container, and keeps what it says in readings. why is how it
+// ended.
+func (b *bench) askOnce(ctx context.Context, rt runtime, args []string, limit time.Duration, readings map[string]report.Reading) (late bool, why string) {
+	dir, undo, err := b.debianBox(args...)
+	if err != nil {
+		return true, err.Error()
+	}
+	defer undo()
+	result, err := rt.oci.Run(ctx, dir, limit)
+	if err != nil {
+		return true, err.Error()
+	}
+	other := parse(result.Output, readings)
+	if result.Late {
+		return true, fmt.Sprintf("the container did not end within %v: %s", limit, other)
+	}
+	return false, fmt.Sprintf("the container ended here with %d: %s", result.Code, other)
+}
+
+// parse keeps the guest's results, and returns the last line that is none.
+func parse(output string, readings map[string]report.Reading) (other string) {
+	for l := range strings.Lines(output) {
+		l = strings.TrimSpace(l)
+		f := strings.SplitN(l, "\t", 4)
+		if len(f) != 4 || f[0] != "result" {
+			if l != "" {
+				other = l
+			}
+			continue
+		}
+		if f[2] == "FAILED" {
+			readings[f[1]] = report.Failed("%s", f[3])
+		} else if v, err := strconv.ParseFloat(f[2], 64); err != nil {
+			readings[f[1]] = report.Failed("the guest said %q", l)
+		} else {
+			readings[f[1]] = report.Reading{Value: v, Check: f[3]}
+		}
+	}
+	return other
+}

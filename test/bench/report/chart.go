@@ -1,0 +1,122 @@
+package report
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// colours are of the runtimes, but runc, in their order. They differ in
+// lightness too, for those who see fewer hues.
+var colours = []color.Color{
+	color.RGBA{0x8a, 0x8f, 0x98, 255},
+	color.RGBA{0xe0, 0x8a, 0x1e, 255},
+	color.RGBA{0x1f, 0x5f, 0xc4, 255},
+	color.RGBA{0x1b, 0x8a, 0x5a, 255},
+	color.RGBA{0x9b, 0x2c, 0x8e, 255},
+}
+
+// Chart draws what each line costs in parts of what it costs under runc, as an
+// SVG file. A line that runc has no number for is not there.
+func (r *Run) Chart(file string) error {
+	rows, ticks := r.chartRows()
+	p := plot.New()
+	p.Title.Text = "Cost of each line, in parts of runc's (log scale; left is better)"
+	p.Title.TextStyle.Font.Size = vg.Points(13)
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
+	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
+	p.Y.Min, p.Y.Max = -0.7, float64(len(ticks))-0.3
+	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
+	p.Legend.Top, p.Legend.Left = true, false
+	p.Legend.YOffs = vg.Points(-4)
+	p.Add(plotter.NewGrid())
+	at1, err := plotter.NewLine(plotter.XYs{{X: 1, Y: p.Y.Min}, {X: 1, Y: p.Y.Max}})
+	if err != nil {
+		return err
+	}
+	p.Add(at1)
+	for i, rt := range r.Runtimes {
+		if rt.Name == "runc" {
+			continue
+		}
+		points := plotter.XYs{}
+		for l, y := range rows {
+			if x, ok := ratio(l.Results[rt.Name], l.Results["runc"]); ok {
+				points = append(points, plotter.XY{X: x, Y: y})
+			}
+		}
+		style := draw.GlyphStyle{Color: colours[(i-1)%len(colours)], Radius: vg.Points(3.2), Shape: draw.CircleGlyph{}}
+		if err := dots(p, rt.Name, points, style); err != nil {
+			return err
+		}
+	}
+	points := plotter.XYs{}
+	for l, y := range rows {
+		if ref, ok := references[l.Name]; ok {
+			points = append(points, plotter.XY{X: ref.GVisor / ref.Native, Y: y})
+		}
+	}
+	hollow := draw.GlyphStyle{Color: color.Black, Radius: vg.Points(3.2), Shape: draw.RingGlyph{}}
+	if err := dots(p, "gVisor systrap (reference: not measured here)", points, hollow); err != nil {
+		return err
+	}
+	return p.Save(vg.Points(820), vg.Points(90+13*float64(len(ticks))), file)
+}
+
+// dots adds a series, if it has points.
+func dots(p *plot.Plot, name string, points plotter.XYs, style draw.GlyphStyle) error {
+	if len(points) == 0 {
+		return nil
+	}
+	s, err := plotter.NewScatter(points)
+	if err != nil {
+		return err
+	}
+	s.GlyphStyle = style
+	p.Add(s)
+	p.Legend.Add(name, s)
+	return nil
+}
+
+// chartRows says at which height each line is, and what is written there: lines
+// from top to bottom, with the name of its part above each group.
+func (r *Run) chartRows() (rows map[*Line]float64, ticks []plot.Tick) {
+	rows = map[*Line]float64{}
+	part := ""
+	for _, l := range r.Lines {
+		if res := l.Results["runc"]; res == nil || res.Failed != "" || res.Median == 0 {
+			continue
+		}
+		if l.Part != part {
+			part = l.Part
+			ticks = append(ticks, plot.Tick{Label: "— " + part + " —"})
+		}
+		rows[l] = float64(len(ticks))
+		ticks = append(ticks, plot.Tick{Label: l.Name})
+	}
+	top := float64(len(ticks) - 1)
+	for i := range ticks {
+		ticks[i].Value = top - float64(i)
+	}
+	for l := range rows {
+		rows[l] = top - rows[l]
+	}
+	return rows, ticks
+}
+
+// decades labels 1, 2 and 5 of each power of ten between least and most.
+func decades(least, most float64) (ticks []plot.Tick) {
+	for e := math.Floor(math.Log10(least)); e <= math.Ceil(math.Log10(most)); e++ {
+		for _, m := range []float64{1, 2, 5} {
+			if v := m * math.Pow(10, e); v >= least && v <= most {
+				ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("×%g", v)})
+			}
+		}
+	}
+	return ticks
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"garrison/test/bench/report"
+	"garrison/test/bundle"
+)
+
+// A runtime is one of those compared.
+type runtime struct {
+	report.Runtime
+	oci bundle.Runtime
+}
+
+// runtimes are those that work here; what was left out is said, with its reason.
+func (b *bench) runtimes(ctx context.Context, o options) (rts []runtime, leftOut []string, err error) {
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return nil, nil, err
+	}
+	candidates := []runtime{
+		{report.Runtime{Name: "runc", Kind: report.Native, Rounds: o.rounds}, bundle.Runtime{Path: "runc"}},
+		{report.Runtime{Name: "crun", Kind: report.Native, Rounds: o.rounds}, bundle.Runtime{Path: "crun"}},
+		peer(o),
+	}
+	ours, err := garrison(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, rt := range append(candidates, ours...) {
+		if !only.MatchString(rt.Name) {
+			continue
+		}
+		if b.smoke {
+			rt.Rounds = 1
+		}
+		if err := b.try(ctx, &rt); err != nil {
+			leftOut = append(leftOut, fmt.Sprintf("%s: %v", rt.Name, err))
+			fmt.Fprintf(os.Stderr, "bench: left out: %s: %v\n", rt.Name, err)
+			continue
+		}
+		rts = append(rts, rt)
+	}
+	if len(rts) == 0 {
+		return nil, nil, fmt.Errorf("no runtime to measure")
+	}
+	return rts, leftOut, ctx.Err()
+}
+
+// peer is gVisor: Debian's, or the one that was named.
+func peer(o options) runtime {
+	path, platform, rounds := o.peer, o.peerPlatform, o.rounds
+	if path == "" {
+		path = "/usr/bin/runsc"
+	}
+	if platform == "" {
+		platform = "ptrace"
+	}
+	if platform == "ptrace" {
+		rounds = min(rounds, o.slowRounds)
+	}
+	return runtime{
+		report.Runtime{Name: "gVisor " + platform, Kind: report.GVisor, Rounds: rounds},
+		bundle.Runtime{Path: path, Flags: []string{"--platform=" + platform, "--network=none", "--ignore-cgroups"}},
+	}
+}
+
+// garrison is ours, once for each platform.
+func garrison(o options) (rts []runtime, err error) {
+	platforms := strings.FieldsFunc(o.platforms, func(r rune) bool { return r == ',' })
+	if len(platforms) == 0 {
+		out, err := exec.Command(o.runsc, "platforms").Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s platforms: %w (make build)", o.runsc, err)
+		}
+		for l := range strings.Lines(string(out)) {
+			if f := strings.Fields(l); len(f) > 0 {
+				platforms = append(platforms, f[0])
+			}
+		}
+	}
+	for _, p := range platforms {
+		rts = append(rts, runtime{
+			report.Runtime{Name: "Garrison " + p, Kind: report.Garrison, Rounds: o.rounds},
+			bundle.Ours(o.runsc, p),
+		})
+	}
+	return rts, nil
+}
+
+// try finds the runtime's program and version, and has it say hello.
+func (b *bench) try(ctx context.Context, rt *runtime) error {
+	path, err := exec.LookPath(rt.oci.Path)
+	if err != nil {
+		return err
+	}
+	if rt.oci.Path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	rt.Command = strings.Join(append([]string{filepath.Base(path)}, rt.oci.Flags...), " ")
+	out, err := exec.CommandContext(ctx, rt.oci.Path, "--version").Output()
+	if err != nil {
+		return fmt.Errorf("--version: %w", err)
+	}
+	version, _, _ := strings.Cut(string(out), "\n")
+	f := strings.Fields(version)
+	rt.Version = f[len(f)-1]
+	dir, err := b.tinyBox("hello")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	_, err = hello(ctx, *rt, dir)
+	return err
+}
