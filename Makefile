@@ -8,7 +8,9 @@ export CGO_ENABLED = 0
 GOTEST = $(GO) run ./test/gotest --
 BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
-.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate bench deps root clean needs-go needs-root
+PARTS = bench-micro bench-macro bench-start bench-memory bench-io
+
+.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate bench $(PARTS) bench-smoke bench-report deps root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -52,8 +54,18 @@ docker: build root ## dockerd, containerd and podman, on sockets of their own
 mutate: build ## does a case fail for every call that is broken on purpose?
 	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -timeout 3h
 
-bench: build root
+bench: build deps root ## runc, crun, gVisor and Garrison side by side (BENCHMARKS.md)
 	$(GO) run ./test/bench -root $(ROOT)
+
+$(PARTS): bench-%: build deps root
+	$(GO) run ./test/bench -root $(ROOT) -part $* -o bin/$@.json
+
+bench-smoke: build deps root ## every line of the benchmarks once, shortened: has it a number?
+	$(GO) run ./test/bench -root $(ROOT) -smoke -o bin/bench-smoke.json
+
+bench-report: needs-go ## BENCHMARKS.md, of what the last make bench found
+	cp bin/bench.json test/bench/bench.json
+	$(GO) run ./test/bench -report test/bench/bench.json
 
 deps: needs-root ## what apt has of what the tests need
 	@test/deps

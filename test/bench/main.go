@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -124,16 +125,11 @@ func measure(ctx context.Context, o options) (*report.Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		var kept []*report.Line
-		for _, l := range lines {
-			if l.Part = p.name; wanted.MatchString(l.Name) {
-				kept = append(kept, l)
-			}
-		}
-		if err := b.take(ctx, p, kept, rts); err != nil {
+		lines = slices.DeleteFunc(lines, func(l *report.Line) bool { return !wanted.MatchString(l.Name) })
+		if err := b.take(ctx, p, lines, rts); err != nil {
 			return nil, err
 		}
-		r.Lines = append(r.Lines, kept...)
+		r.Parts = append(r.Parts, &report.Part{Name: p.name, Means: p.means, Lines: lines})
 	}
 	r.Seconds = time.Since(r.Began).Round(time.Second).Seconds()
 	r.Finish()

@@ -11,8 +11,8 @@ import (
 
 // A part is a table of lines that are measured together.
 type part struct {
-	name  string
-	lines func(*bench) ([]*report.Line, error)
+	name, means string
+	lines       func(*bench) ([]*report.Line, error)
 
 	// round measures each of the lines once under one runtime. A line that it
 	// has no reading for is not for that runtime.
@@ -20,11 +20,18 @@ type part struct {
 }
 
 var parts = []part{
-	{"micro", guestLines("micro"), guestRound},
-	{"macro", jobLines, jobRound},
-	{"start", startLines, startRound},
-	{"memory", memoryLines, memoryRound},
-	{"io", guestLines("io"), guestRound},
+	{"micro", "One operation of the kernel, by a static C program (`test/bench/guest`) in one container per round: it finds " +
+		"how many operations take 60 ms, does as many five times, and keeps the median. The number is per operation. " +
+		"*root* is an overlay on the host's disk, as Docker makes it.", guestLines("micro"), guestRound},
+	{"macro", "Real programs of Debian bookworm, in a root like that, timed by the monotonic clock inside the container, " +
+		"so that its start does not count.", jobLines, jobRound},
+	{"start", "What a runtime's commands take, with a root that holds one static program: wall time, seen from the host, " +
+		"unless it says otherwise. A round is the median of five.", startLines, startRound},
+	{"memory", "Sandboxes with a static program that sleeps for ever. All that is left running for a sandbox counts, " +
+		"whoever's it is: the program, the kernel, its helpers.", memoryLines, memoryRound},
+	{"io", "Buffered reads and writes of files by the C program of micro, timed as those are, with contents that are checked. " +
+		"The number is per operation. *root* is an overlay, *bind mount* a directory of the host, both on the host's disk.",
+		guestLines("io"), guestRound},
 }
 
 // take lets each runtime have its turn, A B C A B C, until each has had its

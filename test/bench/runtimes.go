@@ -41,15 +41,17 @@ func (b *bench) runtimes(ctx context.Context, o options) (rts []runtime, leftOut
 		if b.smoke {
 			rt.Rounds = 1
 		}
-		if err := b.try(ctx, &rt); err != nil {
+		if err := b.try(ctx, &rt); err != nil && b.smoke && rt.Kind != report.Garrison {
+			return nil, nil, fmt.Errorf("%s: %w", rt.Name, err)
+		} else if err != nil {
 			leftOut = append(leftOut, fmt.Sprintf("%s: %v", rt.Name, err))
 			fmt.Fprintf(os.Stderr, "bench: left out: %s: %v\n", rt.Name, err)
 			continue
 		}
 		rts = append(rts, rt)
 	}
-	if len(rts) == 0 {
-		return nil, nil, fmt.Errorf("no runtime to measure")
+	if len(rts) == 0 || b.smoke && only.MatchString(ours[0].Name) && rts[len(rts)-1].Kind != report.Garrison {
+		return nil, nil, fmt.Errorf("nothing to measure: %s", strings.Join(leftOut, "; "))
 	}
 	return rts, leftOut, ctx.Err()
 }

@@ -1,9 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"math"
+	"os"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -21,19 +23,22 @@ var colours = []color.Color{
 	color.RGBA{0x9b, 0x2c, 0x8e, 255},
 }
 
+// legend is how many rows the legend takes, above the lines.
+const legend = 6
+
 // Chart draws what each line costs in parts of what it costs under runc, as an
 // SVG file. A line that runc has no number for is not there.
 func (r *Run) Chart(file string) error {
 	rows, ticks := r.chartRows()
+	plot.DefaultFont.Variant = "Sans"
 	p := plot.New()
 	p.Title.Text = "Cost of each line, in parts of runc's (log scale; left is better)"
 	p.Title.TextStyle.Font.Size = vg.Points(13)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
 	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
-	p.Y.Min, p.Y.Max = -0.7, float64(len(ticks))-0.3
+	p.Y.Min, p.Y.Max = -0.7, float64(len(ticks))+legend
 	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
 	p.Legend.Top, p.Legend.Left = true, false
-	p.Legend.YOffs = vg.Points(-4)
 	p.Add(plotter.NewGrid())
 	at1, err := plotter.NewLine(plotter.XYs{{X: 1, Y: p.Y.Min}, {X: 1, Y: p.Y.Max}})
 	if err != nil {
@@ -57,7 +62,7 @@ func (r *Run) Chart(file string) error {
 	}
 	points := plotter.XYs{}
 	for l, y := range rows {
-		if ref, ok := references[l.Name]; ok {
+		if ref, ok := References[l.Name]; ok {
 			points = append(points, plotter.XY{X: ref.GVisor / ref.Native, Y: y})
 		}
 	}
@@ -65,7 +70,22 @@ func (r *Run) Chart(file string) error {
 	if err := dots(p, "gVisor systrap (reference: not measured here)", points, hollow); err != nil {
 		return err
 	}
-	return p.Save(vg.Points(820), vg.Points(90+13*float64(len(ticks))), file)
+	return save(p, vg.Points(820), vg.Points(60+13*(float64(len(ticks))+legend)), file)
+}
+
+// save writes the plot as SVG, with fonts that are like the plot's own where a
+// reader has not got those.
+func save(p *plot.Plot, w, h vg.Length, file string) error {
+	svg, err := p.WriterTo(w, h, "svg")
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if _, err := svg.WriteTo(&b); err != nil {
+		return err
+	}
+	const own = "font-family:Liberation Sans"
+	return os.WriteFile(file, bytes.ReplaceAll(b.Bytes(), []byte(own), []byte(own+",Arial,Helvetica,sans-serif")), 0o644)
 }
 
 // dots adds a series, if it has points.
@@ -87,17 +107,14 @@ func dots(p *plot.Plot, name string, points plotter.XYs, style draw.GlyphStyle) 
 // from top to bottom, with the name of its part above each group.
 func (r *Run) chartRows() (rows map[*Line]float64, ticks []plot.Tick) {
 	rows = map[*Line]float64{}
-	part := ""
-	for _, l := range r.Lines {
-		if res := l.Results["runc"]; res == nil || res.Failed != "" || res.Median == 0 {
-			continue
+	for _, p := range r.Parts {
+		ticks = append(ticks, plot.Tick{Label: "— " + p.Name + " —"})
+		for _, l := range p.Lines {
+			if _, ok := ratio(l.Results["runc"], l.Results["runc"]); ok {
+				rows[l] = float64(len(ticks))
+				ticks = append(ticks, plot.Tick{Label: l.Name})
+			}
 		}
-		if l.Part != part {
-			part = l.Part
-			ticks = append(ticks, plot.Tick{Label: "— " + part + " —"})
-		}
-		rows[l] = float64(len(ticks))
-		ticks = append(ticks, plot.Tick{Label: l.Name})
 	}
 	top := float64(len(ticks) - 1)
 	for i := range ticks {

@@ -37,15 +37,6 @@ that were not measured here: present gVisor (August 2026) on systrap, and Linux 
 waking an idle CPU takes 35 µs. Their jobs are of the same kind, not the same: compare ratios, not times.
 `
 
-// abouts are what the parts have in common.
-var abouts = map[string]string{
-	"micro":  "One operation of the kernel, by a static C program (`test/bench/guest`) in one container per round. It finds how many operations take 60 ms, does as many five times, and keeps the median; the number is per operation. *root* is an overlay on the host's disk, as Docker makes it.",
-	"macro":  "Real programs of Debian bookworm, with the root on an overlay on the host's disk; timed by the monotonic clock inside the container, so that its start does not count.",
-	"start":  "What a runtime's commands take, with a root that holds one static program. Wall time, seen from the host; a round is the median of five.",
-	"memory": "Sandboxes that run a static program which sleeps for ever. All processes of a sandbox count: the kernel, its helpers and the program; the short-lived commands do not.",
-	"io":     "Buffered reads and writes of files by the same C program, timed as those of micro are, and with contents that are checked. The number is per operation. *root* is an overlay, *bind mount* a directory of the host, both on the host's disk.",
-}
-
 // Markdown is the page of the run. chart is the chart's path from the page.
 func (r *Run) Markdown(chart string) string {
 	var b strings.Builder
@@ -64,16 +55,16 @@ func (r *Run) Markdown(chart string) string {
 	for _, l := range r.LeftOut {
 		fmt.Fprintf(&b, "\nLeft out: %s\n", l)
 	}
-	for _, g := range r.grids() {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", g.part, abouts[g.part])
-		g.markdown(&b)
+	for _, part := range r.Parts {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", part.Name, part.Means)
+		r.grid(part).markdown(&b)
 		b.WriteString("\n")
-		for _, l := range r.Lines {
-			if l.Part == g.part {
-				fmt.Fprintf(&b, "- **%s**: %s\n", l.Name, l.Means)
-			}
+		for _, l := range part.Lines {
+			fmt.Fprintf(&b, "- **%s**: %s\n", l.Name, l.Means)
 		}
-		r.reasons(&b, g.part)
+		if failures := part.Failures(); len(failures) > 0 {
+			fmt.Fprintf(&b, "\nFAILED:\n\n- %s\n", strings.Join(failures, "\n- "))
+		}
 	}
 	return b.String()
 }
@@ -82,19 +73,5 @@ func (g *grid) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "| %s |\n|---%s|\n", strings.Join(g.head, " | "), strings.Repeat("|--:", len(g.head)-1))
 	for _, row := range g.rows {
 		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
-	}
-}
-
-// reasons say why lines of the part have no number.
-func (r *Run) reasons(b *strings.Builder, part string) {
-	first := true
-	for _, f := range r.Failures() {
-		if what, ok := strings.CutPrefix(f, part+", "); ok {
-			if first {
-				b.WriteString("\nFAILED:\n\n")
-				first = false
-			}
-			fmt.Fprintf(b, "- %s\n", what)
-		}
 	}
 }

@@ -11,9 +11,9 @@ const (
 	ms = 1e6
 )
 
-// references are by the names of lines. The jobs behind them were of the same
+// References are by the names of lines. The jobs behind them were of the same
 // kind, not the same, so that their ratios say more than their times.
-var references = map[string]Reference{
+var References = map[string]Reference{
 	"getpid":                 {107, 4.1 * us},
 	"mmap and munmap 64 KiB": {1.5 * us, 116 * us},
 	"stat, root":             {0.5 * us, 17 * us},

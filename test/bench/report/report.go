@@ -21,7 +21,7 @@ type Run struct {
 	Smoke    bool `json:",omitempty"` // shortened: its numbers are no measurements
 	Runtimes []Runtime
 	LeftOut  []string `json:",omitempty"` // runtimes that were not measured, and why
-	Lines    []*Line
+	Parts    []*Part
 }
 
 // Machine is the facts about the host that the numbers depend on.
@@ -60,13 +60,19 @@ const (
 	WakeUps     Unit = "wake-ups"
 )
 
+// A Part is lines that are measured together, in the same way.
+type Part struct {
+	Name, Means string
+	Lines       []*Line
+}
+
 // A Line is one workload, and how each runtime did, by its name. A runtime that
 // was not measured is not there.
 type Line struct {
-	Part, Name string
-	Unit       Unit
-	Means      string // its line in the glossary
-	Results    map[string]*Result
+	Name    string
+	Unit    Unit
+	Means   string // its line in the glossary
+	Results map[string]*Result
 }
 
 // A Reading is what one round found for one line.
@@ -103,39 +109,55 @@ func (l *Line) Add(runtime string, r Reading) {
 // Finish works out the results of all readings, and compares the checks with
 // the first runtime's that has one.
 func (r *Run) Finish() {
-	for _, l := range r.Lines {
-		want, by := "", ""
-		for _, rt := range r.Runtimes {
-			res := l.Results[rt.Name]
-			if res == nil {
-				continue
-			}
-			for _, reading := range res.Readings {
-				if by == "" && reading.Failed == "" {
-					want, by = reading.Check, rt.Name
-				}
-				if reading.Failed == "" && reading.Check != want {
-					reading.Failed = fmt.Sprintf("its result is %q, under %s %q", reading.Check, by, want)
-				}
-				if reading.Failed != "" && res.Failed == "" {
-					res.Failed = reading.Failed
-				}
-			}
-			res.summarise()
+	for _, p := range r.Parts {
+		for _, l := range p.Lines {
+			l.finish(r.Runtimes)
 		}
 	}
 }
 
-// Failures are the lines that have no number, a sentence each. A line that no
-// runtime was measured on is one too.
+func (l *Line) finish(rts []Runtime) {
+	want, by := "", ""
+	for _, rt := range rts {
+		res := l.Results[rt.Name]
+		if res == nil {
+			continue
+		}
+		for _, reading := range res.Readings {
+			if by == "" && reading.Failed == "" {
+				want, by = reading.Check, rt.Name
+			}
+			if reading.Failed == "" && reading.Check != want {
+				reading.Failed = fmt.Sprintf("its result is %q, under %s %q", reading.Check, by, want)
+			}
+			if reading.Failed != "" && res.Failed == "" {
+				res.Failed = reading.Failed
+			}
+		}
+		res.summarise()
+	}
+}
+
+// Failures are the lines of all parts that have no number, a sentence each.
 func (r *Run) Failures() (all []string) {
-	for _, l := range r.Lines {
+	for _, p := range r.Parts {
+		for _, f := range p.Failures() {
+			all = append(all, p.Name+": "+f)
+		}
+	}
+	return all
+}
+
+// Failures are the lines that have no number, a sentence each. A line that was
+// measured under no runtime is one too.
+func (p *Part) Failures() (all []string) {
+	for _, l := range p.Lines {
 		if len(l.Results) == 0 {
-			all = append(all, fmt.Sprintf("%s, %s: not measured", l.Part, l.Name))
+			all = append(all, l.Name+": not measured")
 		}
 		for _, rt := range slices.Sorted(maps.Keys(l.Results)) {
 			if res := l.Results[rt]; res.Failed != "" {
-				all = append(all, fmt.Sprintf("%s, %s, %s: %s", l.Part, l.Name, rt, res.Failed))
+				all = append(all, fmt.Sprintf("%s, %s: %s", l.Name, rt, res.Failed))
 			}
 		}
 	}

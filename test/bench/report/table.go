@@ -10,7 +10,6 @@ import (
 
 // A grid is a table of one part, as cells.
 type grid struct {
-	part string
 	head []string
 	rows [][]string
 }
@@ -22,19 +21,14 @@ const (
 	iqr      = "IQR"
 )
 
-// grids are the tables of the parts, in the order of the lines.
-func (r *Run) grids() (gs []grid) {
-	for _, l := range r.Lines {
-		if len(gs) == 0 || gs[len(gs)-1].part != l.Part {
-			gs = append(gs, grid{part: l.Part, head: r.head()})
-		}
-		g := &gs[len(gs)-1]
+// grid is the table of a part.
+func (r *Run) grid(p *Part) *grid {
+	g := &grid{head: r.head()}
+	for _, l := range p.Lines {
 		g.rows = append(g.rows, r.row(l))
 	}
-	for i := range gs {
-		gs[i].dropEmpty()
-	}
-	return gs
+	g.dropEmpty()
+	return g
 }
 
 func (r *Run) head() []string {
@@ -70,7 +64,7 @@ func (r *Run) row(l *Line) []string {
 		}
 		row = append(row, cells...)
 	}
-	if ref, ok := references[l.Name]; ok {
+	if ref, ok := References[l.Name]; ok {
 		return append(row, quantity(ref.Native, Nanoseconds), quantity(ref.GVisor, Nanoseconds), "×"+three(ref.GVisor/ref.Native))
 	}
 	return append(row, "", "", "")
@@ -121,9 +115,10 @@ func quantity(v float64, u Unit) string {
 
 // Table writes the numbers of all parts, aligned, and why others are missing.
 func (r *Run) Table(w io.Writer) {
-	for _, g := range r.grids() {
+	for _, p := range r.Parts {
+		g := r.grid(p)
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintf(t, "\n%s%s\t\n", g.part, strings.Join(g.head, "\t"))
+		fmt.Fprintf(t, "\n%s%s\t\n", p.Name, strings.Join(g.head, "\t"))
 		for _, row := range g.rows {
 			fmt.Fprintf(t, "%s\t\n", strings.Join(row, "\t"))
 		}
