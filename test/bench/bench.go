@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -20,7 +21,8 @@ var guestSource embed.FS
 // A bench is what all parts need: the guest program, the roots that containers
 // are given, and the cgroup that they run in.
 type bench struct {
-	dir    string // everything that is written is below it
+	dir    string // everything that is written is below it, on the host's disk
+	ram    string // a tmpfs
 	debian string // the Debian root; nothing writes to it
 	layer  string // goes over the Debian root: /bench, and directories to mount on
 	tiny   string // a root that holds the guest alone
@@ -41,7 +43,7 @@ type effort struct {
 }
 
 var (
-	full    = effort{60_000, 5, 1, 5, 20, 10 * time.Second, [3]int{1, 10, 50}}
+	full    = effort{40_000, 5, 1, 5, 20, 10 * time.Second, [3]int{1, 10, 50}}
 	cursory = effort{2_000, 1, 10, 1, 4, time.Second, [3]int{1, 2, 3}}
 )
 
@@ -54,7 +56,7 @@ func newBench(o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, debian: o.root, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, effort: full}
+	b := &bench{dir: dir, ram: dir + "/ram", debian: o.root, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, effort: full}
 	if o.smoke {
 		b.effort = cursory
 	}
@@ -71,6 +73,7 @@ func newBench(o options) (*bench, error) {
 
 func (b *bench) close() {
 	b.group.close()
+	_ = syscall.Unmount(b.ram, syscall.MNT_DETACH)
 	os.RemoveAll(b.dir)
 }
 
@@ -81,6 +84,12 @@ func (b *bench) furnish() error {
 		return fmt.Errorf("go env GOROOT: %w", err)
 	}
 	b.goroot = strings.TrimSpace(string(out))
+	if err := os.Mkdir(b.ram, 0o755); err != nil {
+		return err
+	}
+	if err := syscall.Mount("tmpfs", b.ram, "tmpfs", 0, "mode=755"); err != nil {
+		return fmt.Errorf("mount a tmpfs: %w", err)
+	}
 	for _, d := range []string{b.layer + "/bench", b.layer + "/bind", b.layer + "/work", b.layer + b.goroot,
 		b.tiny + "/proc", b.tiny + "/dev", b.tiny + "/sys", b.tiny + "/tmp"} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -105,9 +114,9 @@ func (b *bench) furnish() error {
 	return nil
 }
 
-// box makes a bundle of s, whose container runs in the group.
-func (b *bench) box(s *specs.Spec) (dir string, err error) {
-	if dir, err = os.MkdirTemp(b.dir, "box"); err != nil {
+// box makes a bundle of s below a directory, whose container runs in the group.
+func (b *bench) box(below string, s *specs.Spec) (dir string, err error) {
+	if dir, err = os.MkdirTemp(below, "box"); err != nil {
 		return "", err
 	}
 	s.Linux.CgroupsPath = b.group.path(filepath.Base(dir))
@@ -118,22 +127,23 @@ func (b *bench) box(s *specs.Spec) (dir string, err error) {
 func (b *bench) tinyBox(args ...string) (dir string, err error) {
 	s := bundle.Spec(append([]string{"/guest"}, args...)...)
 	s.Root.Path = b.tiny
-	return b.box(s)
+	return b.box(b.ram, s)
 }
 
 // debianBox is a bundle of the Debian root, on which its container may write,
-// and which runs the guest. The caller undoes it.
-func (b *bench) debianBox(args ...string) (dir string, undo func(), err error) {
+// and which runs the guest. What it writes goes below a directory. The caller
+// undoes it.
+func (b *bench) debianBox(below string, args ...string) (dir string, undo func(), err error) {
 	s := bundle.Spec(append([]string{"/bench/guest"}, args...)...)
 	s.Process.Env = append(s.Process.Env, "GOROOT="+b.goroot, fmt.Sprintf("DIVIDE=%d", b.divide))
-	bind, err := os.MkdirTemp(b.dir, "bind")
+	bind, err := os.MkdirTemp(below, "bind")
 	if err != nil {
 		return "", nil, err
 	}
 	s.Mounts = append(s.Mounts,
 		specs.Mount{Destination: "/bind", Type: "bind", Source: bind, Options: []string{"rbind", "rw"}},
 		specs.Mount{Destination: b.goroot, Type: "bind", Source: b.goroot, Options: []string{"rbind", "ro"}})
-	if dir, err = b.box(s); err != nil {
+	if dir, err = b.box(below, s); err != nil {
 		return "", nil, err
 	}
 	unmount, err := bundle.Overlay(dir, b.layer+":"+b.debian)

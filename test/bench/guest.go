@@ -32,52 +32,70 @@ func guestLines(part string) func(*bench) ([]*report.Line, error) {
 	}
 }
 
-func guestRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
+func microRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
+	return b.operations(ctx, rt, b.ram, lines)
+}
+
+func ioRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
+	return b.operations(ctx, rt, b.dir, lines)
+}
+
+// operations are the guest's, with what they write below a directory.
+func (b *bench) operations(ctx context.Context, rt runtime, below string, lines []*report.Line) map[string]report.Reading {
 	var names []string
 	for _, l := range lines {
 		names = append(names, l.Name)
 	}
 	args := []string{"run", strconv.Itoa(b.micros), strconv.Itoa(b.repeats), seconds(opLimit)}
-	return b.ask(ctx, rt, args, names, opLimit)
+	return b.ask(ctx, rt, question{args, names, opLimit, below})
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
-// ask has the guest do what args say with each name, in one container. A
+// A question is what the guest is asked: to do what args say with each name,
+// within a limit for each, with what is written going below a directory.
+type question struct {
+	args, names []string
+	limit       time.Duration
+	below       string
+}
+
+// ask asks it in one container. A
 // container that ends early takes the name that it was at with it; the others
 // get another container. One that hangs in spite of the guest's own limit on
 // each name, or that does nothing at all, is the last.
-func (b *bench) ask(ctx context.Context, rt runtime, args, names []string, limit time.Duration) map[string]report.Reading {
+func (b *bench) ask(ctx context.Context, rt runtime, q question) map[string]report.Reading {
 	readings := map[string]report.Reading{}
-	for left := names; len(left) > 0; {
-		late, why := b.askOnce(ctx, rt, slices.Concat(args, left), limit+time.Duration(len(left))*limit/4, readings)
-		rest := slices.DeleteFunc(slices.Clone(left), func(n string) bool {
+	for again := false; len(q.names) > 0; again = true {
+		late, why := b.askOnce(ctx, rt, q, readings)
+		rest := slices.DeleteFunc(slices.Clone(q.names), func(n string) bool {
 			_, ok := readings[n]
 			return ok
 		})
 		if len(rest) == 0 {
 			break
 		}
-		if late || len(rest) == len(left) && len(left) < len(names) {
+		if late || again && len(rest) == len(q.names) {
 			for _, n := range rest {
 				readings[n] = report.Failed("%s", why)
 			}
 			break
 		}
 		readings[rest[0]] = report.Failed("%s", why)
-		left = rest[1:]
+		q.names = rest[1:]
 	}
 	return readings
 }
 
 // askOnce runs one container, and keeps what it says in readings. why is how it
 // ended.
-func (b *bench) askOnce(ctx context.Context, rt runtime, args []string, limit time.Duration, readings map[string]report.Reading) (late bool, why string) {
-	dir, undo, err := b.debianBox(args...)
+func (b *bench) askOnce(ctx context.Context, rt runtime, q question, readings map[string]report.Reading) (late bool, why string) {
+	dir, undo, err := b.debianBox(q.below, slices.Concat(q.args, q.names)...)
 	if err != nil {
 		return true, err.Error()
 	}
 	defer undo()
+	limit := q.limit * time.Duration(4+len(q.names)) / 4 // few need all of theirs
 	result, err := rt.oci.Run(ctx, dir, limit)
 	if err != nil {
 		return true, err.Error()

@@ -63,7 +63,7 @@ print(s)'`,
 		check: `sort ../found | md5sum; wc -l <../found`,
 	}, {
 		name: "du", means: "du adds up /usr",
-		run: `du -s -x --apparent-size --exclude="$GOROOT" /usr`,
+		run: `du -s --apparent-size --exclude="$GOROOT" /usr`,
 	}, {
 		name: "git", means: "git init, add and commit of 100 files, and log",
 		prepare: `mkdir repo; cd repo; for i in $(seq 100); do mkdir -p d$((i % 7)); seq $i $((i + 50)) >d$((i % 7))/f$i; done
@@ -154,7 +154,7 @@ func jobRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) m
 			ids = append(ids, id(i))
 		}
 	}
-	answers := b.ask(ctx, rt, []string{"jobs", seconds(jobLimit)}, ids, jobLimit)
+	answers := b.ask(ctx, rt, question{[]string{"jobs", seconds(jobLimit)}, ids, jobLimit, b.ram})
 	readings := map[string]report.Reading{}
 	for i, j := range jobs {
 		if r, ok := answers[id(i)]; ok {

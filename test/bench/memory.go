@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"garrison/test/bench/report"
@@ -44,13 +45,7 @@ func memoryRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line
 	}
 	readings := map[string]report.Reading{}
 	var crowd []*container
-	defer func() {
-		for _, c := range crowd {
-			if err := c.remove(); err != nil {
-				fmt.Fprintf(os.Stderr, "bench: %s: %v\n", rt.Name, err)
-			}
-		}
-	}()
+	defer func() { removeAll(crowd) }()
 	var err error
 	for _, m := range memoryTable {
 		if !wanted[m.name] || rt.Kind == report.GVisor && m.crowd == 2 {
@@ -74,6 +69,22 @@ func memoryRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line
 		}
 	}
 	return readings
+}
+
+// removeAll removes containers, a few at a time: most of it is waiting.
+func removeAll(crowd []*container) {
+	var all sync.WaitGroup
+	few := make(chan struct{}, 8)
+	for _, c := range crowd {
+		all.Go(func() {
+			few <- struct{}{}
+			defer func() { <-few }()
+			if err := c.remove(); err != nil {
+				fmt.Fprintf(os.Stderr, "bench: %s: %v\n", c.rt.Name, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // idler is a container whose program has begun to wait.

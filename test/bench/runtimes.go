@@ -111,9 +111,8 @@ func (b *bench) try(ctx context.Context, rt *runtime) error {
 	if err != nil {
 		return fmt.Errorf("--version: %w", err)
 	}
-	version, _, _ := strings.Cut(string(out), "\n")
-	f := strings.Fields(version)
-	rt.Version = f[len(f)-1]
+	version, _, _ := strings.Cut(string(out), "\n") // "runc version 1.1.5"
+	rt.Version = version[strings.LastIndex(version, " ")+1:]
 	dir, err := b.tinyBox("hello")
 	if err != nil {
 		return err

@@ -12,13 +12,13 @@ typedef uint64_t u64;
 
 // An op is one operation and one line of the tables.
 struct op {
-	const char *part, *name;
+	const char *part, *name, *means; // means is its line in the glossary
 	// run does the operation n times below the directory where, and returns how
-	// many nanoseconds that took. What it needs it makes on its first call, and
-	// does not count; a process that runs one op runs no other.
+	// many nanoseconds that took. What it needs it makes on its first call in a
+	// process, and does not count; a process that runs one op runs no other.
 	u64 (*run)(long n, const char *where);
 	const char *where;
-	const char *means; // its line in the glossary
+	long most; // the most that n may be; 0: whatever takes long enough
 };
 
 // now is CLOCK_MONOTONIC in nanoseconds.

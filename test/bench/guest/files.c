@@ -132,7 +132,7 @@ u64 op_fsync(long n, const char *where) {
 	return took;
 }
 
-enum { SMALL = 1024, MOST = 1000 };
+enum { SMALL = 1024 };
 
 // small_dir is where this process has its small files.
 static const char *small_dir(const char *where) {
@@ -169,26 +169,20 @@ static void read_small(const char *where, long i) {
 	try(close(f));
 }
 
-// batches makes n files and removes them, MOST at a time, with a look at their
-// contents between, and returns the time of what is asked for.
-static u64 batches(long n, const char *where, int removing) {
-	u64 took[2] = {0, 0};
-	while (n > 0) {
-		long files = n < MOST ? n : MOST;
-		u64 begin = now();
-		for (long i = 0; i < files; i++) make_small(where, i);
-		took[0] += now() - begin;
-		for (long i = 0; i < files; i += 10) read_small(where, i);
-		begin = now();
-		for (long i = 0; i < files; i++) try(unlink(small(where, i)));
-		took[1] += now() - begin;
-		n -= files;
-	}
-	return took[removing];
+// life makes n files, looks at some, removes them all, and returns how long
+// making or removing took.
+static u64 life(long n, const char *where, int removing) {
+	u64 begin = now();
+	for (long i = 0; i < n; i++) make_small(where, i);
+	u64 made = now();
+	for (long i = 0; i < n; i += 10) read_small(where, i);
+	u64 seen = now();
+	for (long i = 0; i < n; i++) try(unlink(small(where, i)));
+	return removing ? now() - seen : made - begin;
 }
 
-u64 op_small_create(long n, const char *where) { return batches(n, where, 0); }
-u64 op_small_remove(long n, const char *where) { return batches(n, where, 1); }
+u64 op_small_create(long n, const char *where) { return life(n, where, 0); }
+u64 op_small_remove(long n, const char *where) { return life(n, where, 1); }
 
 u64 op_small_read(long n, const char *where) {
 	enum { FILES = 200 };
