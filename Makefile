@@ -61,6 +61,7 @@ $(PARTS): bench-%: build deps root
 	$(GO) run ./test/bench -root $(ROOT) -part $* -o bin/$@.json
 
 bench-smoke: build deps root ## every line of the benchmarks once, shortened: has it a number?
+	$(GO) test ./test/bench/...
 	$(GO) run ./test/bench -root $(ROOT) -smoke -o bin/bench-smoke.json
 
 bench-report: needs-go ## BENCHMARKS.md, of what the last make bench found

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"os"
@@ -79,11 +80,11 @@ func (b *bench) close() {
 
 // furnish fills the two roots.
 func (b *bench) furnish() error {
-	out, err := exec.Command("go", "env", "GOROOT").Output()
+	out, err := onHost("", nil, "go", "env", "GOROOT")
 	if err != nil {
-		return fmt.Errorf("go env GOROOT: %w", err)
+		return err
 	}
-	b.goroot = strings.TrimSpace(string(out))
+	b.goroot = strings.TrimSpace(out)
 	if err := os.Mkdir(b.ram, 0o755); err != nil {
 		return err
 	}
@@ -105,13 +106,23 @@ func (b *bench) furnish() error {
 	}
 	guest := b.layer + "/bench/guest"
 	args := append([]string{"-static", "-O2", "-pthread", "-o", guest}, source...)
-	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("gcc: %w\n%s", err, out)
-	}
-	if err := os.Link(guest, b.tiny+"/guest"); err != nil {
+	if _, err := onHost("", nil, "gcc", args...); err != nil {
 		return err
 	}
-	return nil
+	return os.Link(guest, b.tiny+"/guest")
+}
+
+// onHost runs a command that makes something ready, and returns its output.
+func onHost(dir string, env []string, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return string(out), err
 }
 
 // box makes a bundle of s below a directory, whose container runs in the group.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,11 +18,11 @@ const opLimit = 20 * time.Second
 // guestLines are the guest's own: its table is in guest/main.c.
 func guestLines(part string) func(*bench) ([]*report.Line, error) {
 	return func(b *bench) (lines []*report.Line, err error) {
-		out, err := exec.Command(b.layer+"/bench/guest", "list").Output()
+		out, err := onHost("", nil, b.layer+"/bench/guest", "list")
 		if err != nil {
-			return nil, fmt.Errorf("guest list: %w", err)
+			return nil, err
 		}
-		for l := range strings.Lines(string(out)) {
+		for l := range strings.Lines(out) {
 			if f := strings.Split(strings.TrimSpace(l), "\t"); len(f) == 3 && f[0] == part {
 				lines = append(lines, &report.Line{Name: f[1], Unit: report.Nanoseconds, Means: f[2]})
 			}
@@ -60,10 +59,10 @@ type question struct {
 	below       string
 }
 
-// ask asks it in one container. A
-// container that ends early takes the name that it was at with it; the others
-// get another container. One that hangs in spite of the guest's own limit on
-// each name, or that does nothing at all, is the last.
+// ask asks it in one container. One that ends early takes the name that it was
+// at with it, and the others get another container. One that hangs, in spite of
+// the guest's own limit on each name, is the last; so is a second one that does
+// nothing at all.
 func (b *bench) ask(ctx context.Context, rt runtime, q question) map[string]report.Reading {
 	readings := map[string]report.Reading{}
 	for again := false; len(q.names) > 0; again = true {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -180,9 +178,8 @@ func (b *bench) writeJobs() error {
 			}
 		}
 	}
-	tar := exec.Command("tar", "cf", b.layer+input, "-C", b.debian, "usr/share/doc", "usr/lib/python3")
-	if out, err := tar.CombinedOutput(); err != nil {
-		return fmt.Errorf("tar: %w\n%s", err, out)
+	if _, err := onHost("", nil, "tar", "cf", b.layer+input, "-C", b.debian, "usr/share/doc", "usr/lib/python3"); err != nil {
+		return err
 	}
 	return b.fillGoCache()
 }
@@ -200,11 +197,7 @@ func (b *bench) fillGoCache() error {
 			return err
 		}
 	}
-	build := exec.Command("sh", "-ec", `echo 'package greet; const whom = "cache"' >greet/whom.go; `+goBuild+`; rm prog greet/whom.go`)
-	build.Dir = dir
-	build.Env = append(os.Environ(), "GOROOT="+b.goroot, "GOCACHE="+filepath.Join(b.layer, "bench/gocache"))
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
+	env := []string{"GOROOT=" + b.goroot, "GOCACHE=" + filepath.Join(b.layer, "bench/gocache")}
+	_, err := onHost(dir, env, "sh", "-ec", `echo 'package greet; const whom = "cache"' >greet/whom.go; `+goBuild+`; rm prog greet/whom.go`)
+	return err
 }

@@ -23,7 +23,7 @@ import (
 type options struct {
 	parts, run, only            string
 	rounds, slowRounds          int
-	smoke                       bool
+	smoke, compare              bool
 	root, runsc, platforms      string
 	peer, peerPlatform          string
 	out, report, page, chartOut string
@@ -31,7 +31,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.parts, "part", "micro,macro,start,memory,io", "the `parts` to measure")
+	flag.StringVar(&o.parts, "part", strings.Join(partNames(), ","), "the `parts` to measure, with commas between")
 	flag.StringVar(&o.run, "run", "", "measure only the lines whose names match this `regexp`")
 	flag.StringVar(&o.only, "only", "", "measure only the runtimes whose names match this `regexp`")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each runtime takes its turn")
@@ -44,20 +44,28 @@ func main() {
 	flag.StringVar(&o.peerPlatform, "peer-platform", os.Getenv("PEER_PLATFORM"), "gVisor's platform (default: ptrace)")
 	flag.StringVar(&o.out, "o", "bin/bench.json", "the `file` that the results go to")
 	flag.StringVar(&o.report, "report", "", "measure nothing: make the page and the chart of this `file` of results")
+	flag.BoolVar(&o.compare, "compare", false, "measure nothing: say which medians differ in two files of results, which are the arguments")
 	flag.StringVar(&o.page, "page", "BENCHMARKS.md", "the page that -report writes")
 	flag.StringVar(&o.chartOut, "chart", "test/bench/chart.svg", "the chart that -report draws")
 	flag.Parse()
 
-	err := run(o)
-	if err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 func run(o options) error {
+	if o.compare {
+		return compare(flag.Args())
+	}
 	if o.report != "" {
 		return publish(o)
+	}
+	for name := range strings.SplitSeq(o.parts, ",") {
+		if !slices.Contains(partNames(), name) {
+			return fmt.Errorf("there is no part %q", name)
+		}
 	}
 	if os.Getuid() != 0 {
 		return errors.New("this needs root: it mounts overlays and runs containers")
@@ -97,6 +105,23 @@ func publish(o options) error {
 	return os.WriteFile(o.page, []byte(r.Markdown(o.chartOut)), 0o644)
 }
 
+// compare is for two runs of the same thing: how far can they be trusted?
+func compare(files []string) error {
+	if len(files) != 2 {
+		return errors.New("-compare needs two files")
+	}
+	old, err := report.Read(files[0])
+	if err != nil {
+		return err
+	}
+	again, err := report.Read(files[1])
+	if err != nil {
+		return err
+	}
+	report.Compare(os.Stdout, old, again)
+	return nil
+}
+
 // measure runs the parts, and leaves nothing behind.
 func measure(ctx context.Context, o options) (*report.Run, error) {
 	b, err := newBench(o)
@@ -118,7 +143,7 @@ func measure(ctx context.Context, o options) (*report.Run, error) {
 		return nil, err
 	}
 	for _, p := range parts {
-		if !strings.Contains(","+o.parts+",", ","+p.name+",") {
+		if !slices.Contains(strings.Split(o.parts, ","), p.name) {
 			continue
 		}
 		lines, err := p.lines(b)

@@ -35,6 +35,13 @@ var parts = []part{
 		guestLines("io"), ioRound},
 }
 
+func partNames() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // take lets each runtime have its turn, A B C A B C, until each has had its
 // rounds. A first turn is thrown away: it is for the host's caches.
 func (b *bench) take(ctx context.Context, p part, lines []*report.Line, rts []runtime) error {

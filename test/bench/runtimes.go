@@ -78,11 +78,11 @@ func peer(o options) runtime {
 func garrison(o options) (rts []runtime, err error) {
 	platforms := strings.FieldsFunc(o.platforms, func(r rune) bool { return r == ',' })
 	if len(platforms) == 0 {
-		out, err := exec.Command(o.runsc, "platforms").Output()
+		out, err := onHost("", nil, o.runsc, "platforms")
 		if err != nil {
-			return nil, fmt.Errorf("%s platforms: %w (make build)", o.runsc, err)
+			return nil, fmt.Errorf("%w (make build)", err)
 		}
-		for l := range strings.Lines(string(out)) {
+		for l := range strings.Lines(out) {
 			if f := strings.Fields(l); len(f) > 0 {
 				platforms = append(platforms, f[0])
 			}
@@ -107,11 +107,11 @@ func (b *bench) try(ctx context.Context, rt *runtime) error {
 		return err
 	}
 	rt.Command = strings.Join(append([]string{filepath.Base(path)}, rt.oci.Flags...), " ")
-	out, err := exec.CommandContext(ctx, rt.oci.Path, "--version").Output()
+	out, err := onHost("", nil, rt.oci.Path, "--version")
 	if err != nil {
-		return fmt.Errorf("--version: %w", err)
+		return err
 	}
-	version, _, _ := strings.Cut(string(out), "\n") // "runc version 1.1.5"
+	version, _, _ := strings.Cut(out, "\n") // "runc version 1.1.5"
 	rt.Version = version[strings.LastIndex(version, " ")+1:]
 	dir, err := b.tinyBox("hello")
 	if err != nil {

@@ -23,6 +23,7 @@ As root, on a machine with Go and apt (what is missing is installed):
     make bench-report    # this page and its chart, of what the last make bench found
 
     PEER=/path/to/runsc PEER_PLATFORM=systrap make bench          # another gVisor than Debian's
+    go run ./test/bench -compare old.json new.json                # which medians differ?
     go run ./test/bench -part micro -run ping-pong -only 'runc|Garrison' -rounds 3
 
 Results go to ` + "`bin/bench.json`" + `. Nothing else should run on the machine meanwhile.

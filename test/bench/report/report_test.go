@@ -128,6 +128,17 @@ func TestWrittenAndRead(t *testing.T) {
 	}
 }
 
+func TestCompare(t *testing.T) {
+	old, again := sample(), sample()
+	again.Parts[0].Lines[0].Results["runc"].Median = 130
+	var b bytes.Buffer
+	Compare(&b, old, again)
+	want := "micro: getpid, runc: 100 ns, then 130 ns\n7 of 8 medians (88 %) are within 15 % of each other\n"
+	if b.String() != want {
+		t.Errorf("compared:\n%s\nwant:\n%s", &b, want)
+	}
+}
+
 func TestChart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "chart.svg")
 	if err := sample().Chart(file); err != nil {
