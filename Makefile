@@ -19,7 +19,7 @@ build: needs-go ## bin/runsc and the programs that it starts
 run: needs-root build ## a sandboxed command on this host's own root, which it can't change
 	bin/runsc do -- sh -c 'uname -a; id; ps aux'
 
-test: needs-root deps root build check unit race lockcheck syscalls programs oci docker ## everything CI runs
+test: needs-root deps root build check unit race lockcheck syscalls programs oci docker bench-smoke ## everything CI runs
 
 check: needs-go ## what reads the code: gofmt, vet, staticcheck, layers
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt -w $$out"; exit 1; }
@@ -61,7 +61,7 @@ $(PARTS): bench-%: build deps root
 	$(GO) run ./test/bench -root $(ROOT) -part $* -o bin/$@.json
 
 bench-smoke: build deps root ## every line of the benchmarks once, shortened: has it a number?
-	$(GO) test ./test/bench/...
+	$(GOTEST) ./test/bench/...
 	$(GO) run ./test/bench -root $(ROOT) -smoke -o bin/bench-smoke.json
 
 bench-report: needs-go ## BENCHMARKS.md, of what the last make bench found
