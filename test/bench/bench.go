@@ -163,6 +163,9 @@ func (b *bench) debianBox(below string, args ...string) (dir string, undo func()
 	}
 	return dir, func() {
 		unmount()
+		if below != b.ram { // what is on the disk stays until the end: see the guest's op_small_create
+			return
+		}
 		os.RemoveAll(dir)
 		os.RemoveAll(bind)
 	}, nil

@@ -18,7 +18,7 @@ struct op {
 	// process, and does not count; a process that runs one op runs no other.
 	u64 (*run)(long n, const char *where);
 	const char *where;
-	long most; // the most that n may be; 0: whatever takes long enough
+	long n; // how many operations to time; 0: as many as take long enough
 };
 
 // now is CLOCK_MONOTONIC in nanoseconds.

@@ -10,7 +10,6 @@
 // "result", name, "FAILED", reason; with tabs between them.
 #include "bench.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +28,9 @@
 	{"io", "read 4 KiB at random, " on, "pread(2) of 4 KiB at random places of such a file", op_random_read_4k, where}, \
 	{"io", "read 1 MiB at random, " on, "the same in steps of 1 MiB", op_random_read_1m, where}, \
 	{"io", "write 4 KiB and fsync, " on, "a write of 4 KiB and fsync(2), which waits for the disk", op_fsync, where}, \
-	{"io", "make a small file, " on, "open(2) with O_CREAT, a write of 1 KiB and close(2), of a new file", op_small_create, where, 500}, \
+	{"io", "make a small file, " on, "open(2) with O_CREAT, a write of 1 KiB and close(2), of a new file", op_small_create, where, 200}, \
 	{"io", "read a small file, " on, "stat(2), open(2), a read of 1 KiB and close(2), of one file after the other", op_small_read, where}, \
-	{"io", "remove a small file, " on, "unlink(2) of a file of 1 KiB", op_small_remove, where, 500}
+	{"io", "remove a small file, " on, "unlink(2) of a file of 1 KiB", op_small_remove, where, 100}
 
 static const struct op ops[] = {
 	{"micro", "getpid", "getpid(2): into the kernel and back, and nothing else", op_getpid, ""},
@@ -85,20 +84,19 @@ static int ascending(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-static long least(long a, long b) { return a < b ? a : b; }
-
 // once finds how many operations take as long as the plan aims at, does as
 // many, and returns the nanoseconds of one.
 static double once(const struct plan *p) {
 	const struct op *o = p->op;
-	long n = 1, most = o->most ? o->most : LONG_MAX / 100;
+	if (o->n) return (double)o->run(o->n, o->where) / (double)o->n;
+	long n = 1;
 	u64 took = o->run(n, o->where);
-	while (took < p->aim / 2 && n < most) {
+	while (took < p->aim / 2) {
 		u64 more = p->aim / (took + 1);
-		n = least(most, n * (more < 2 ? 2 : more > 10 ? 10 : (long)more));
+		n *= more < 2 ? 2 : more > 10 ? 10 : (long)more;
 		took = o->run(n, o->where);
 	}
-	n = least(most, n * (double)p->aim / (double)(took + 1) + 1);
+	n = n * (double)p->aim / (double)took + 1;
 	return (double)o->run(n, o->where) / (double)n;
 }
 

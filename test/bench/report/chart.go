@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // colours are of the runtimes, but runc, in their order. They differ in
@@ -24,7 +25,7 @@ var colours = []color.Color{
 }
 
 // legend is how many rows the legend takes, above the lines.
-const legend = 6
+const legend = 4.5
 
 // Chart draws what each line costs in parts of what it costs under runc, as an
 // SVG file. A line that runc has no number for is not there.
@@ -76,10 +77,9 @@ func (r *Run) Chart(file string) error {
 // save writes the plot as SVG, with fonts that are like the plot's own where a
 // reader has not got those.
 func save(p *plot.Plot, w, h vg.Length, file string) error {
-	svg, err := p.WriterTo(w, h, "svg")
-	if err != nil {
-		return err
-	}
+	svg := vgsvg.New(w, h)
+	const margin = 10
+	p.Draw(draw.Crop(draw.New(svg), margin, -margin, margin, -margin))
 	var b bytes.Buffer
 	if _, err := svg.WriteTo(&b); err != nil {
 		return err
