@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "", "measure only the lines whose names match this `regexp`")
 	flag.StringVar(&o.only, "only", "", "measure only the runtimes whose names match this `regexp`")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each runtime takes its turn")
-	flag.IntVar(&o.slowRounds, "slow-rounds", 1, "how often a gVisor on ptrace does")
+	flag.IntVar(&o.slowRounds, "slow-rounds", 3, "how often a gVisor on ptrace does")
 	flag.BoolVar(&o.smoke, "smoke", false, "do every line once, shortened, and fail if one has no number")
 	flag.StringVar(&o.root, "root", "/var/cache/garrison/bookworm", "the Debian root filesystem (make root)")
 	flag.StringVar(&o.runsc, "runsc", "bin/runsc", "Garrison's runsc")

@@ -46,7 +46,7 @@ func startRound(ctx context.Context, b *bench, rt runtime, _ []*report.Line) map
 	var l launches
 	l.run, l.cpu = b.runs(ctx, rt)
 	l.create, l.start, l.delete = b.lives(ctx, rt)
-	l.parallel = b.crowds(ctx, rt)
+	l.parallel = b.gatherings(ctx, rt)
 	readings := map[string]report.Reading{}
 	for _, s := range starts {
 		if of := s.of(&l); of.err != nil {
@@ -143,13 +143,24 @@ func (b *bench) life(ctx context.Context, rt runtime) (took [3]time.Duration, er
 	return took, nil
 }
 
-// crowds runs hello many times at once.
-func (b *bench) crowds(ctx context.Context, rt runtime) sample {
+// gatherings run hello many times at once.
+func (b *bench) gatherings(ctx context.Context, rt runtime) (all sample) {
+	for range b.crowds {
+		took, err := b.gathering(ctx, rt)
+		if err != nil {
+			return sample{err: err}
+		}
+		all.values = append(all.values, float64(took))
+	}
+	return all
+}
+
+func (b *bench) gathering(ctx context.Context, rt runtime) (time.Duration, error) {
 	var dirs []string
 	for range b.parallel {
 		dir, err := b.tinyBox("hello")
 		if err != nil {
-			return sample{err: err}
+			return 0, err
 		}
 		defer os.RemoveAll(dir)
 		dirs = append(dirs, dir)
@@ -166,5 +177,5 @@ func (b *bench) crowds(ctx context.Context, rt runtime) sample {
 	for range dirs {
 		all = errors.Join(all, <-errs)
 	}
-	return sample{[]float64{float64(time.Since(begin))}, all}
+	return time.Since(begin), all
 }

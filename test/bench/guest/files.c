@@ -169,9 +169,9 @@ static void read_small(const char *where, long i) {
 	try(close(f));
 }
 
-// op_small_create and op_small_remove are few, and what the one makes stays:
-// ext4 looks at each inode that was freed in the last minutes, and passes it
-// over, whenever it makes a file.
+// What op_small_create makes stays, and op_small_remove removes few: ext4 looks
+// at each inode near by that was freed in the last minutes, and passes it over,
+// whenever it makes a file.
 u64 op_small_create(long n, const char *where) {
 	small_dir(where);
 	u64 begin = now();
