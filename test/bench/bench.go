@@ -38,7 +38,7 @@ type bench struct {
 type effort struct {
 	micros, repeats int           // of an operation of the guest: how long one repetition takes
 	divide          int           // of a job: what its counts are divided by
-	launches        int           // start-ups of each kind
+	runs, lives     int           // of containers: of each kind of start-up
 	crowds          int           // start-ups of many containers
 	parallel        int           // how many those are
 	idle            time.Duration // how long wake-ups are counted
@@ -46,8 +46,8 @@ type effort struct {
 }
 
 var (
-	full    = effort{40_000, 5, 1, 15, 3, 20, 10 * time.Second, [3]int{1, 10, 50}}
-	cursory = effort{2_000, 1, 10, 1, 1, 4, time.Second, [3]int{1, 2, 3}}
+	full    = effort{40_000, 5, 1, 15, 5, 3, 20, 10 * time.Second, [3]int{1, 10, 50}}
+	cursory = effort{2_000, 1, 10, 1, 1, 1, 4, time.Second, [3]int{1, 2, 3}}
 )
 
 // newBench makes ready what all parts need. The caller closes it.

@@ -27,7 +27,7 @@ var parts = []part{
 	{"macro", "Real programs of Debian bookworm, in a root like that, timed by the monotonic clock inside the container, " +
 		"so that its start does not count.", jobLines, jobRound},
 	{"start", "What a runtime's commands take, with a root that holds one static program: wall time, seen from the host, " +
-		"unless it says otherwise. A round is the median of 15, and of three of 20 at once.", startLines, startRound},
+		"unless it says otherwise. A round is the median of 15 runs, five lives and three crowds.", startLines, startRound},
 	{"memory", "Sandboxes with a static program that sleeps for ever. All that is left running for a sandbox counts, " +
 		"whoever's it is: the program, the kernel, its helpers.", memoryLines, memoryRound},
 	{"io", "Buffered reads and writes of files by the C program of micro, timed as those are, with contents that are checked. " +

@@ -44,9 +44,9 @@ func startLines(*bench) (lines []*report.Line, err error) {
 // startRound reports the median of each sample.
 func startRound(ctx context.Context, b *bench, rt runtime, _ []*report.Line) map[string]report.Reading {
 	var l launches
-	l.run, l.cpu = b.runs(ctx, rt)
-	l.create, l.start, l.delete = b.lives(ctx, rt)
-	l.parallel = b.gatherings(ctx, rt)
+	l.run, l.cpu = b.timeRuns(ctx, rt)
+	l.create, l.start, l.delete = b.timeLives(ctx, rt)
+	l.parallel = b.timeCrowds(ctx, rt)
 	readings := map[string]report.Reading{}
 	for _, s := range starts {
 		if of := s.of(&l); of.err != nil {
@@ -69,8 +69,8 @@ func hello(ctx context.Context, rt runtime, dir string) (time.Duration, error) {
 	return took, err
 }
 
-// runs runs hello, once without counting it.
-func (b *bench) runs(ctx context.Context, rt runtime) (wall, cpu sample) {
+// timeRuns runs hello, once without counting it.
+func (b *bench) timeRuns(ctx context.Context, rt runtime) (wall, cpu sample) {
 	fail := func(err error) (sample, sample) { return sample{err: err}, sample{err: err} }
 	dir, err := b.tinyBox("hello")
 	if err != nil {
@@ -80,7 +80,7 @@ func (b *bench) runs(ctx context.Context, rt runtime) (wall, cpu sample) {
 	if _, err := hello(ctx, rt, dir); err != nil {
 		return fail(err)
 	}
-	for range b.launches {
+	for range b.runs {
 		b.group.settle(time.Second)
 		before, err := b.group.cpu()
 		if err != nil {
@@ -101,9 +101,9 @@ func (b *bench) runs(ctx context.Context, rt runtime) (wall, cpu sample) {
 	return wall, cpu
 }
 
-// lives leads containers from create to delete.
-func (b *bench) lives(ctx context.Context, rt runtime) (create, start, remove sample) {
-	for range b.launches {
+// timeLives leads containers from create to delete.
+func (b *bench) timeLives(ctx context.Context, rt runtime) (create, start, remove sample) {
+	for range b.lives {
 		took, err := b.life(ctx, rt)
 		if err != nil {
 			return sample{err: err}, sample{err: err}, sample{err: err}
@@ -143,10 +143,10 @@ func (b *bench) life(ctx context.Context, rt runtime) (took [3]time.Duration, er
 	return took, nil
 }
 
-// gatherings run hello many times at once.
-func (b *bench) gatherings(ctx context.Context, rt runtime) (all sample) {
+// timeCrowds runs hello many times at once.
+func (b *bench) timeCrowds(ctx context.Context, rt runtime) (all sample) {
 	for range b.crowds {
-		took, err := b.gathering(ctx, rt)
+		took, err := b.timeCrowd(ctx, rt)
 		if err != nil {
 			return sample{err: err}
 		}
@@ -155,7 +155,7 @@ func (b *bench) gatherings(ctx context.Context, rt runtime) (all sample) {
 	return all
 }
 
-func (b *bench) gathering(ctx context.Context, rt runtime) (time.Duration, error) {
+func (b *bench) timeCrowd(ctx context.Context, rt runtime) (time.Duration, error) {
 	var dirs []string
 	for range b.parallel {
 		dir, err := b.tinyBox("hello")
