@@ -60,10 +60,10 @@ func TestConsole(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	user.Close()
-	for range 100 {
-		if f.Ready(wait.Readable)&wait.Hup != 0 {
-			break
-		}
+	hungUp := func() bool { // the file first, then whom the terminal controls
+		return f.Ready(wait.Readable)&wait.Hup != 0 && leader.SignalState().Shared.Has(linux.SIGHUP)
+	}
+	for end := time.Now().Add(5 * time.Second); !hungUp() && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if s := leader.SignalState().Shared; !s.Has(linux.SIGINT) || !s.Has(linux.SIGHUP) {
