@@ -90,7 +90,7 @@ func run(o options) error {
 	return nil
 }
 
-// publish writes the page and the chart.
+// publish writes the page, the chart, and the figures of the README.
 func publish(o options) error {
 	r, err := report.Read(o.report)
 	if err != nil {
@@ -102,8 +102,21 @@ func publish(o options) error {
 	if err := r.Chart(o.chartOut); err != nil {
 		return err
 	}
+	readme, err := os.ReadFile(readmeFile)
+	if err != nil {
+		return err
+	}
+	text, err := r.Readme(string(readme))
+	if err != nil {
+		return fmt.Errorf("%s: %w", readmeFile, err)
+	}
+	if err := os.WriteFile(readmeFile, []byte(text), 0o644); err != nil {
+		return err
+	}
 	return os.WriteFile(o.page, []byte(r.Markdown(o.chartOut)), 0o644)
 }
+
+const readmeFile = "README.md"
 
 // compare is for two runs of the same thing: how far can they be trusted?
 func compare(files []string) error {

@@ -170,4 +170,11 @@ func TestPage(t *testing.T) {
 	if string(page) != r.Markdown("test/bench/chart.svg") {
 		t.Error("BENCHMARKS.md is not what test/bench/bench.json makes (make bench-report)")
 	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := r.Readme(string(readme)); err != nil || text != string(readme) {
+		t.Errorf("README.md has other figures than test/bench/bench.json (make bench-report): %v", err)
+	}
 }
