@@ -51,9 +51,9 @@ func (r *Run) Chart(file string) error {
 			continue
 		}
 		points := plotter.XYs{}
-		for l, y := range rows {
-			if x, ok := ratio(l.Results[rt.Name], l.Results["runc"]); ok {
-				points = append(points, plotter.XY{X: x, Y: y})
+		for _, row := range rows {
+			if x, ok := ratio(row.Results[rt.Name], row.Results["runc"]); ok {
+				points = append(points, plotter.XY{X: x, Y: row.y})
 			}
 		}
 		style := draw.GlyphStyle{Color: colours[(i-1)%len(colours)], Radius: vg.Points(3.2), Shape: draw.CircleGlyph{}}
@@ -62,9 +62,9 @@ func (r *Run) Chart(file string) error {
 		}
 	}
 	points := plotter.XYs{}
-	for l, y := range rows {
-		if ref, ok := References[l.Name]; ok {
-			points = append(points, plotter.XY{X: ref.GVisor / ref.Native, Y: y})
+	for _, row := range rows {
+		if ref, ok := References[row.Name]; ok {
+			points = append(points, plotter.XY{X: ref.GVisor / ref.Native, Y: row.y})
 		}
 	}
 	hollow := draw.GlyphStyle{Color: color.Black, Radius: vg.Points(3.2), Shape: draw.RingGlyph{}}
@@ -103,15 +103,20 @@ func dots(p *plot.Plot, name string, points plotter.XYs, style draw.GlyphStyle) 
 	return nil
 }
 
+// A chartRow is a line and its height in the chart.
+type chartRow struct {
+	*Line
+	y float64
+}
+
 // chartRows says at which height each line is, and what is written there: lines
 // from top to bottom, with the name of its part above each group.
-func (r *Run) chartRows() (rows map[*Line]float64, ticks []plot.Tick) {
-	rows = map[*Line]float64{}
+func (r *Run) chartRows() (rows []chartRow, ticks []plot.Tick) {
 	for _, p := range r.Parts {
 		ticks = append(ticks, plot.Tick{Label: "— " + p.Name + " —"})
 		for _, l := range p.Lines {
 			if _, ok := ratio(l.Results["runc"], l.Results["runc"]); ok {
-				rows[l] = float64(len(ticks))
+				rows = append(rows, chartRow{l, float64(len(ticks))})
 				ticks = append(ticks, plot.Tick{Label: l.Name})
 			}
 		}
@@ -120,8 +125,8 @@ func (r *Run) chartRows() (rows map[*Line]float64, ticks []plot.Tick) {
 	for i := range ticks {
 		ticks[i].Value = top - float64(i)
 	}
-	for l := range rows {
-		rows[l] = top - rows[l]
+	for i := range rows {
+		rows[i].y = top - rows[i].y
 	}
 	return rows, ticks
 }
