@@ -248,9 +248,11 @@ func (e *engine) onTerminal(keys [][2]string, args ...string) (int, string) {
 	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	var got strings.Builder
+	answered := 0 // so much of it
 	buf := make([]byte, 4096)
 	for {
-		if len(keys) > 0 && strings.Contains(got.String(), keys[0][0]) {
+		if len(keys) > 0 && strings.Contains(got.String()[answered:], keys[0][0]) {
+			answered = got.Len()
 			if _, err := master.Write([]byte(keys[0][1])); err != nil {
 				e.t.Error(err)
 			}
