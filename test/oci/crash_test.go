@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,19 @@ func TestSentryBreaks(t *testing.T) {
 		if data, _ := os.ReadFile(log); sig == unix.SIGABRT && !bytes.Contains(data, []byte("goroutine ")) {
 			t.Errorf("%s", data)
 		}
+	}
+}
+
+// TestFewDescriptors is a caller whose hard limit is low and can't be raised.
+func TestFewDescriptors(t *testing.T) {
+	ours(t)
+	b := newBox(t, []string{"echo", "works"}, nil)
+	cmd := b.command("run", b.id)
+	script := `ulimit -n 256; exec setpriv --bounding-set=-sys_resource --inh-caps=-sys_resource "$0" "$@"`
+	few := exec.Command("/bin/sh", append([]string{"-c", script}, cmd.Args...)...)
+	few.Dir = cmd.Dir
+	if r := b.finish(few, ""); r.code != 0 || r.out != "works\n" {
+		t.Errorf("%+v", r)
 	}
 }
 
