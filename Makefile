@@ -37,7 +37,7 @@ race: needs-go
 lockcheck: needs-go
 	$(GOTEST) -tags lockcheck $(UNIT)
 
-UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/... ./test/bundle ./test/gotest
+UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/... ./test/gotest
 
 syscalls: build ## each system call: on this host first, then in the sandbox; 20 of them broken on purpose
 	$(GOTEST) -count=1 ./test/syscalls -timeout 15m

@@ -18,8 +18,10 @@ const SentryMemory = 128 << 20
 
 // A Config says which cgroups a sandbox shall be in.
 type Config struct {
-	ID        string
-	Path      string // linux.cgroupsPath: "/a/b", or "slice:prefix:name" for systemd; relative to the caller's own, "" is ID there
+	ID string
+	// Path is linux.cgroupsPath: "/a/b", or "slice:prefix:name" for systemd. One
+	// that is not absolute is below the caller's own cgroup; "" is ID there.
+	Path      string
 	Systemd   bool
 	Resources *specs.LinuxResources
 }

@@ -17,9 +17,9 @@ import (
 // process that it left behind may hold it open.
 const hookPipeDelay = 100 * time.Millisecond
 
-// RunHooks runs hooks one after the other, each with state as JSON on its
-// standard input, in the bundle's directory. kind names them in errors. The first failure ends it. wrap,
-// if not nil, is what calls the function that runs a hook.
+// RunHooks runs hooks one after the other in the bundle's directory, each with
+// state as JSON on its standard input. kind names them in errors. The first
+// failure ends it. wrap, if not nil, is what calls the function that runs a hook.
 func RunHooks(kind string, hooks []specs.Hook, state *specs.State, wrap func(run func() error) error) error {
 	if len(hooks) == 0 {
 		return nil

@@ -137,6 +137,9 @@ func (s *Sandbox) KernelKilled() bool {
 	}()
 	select {
 	case state := <-ended:
+		if state == nil {
+			return false // somebody has waited for it: it is not known
+		}
 		status, ok := state.Sys().(syscall.WaitStatus)
 		return ok && status.Signaled()
 	case <-time.After(time.Second):
