@@ -142,10 +142,7 @@ func jobLines(b *bench) (lines []*report.Line, err error) {
 }
 
 func jobRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
-	wanted := map[string]bool{}
-	for _, l := range lines {
-		wanted[l.Name] = true
-	}
+	wanted := names(lines)
 	var ids []string
 	for i, j := range jobs {
 		if wanted[j.name] {

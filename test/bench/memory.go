@@ -39,10 +39,7 @@ func memoryLines(*bench) (lines []*report.Line, err error) {
 
 // memoryRound starts more and more sandboxes, and stops to measure.
 func memoryRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
-	wanted := map[string]bool{}
-	for _, l := range lines {
-		wanted[l.Name] = true
-	}
+	wanted := names(lines)
 	readings := map[string]report.Reading{}
 	var crowd []*container
 	defer func() { removeAll(crowd) }()

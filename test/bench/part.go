@@ -78,3 +78,12 @@ func (b *bench) take(ctx context.Context, p part, lines []*report.Line, rts []ru
 	}
 	return nil
 }
+
+// names is the set of the lines' names.
+func names(lines []*report.Line) map[string]bool {
+	set := make(map[string]bool, len(lines))
+	for _, l := range lines {
+		set[l.Name] = true
+	}
+	return set
+}
