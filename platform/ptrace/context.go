@@ -11,6 +11,8 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/arch"
+	"garrison/platform/place"
+	"garrison/platform/stub"
 )
 
 // interruptSignal is what stops a running guest. Guests' own signals exist
@@ -29,7 +31,7 @@ type Context struct {
 	step     bool
 	switches uint64 // how often the guest has run
 	fpu      fpu
-	place    placed
+	place    place.Pair
 
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the tracee may be running guest code
@@ -41,7 +43,8 @@ type Context struct {
 
 func newContext(p *Platform) *Context {
 	c := &Context{p: p}
-	p.cpus.add(c)
+	c.place.Affinity = c.affinity
+	p.cpus.Add(&c.place)
 	return c
 }
 
@@ -59,9 +62,9 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 	if err := c.putFPU(); err != nil {
 		return platform.Event{}, c.fail(err)
 	}
-	c.p.cpus.resume(c)
+	c.p.cpus.Resume(&c.place)
 	ev, err := c.run(s, regs)
-	c.p.cpus.pause(c)
+	c.p.cpus.Pause(&c.place)
 	return ev, err
 }
 
@@ -141,6 +144,16 @@ func (c *Context) fail(err error) error {
 	return s.err
 }
 
+// affinity sets where the host thread may run.
+func (c *Context) affinity(set *unix.CPUSet) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tid == 0 {
+		return nil
+	}
+	return unix.SchedSetaffinity(c.tid, set)
+}
+
 // Interrupt implements platform.Context.
 func (c *Context) Interrupt() {
 	if !c.interrupted.Swap(true) && c.inGuest.Load() {
@@ -169,9 +182,9 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 	}
 	if s != c.space {
 		n := newContext(c.p)
-		n.place.inherit(&c.place)
+		n.place.Inherit(&c.place)
 		if err := n.occupy(s); err != nil {
-			c.p.cpus.remove(n)
+			c.p.cpus.Remove(&n.place)
 			return nil, err
 		}
 		return n, nil
@@ -197,7 +210,7 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 		return nil, err
 	}
 	n := newContext(c.p)
-	n.place.inherit(&c.place)
+	n.place.Inherit(&c.place)
 	n.space = s
 	n.setThread(s.stub.pid, tid)
 	n.fpu.inherit(c)
@@ -210,11 +223,11 @@ func (c *Context) Release() {
 	c.leave()
 	// The OS thread traces nothing any more. If it can also be rid of its
 	// processor, it may serve other goroutines, which saves making new ones.
-	if c.locked && c.p.cpus.release() {
+	if c.locked && c.p.cpus.Release() {
 		c.locked = false
 		runtime.UnlockOSThread()
 	}
-	c.p.cpus.remove(c)
+	c.p.cpus.Remove(&c.place)
 }
 
 // enter makes c's host thread one of s's, traced by this OS thread.
@@ -246,18 +259,15 @@ func (c *Context) move(s *space) (moved bool, err error) {
 	if !alone || old.err != nil || s.err != nil || s.stub.pid != 0 {
 		return false, nil
 	}
-	for _, o := range old.queue {
-		closeKept(o.file)
-	}
-	old.queue = old.queue[:0]
+	old.queue.Done(len(old.queue))
 	for _, r := range c.p.facts.User {
-		old.queue = append(old.queue, op{kind: opUnmap, rng: r})
+		old.queue.Add(stub.Op{Kind: stub.Unmap, Range: r})
 	}
 	if err := old.flushLocked(&c.thread); err != nil {
 		return false, err
 	}
 	s.stub, s.files, s.threads = old.stub, old.files, old.threads
-	old.stub, old.files, old.threads = stub{}, files{}, nil
+	old.stub, old.files, old.threads = process{}, files{}, nil
 	old.err = errNoStub
 	c.p.untrack(old)
 	c.p.track(s)
@@ -308,7 +318,7 @@ func (c *Context) attach() error {
 		runtime.LockOSThread()
 	}
 	t := &c.thread
-	c.p.cpus.pin(c)
+	c.p.cpus.Pin(&c.place)
 	if err := t.seize(); err != nil {
 		return c.fail(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
+	"garrison/platform/stub"
 )
 
 // maxFiles is how many descriptors a stub keeps; the least recently used goes.
@@ -108,9 +109,9 @@ func (p *passer) close() {
 // must make number fd. A guest thread can spoil the scratch page while
 // recvmsg uses it, so that the descriptor is not taken; the second call finds
 // that out. What it says can't be forged: it is in registers.
-func receive(fd int) [2]call {
-	return [2]call{
-		{unix.SYS_RECVMSG, [6]uint64{stubSocket, scratchHeader, unix.MSG_CMSG_CLOEXEC | unix.MSG_DONTWAIT}},
-		{unix.SYS_FCNTL, [6]uint64{uint64(fd), unix.F_GETFD}},
+func receive(fd int) [2]stub.Call {
+	return [2]stub.Call{
+		{Nr: unix.SYS_RECVMSG, Args: [6]uint64{stubSocket, scratchHeader, unix.MSG_CMSG_CLOEXEC | unix.MSG_DONTWAIT}},
+		{Nr: unix.SYS_FCNTL, Args: [6]uint64{uint64(fd), unix.F_GETFD}},
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"garrison/platform/stub"
 )
 
 // maxPassed is how many descriptors are passed in one batch: a socket queues
@@ -23,12 +25,7 @@ func (s *space) flushLocked(t *thread) error {
 			s.endLocked(fmt.Errorf("ptrace: host refuses to change an address space: %w", err))
 			return s.err
 		}
-		for _, o := range s.queue[:n] {
-			closeKept(o.file)
-		}
-		rest := copy(s.queue, s.queue[n:])
-		clear(s.queue[rest:])
-		s.queue = s.queue[:rest]
+		s.queue.Done(n)
 	}
 	s.pending.Store(false)
 	if s.waiters.Load() > 0 {
@@ -41,7 +38,7 @@ func (s *space) flushLocked(t *thread) error {
 // operations page, and returns how many.
 func (s *space) batchLocked(t *thread) (done int, err error) {
 	calls, passed := 0, 0
-	put := func(c call) {
+	put := func(c stub.Call) {
 		s.stub.slot.set(calls, c)
 		calls++
 	}
@@ -59,9 +56,9 @@ func (s *space) batchLocked(t *thread) (done int, err error) {
 			break
 		}
 		fd := 0
-		if o.kind == opMap {
+		if o.Kind == stub.Map {
 			var known bool
-			if fd, known = s.files.find(o.file); !known {
+			if fd, known = s.files.find(o.File); !known {
 				if passed == 0 {
 					s.p.passer.mu.Lock()
 				}
@@ -71,7 +68,7 @@ func (s *space) batchLocked(t *thread) (done int, err error) {
 				}
 			}
 		}
-		put(o.hostCall(fd))
+		put(o.HostCall(fd))
 		done++
 	}
 	return done, s.runLocked(t, calls)
@@ -79,13 +76,13 @@ func (s *space) batchLocked(t *thread) (done int, err error) {
 
 // passLocked sends o's descriptor on its way and puts the calls that receive
 // it; the passer is locked.
-func (s *space) passLocked(o *op, put func(call)) (fd int, err error) {
-	if err := s.p.passer.sendLocked(o.file.FD()); err != nil {
+func (s *space) passLocked(o *stub.Op, put func(stub.Call)) (fd int, err error) {
+	if err := s.p.passer.sendLocked(o.File.FD()); err != nil {
 		return 0, err
 	}
-	fd, evict := s.files.add(o.file)
+	fd, evict := s.files.add(o.File)
 	if evict >= 0 {
-		put(call{unix.SYS_CLOSE, [6]uint64{uint64(evict)}})
+		put(stub.Call{Nr: unix.SYS_CLOSE, Args: [6]uint64{uint64(evict)}})
 	}
 	for _, c := range receive(fd) {
 		put(c)

@@ -113,15 +113,6 @@ func quietChildStops() error {
 	return asError(e)
 }
 
-// currentCPU is the processor the calling thread runs on, or -1.
-func currentCPU() int {
-	var cpu uint32
-	if _, _, e := syscall.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); e != 0 {
-		return -1
-	}
-	return int(cpu)
-}
-
 func asError(e syscall.Errno) error {
 	if e == 0 {
 		return nil

@@ -1,19 +1,19 @@
 package ptrace
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"garrison/platform/arch"
+	"garrison/platform/script"
+	"garrison/platform/stub"
 )
 
 // A mother is the stub that every clean stub is cloned from. It is the only
@@ -24,14 +24,14 @@ type mother struct {
 	thread thread
 	wanted chan chan<- made // stubs somebody waits for
 	refill chan struct{}    // the pool has been used
-	pool   chan stub        // clean stubs, ready
+	pool   chan process     // clean stubs, ready
 	alive  int              // writing end of all stubs' lifeline
 	stop   chan struct{}
 	ended  chan struct{}
 }
 
 type made struct {
-	stub stub
+	stub process
 	err  error
 }
 
@@ -44,7 +44,7 @@ func startMother(p *Platform, o Options) (*mother, error) {
 		p:      p,
 		wanted: make(chan chan<- made),
 		refill: make(chan struct{}, 1),
-		pool:   make(chan stub, o.Pool),
+		pool:   make(chan process, o.Pool),
 		stop:   make(chan struct{}),
 		ended:  make(chan struct{}),
 		alive:  -1,
@@ -90,7 +90,7 @@ func (m *mother) run(o Options, ready chan<- error) {
 }
 
 // stub returns a clean stub, from the pool if it has one.
-func (m *mother) stub() (stub, error) {
+func (m *mother) stub() (process, error) {
 	for {
 		select {
 		case st := <-m.pool:
@@ -112,7 +112,7 @@ func (m *mother) stub() (stub, error) {
 		m.askRefill()
 		return r.stub, r.err
 	case <-m.ended:
-		return stub{}, errReleased
+		return process{}, errReleased
 	}
 }
 
@@ -124,10 +124,10 @@ func (m *mother) askRefill() {
 }
 
 // makeStub makes the mother clone itself.
-func (m *mother) makeStub() (stub, error) {
+func (m *mother) makeStub() (process, error) {
 	sl, err := m.p.slots.get()
 	if err != nil {
-		return stub{}, err
+		return process{}, err
 	}
 	pid, err := m.thread.clone(forkFlags, sl.offset())
 	if err != nil {
@@ -135,9 +135,9 @@ func (m *mother) makeStub() (stub, error) {
 		if errors.Is(err, errKilled) {
 			m.thread.pid = 0 // reaped already
 		}
-		return stub{}, err
+		return process{}, err
 	}
-	return stub{pid, sl}, nil
+	return process{pid, sl}, nil
 }
 
 // end kills the mother and the stubs that nobody has taken.
@@ -170,7 +170,7 @@ func (m *mother) prepare(o Options) error {
 	}
 	t := &m.thread
 	if err := t.seize(); err != nil {
-		if scope := sysctl(o, "kernel/yama/ptrace_scope", 0); scope > 1 {
+		if scope := stub.Sysctl(o.Proc, "kernel/yama/ptrace_scope", 0); scope > 1 {
 			return fmt.Errorf("%w: kernel.yama.ptrace_scope is %d, must be at most 1", err, scope)
 		}
 		return err
@@ -204,7 +204,7 @@ func (m *mother) start(o Options) error {
 		return err
 	}
 	defer elf.Close()
-	text, err := textMemfd()
+	text, err := stub.TextMemfd(script.Text(stubAddress()))
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (m *mother) start(o Options) error {
 // clear empties the mother's address space but for the stub window, to which
 // it moves the host's vDSO if the host lets it.
 func (m *mother) clear(o Options) error {
-	pieces, err := vdsoPieces(o.Proc + "/" + strconv.Itoa(m.thread.pid) + "/maps")
+	pieces, err := stub.VDSOPieces(o.Proc + "/" + strconv.Itoa(m.thread.pid) + "/maps")
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (m *mother) clear(o Options) error {
 	if err != nil {
 		return err
 	}
-	low := arch.Range{Start: minAddr(o), End: stubWindow}
+	low := arch.Range{Start: stub.MinAddr(o.Proc), End: stubWindow}
 	f.User = []arch.Range{low}
 	if left.Len() > 0 && left.Overlaps(low) {
 		f.User = []arch.Range{{Start: low.Start, End: left.Start}, {Start: left.End, End: low.End}}
@@ -278,7 +278,7 @@ func (m *mother) clear(o Options) error {
 
 // moveVDSO moves the host's vDSO into the stub window and says so in the
 // facts. left is where it stays if it can't be moved.
-func (m *mother) moveVDSO(pieces []piece) (left arch.Range, err error) {
+func (m *mother) moveVDSO(pieces []arch.Range) (left arch.Range, err error) {
 	if len(pieces) == 0 {
 		return left, nil
 	}
@@ -300,57 +300,4 @@ func (m *mother) moveVDSO(pieces []piece) (left arch.Range, err error) {
 	f.VDSO = arch.Range{Start: to, End: to + arch.Addr(from.Len())}
 	f.VDSOText = to + pieces[len(pieces)-1].Start - from.Start
 	return left, nil
-}
-
-// A piece is one mapping of the host's vDSO or its data.
-type piece struct{ arch.Range }
-
-// vdsoPieces finds them in a maps file of proc(5), the text last.
-func vdsoPieces(maps string) ([]piece, error) {
-	file, err := os.Open(maps)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	var pieces []piece
-	text := false
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		name := fields[len(fields)-1]
-		if !strings.HasPrefix(name, "[vvar") && name != "[vdso]" {
-			continue
-		}
-		from, to, _ := strings.Cut(fields[0], "-")
-		start, err1 := strconv.ParseUint(from, 16, 64)
-		end, err2 := strconv.ParseUint(to, 16, 64)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("%s: %w", maps, err)
-		}
-		pieces = append(pieces, piece{arch.Range{Start: arch.Addr(start), End: arch.Addr(end)}})
-		text = name == "[vdso]"
-	}
-	if len(pieces) > 0 && !text {
-		return nil, nil // not the layout we know: do without
-	}
-	return pieces, lines.Err()
-}
-
-// minAddr is the lowest address a guest may map.
-func minAddr(o Options) arch.Addr {
-	const usual = 65536
-	return arch.Addr(max(usual, sysctl(o, "vm/mmap_min_addr", usual)))
-}
-
-// sysctl reads a number below /proc/sys.
-func sysctl(o Options, name string, otherwise int) int {
-	b, err := os.ReadFile(o.Proc + "/sys/" + name)
-	if err != nil {
-		return otherwise
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return otherwise
-	}
-	return n
 }

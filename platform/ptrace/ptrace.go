@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
+	"garrison/platform/place"
+	"garrison/platform/stub"
 )
 
 // Options are how a host differs from what New expects.
@@ -34,7 +36,7 @@ type Platform struct {
 	initialFPU []byte // floating-point state of a new program
 	slots      *slots
 	passer     *passer
-	cpus       *cpus
+	cpus       *place.CPUs
 	mother     *mother
 
 	watching atomic.Bool // watcher is running
@@ -74,14 +76,14 @@ func New(o Options) (*Platform, error) {
 		return nil, err
 	}
 	p.watcher = time.AfterFunc(time.Hour, p.watch)
-	p.cpus = newCPUs(p.watchIfNeeded)
+	p.cpus = place.New(p.watchIfNeeded)
 	if p.mother, err = startMother(p, o); err != nil {
 		p.passer.close()
 		p.slots.close()
 		return nil, err
 	}
 	p.facts.Name = "ptrace"
-	p.facts.MaxMaps = sysctl(o, "vm/max_map_count", 65530) - reservedMaps
+	p.facts.MaxMaps = stub.Sysctl(o.Proc, "vm/max_map_count", 65530) - reservedMaps
 	p.facts.FPUSize = len(p.initialFPU)
 	p.mother.askRefill()
 	return p, nil
@@ -126,7 +128,7 @@ func (p *Platform) Release() {
 	for _, s := range left {
 		s.Release()
 	}
-	p.cpus.stop()
+	p.cpus.Stop()
 	p.watcher.Stop()
 	p.passer.close()
 	p.slots.close()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform/arch"
+	"garrison/platform/stub"
 )
 
 // slotsPerChunk is how many operations pages the sentry maps at a time.
@@ -46,20 +47,20 @@ func (s slot) offset() int64 { return int64(s.index) * arch.PageSize }
 const slotCapacity = arch.PageSize / 64
 
 // set writes call number i.
-func (s slot) set(i int, c call) {
+func (s slot) set(i int, c stub.Call) {
 	b := s.page[64*i:][:64]
-	binary.LittleEndian.PutUint64(b, c.nr)
-	for n, a := range c.args {
+	binary.LittleEndian.PutUint64(b, c.Nr)
+	for n, a := range c.Args {
 		binary.LittleEndian.PutUint64(b[8+8*n:], a)
 	}
 }
 
 // get reads call number i back.
-func (s slot) get(i int) (c call) {
+func (s slot) get(i int) (c stub.Call) {
 	b := s.page[64*i:][:64]
-	c.nr = binary.LittleEndian.Uint64(b)
-	for n := range c.args {
-		c.args[n] = binary.LittleEndian.Uint64(b[8+8*n:])
+	c.Nr = binary.LittleEndian.Uint64(b)
+	for n := range c.Args {
+		c.Args[n] = binary.LittleEndian.Uint64(b[8+8*n:])
 	}
 	return c
 }

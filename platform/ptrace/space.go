@@ -10,6 +10,7 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/arch"
+	"garrison/platform/stub"
 )
 
 // A space is one stub process, once something has entered it.
@@ -25,10 +26,10 @@ type space struct {
 
 	mu      sync.Mutex // held while a tracee does the space's operations
 	left    sync.Cond  // on mu: the queue was done, or a Context left the guest
-	queue   []op
-	err     error // why the space is dead; nil while it lives
-	stub    stub  // its process; pid 0 when there is none (yet, or any more)
-	vacant  bool  // the process's first thread has no Context yet
+	queue   stub.Queue
+	err     error   // why the space is dead; nil while it lives
+	stub    process // its process; pid 0 when there is none (yet, or any more)
+	vacant  bool    // the process's first thread has no Context yet
 	files   files
 	threads map[int]*Context // by host thread id: those that are traced, or will be
 
@@ -38,8 +39,8 @@ type space struct {
 	forkedAt   uint64
 }
 
-// A stub is a process with nothing of a guest in it, or a space's.
-type stub struct {
+// A process is one with nothing of a guest in it, or a space's.
+type process struct {
 	pid  int
 	slot slot
 }
@@ -54,33 +55,25 @@ func newSpace(p *Platform) *space {
 
 // Map implements platform.AddressSpace.
 func (s *space) Map(at arch.Addr, f platform.File, off, n uint64, access arch.Access) {
-	s.add(op{kind: opMap, access: access, rng: arch.Range{Start: at, End: at + arch.Addr(n)}, file: f, off: off})
+	s.add(stub.Op{Kind: stub.Map, Access: access, Range: arch.Range{Start: at, End: at + arch.Addr(n)}, File: f, Off: off})
 }
 
 // Unmap implements platform.AddressSpace.
-func (s *space) Unmap(r arch.Range) { s.add(op{kind: opUnmap, rng: r}) }
+func (s *space) Unmap(r arch.Range) { s.add(stub.Op{Kind: stub.Unmap, Range: r}) }
 
 // Protect implements platform.AddressSpace.
 func (s *space) Protect(r arch.Range, access arch.Access) {
-	s.add(op{kind: opProtect, access: access, rng: r})
+	s.add(stub.Op{Kind: stub.Protect, Access: access, Range: r})
 }
 
-func (s *space) add(o op) {
-	if o.rng.Len() == 0 {
-		return
-	}
+func (s *space) add(o stub.Op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return
 	}
-	for len(s.queue) > 0 && s.queue[len(s.queue)-1].coveredBy(o) {
-		s.queue = s.queue[:len(s.queue)-1]
-	}
-	if len(s.queue) == 0 || !s.queue[len(s.queue)-1].merge(o) {
-		s.queue = append(s.queue, o)
-	}
-	s.pending.Store(true)
+	s.queue.Add(o)
+	s.pending.Store(len(s.queue) > 0)
 }
 
 // Fork implements platform.AddressSpace.
@@ -115,7 +108,7 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 		return nil, err
 	}
 	n := newSpace(s.p)
-	n.stub, n.vacant, n.files = stub{pid, sl}, true, s.files
+	n.stub, n.vacant, n.files = process{pid, sl}, true, s.files
 	n.forkedFrom, n.forkedAt = c, c.switches
 	s.p.track(n)
 	return n, nil
@@ -154,27 +147,10 @@ func (s *space) Barrier(by platform.Context) error {
 // keepFilesLocked makes queued mappings independent of descriptors that the
 // caller may close from now on.
 func (s *space) keepFilesLocked() {
-	for i := range s.queue {
-		o := &s.queue[i]
-		if o.kind != opMap {
-			continue
-		}
-		if _, kept := o.file.(*keptFile); kept {
-			continue
-		}
-		fd, err := unix.FcntlInt(uintptr(o.file.FD()), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			s.endLocked(fmt.Errorf("ptrace: keep descriptor: %w", err))
-			return
-		}
-		o.file = &keptFile{fd}
+	if err := s.queue.KeepFiles(); err != nil {
+		s.endLocked(fmt.Errorf("ptrace: %w", err))
 	}
 }
-
-// A keptFile is a duplicate that the space closes when it is mapped.
-type keptFile struct{ fd int }
-
-func (f *keptFile) FD() int { return f.fd }
 
 // leftGuest is called by a Context that has just come out of the guest.
 func (s *space) leftGuest() {
@@ -198,10 +174,8 @@ func (s *space) endLocked(err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	for _, o := range s.queue {
-		closeKept(o.file)
-	}
-	s.queue, s.files = nil, files{}
+	s.queue.Done(len(s.queue))
+	s.files = files{}
 	s.pending.Store(false)
 	if s.stub.pid == 0 {
 		return
@@ -218,14 +192,8 @@ func (s *space) endLocked(err error) {
 	}
 	reap(s.stub.pid)
 	s.p.slots.put(s.stub.slot)
-	s.stub = stub{}
+	s.stub = process{}
 	clear(s.threads)
 	s.left.Broadcast()
 	s.p.untrack(s)
-}
-
-func closeKept(f platform.File) {
-	if k, ok := f.(*keptFile); ok {
-		unix.Close(k.fd)
-	}
 }

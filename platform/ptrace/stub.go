@@ -2,9 +2,7 @@ package ptrace
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -59,27 +57,6 @@ const (
 
 // stubAddress returns where the stub's text is in this program.
 func stubAddress() uintptr
-
-// textMemfd returns a memory file that holds the stub's text.
-func textMemfd() (*os.File, error) {
-	fd, err := unix.MemfdCreate("stub", unix.MFD_CLOEXEC|unix.MFD_EXEC)
-	if err == unix.EINVAL {
-		fd, err = unix.MemfdCreate("stub", unix.MFD_CLOEXEC)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("memfd_create: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "stub")
-	text := make([]byte, arch.PageSize)
-	for n := copy(text, script.Text(stubAddress())); n < len(text); n++ {
-		text[n] = 0xcc // int3
-	}
-	if _, err := f.Write(text); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
 
 // motherScript is what the mother stub does from its exec until it sleeps and
 // waits to be seized: give up every privilege, and map the stub window.

@@ -17,7 +17,7 @@ import (
 var layers = []string{
 	"platform/arch",
 	"platform",
-	"platform/script platform/park",
+	"platform/script platform/park platform/place platform/stub",
 	"platform/ptrace platform/systrap platform/kvm",
 	"platform/platformtest",
 	"sentry/linux",

@@ -1,4 +1,4 @@
-package ptrace
+package place
 
 import (
 	"runtime"
@@ -8,36 +8,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// testCPUs is a placement over made-up processors, of contexts that are bound
+// testCPUs is a placement over made-up processors, of pairs that are bound
 // as given.
-func testCPUs(processors int, bound ...int) *cpus {
-	c := &cpus{start: time.Now(), settled: func() {}}
+func testCPUs(processors int, bound ...int) *CPUs {
+	c := &CPUs{start: time.Now(), settled: func() {}}
 	for i := range processors {
 		c.allowed = append(c.allowed, i)
 	}
 	for _, cpu := range bound {
-		x := &Context{}
-		x.place.cpu, x.place.hasHome = cpu, true
-		x.place.bound.Store(int32(cpu) + 1)
-		c.add(x)
+		x := &Pair{Affinity: func(*unix.CPUSet) error { return nil }}
+		x.cpu, x.hasHome = cpu, true
+		x.bound.Store(int32(cpu) + 1)
+		c.Add(x)
 	}
 	return c
 }
 
-// balance lets the contexts have used these shares of a period, and returns
+// balance lets the pairs have used these shares of a period, and returns
 // where each is to go, or -1.
-func (c *cpus) balance(shares ...float64) []int {
+func (c *CPUs) balance(shares ...float64) []int {
 	demand := map[int]time.Duration{}
 	var used []time.Duration
 	for i, s := range shares {
 		u := time.Duration(s * float64(period))
 		used = append(used, u)
-		demand[c.contexts[i].place.cpu] += u
+		demand[c.pairs[i].cpu] += u
 	}
 	c.balanceLocked(demand, used, period)
 	var to []int
-	for _, x := range c.contexts {
-		to = append(to, int(x.place.want.Swap(0))-1)
+	for _, x := range c.pairs {
+		to = append(to, int(x.want.Swap(0))-1)
 	}
 	return to
 }
@@ -74,11 +74,11 @@ func TestBalance(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	c := testCPUs(3, 0, 0, 2)
-	c.remove(c.contexts[0])
-	c.remove(c.contexts[0])
-	c.remove(&Context{})
-	if len(c.contexts) != 1 || c.contexts[0].place.index != 0 {
-		t.Errorf("%d contexts are left", len(c.contexts))
+	c.Remove(c.pairs[0])
+	c.Remove(c.pairs[0])
+	c.Remove(&Pair{Affinity: func(*unix.CPUSet) error { return nil }})
+	if len(c.pairs) != 1 || c.pairs[0].index != 0 {
+		t.Errorf("%d pairs are left", len(c.pairs))
 	}
 }
 
@@ -89,8 +89,8 @@ func TestLostProcessor(t *testing.T) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked: its affinity is changed
-		c := newCPUs(func() {})
-		defer c.stop()
+		c := New(func() {})
+		defer c.Stop()
 		if c.off {
 			t.Log("only one processor")
 			return
@@ -98,18 +98,18 @@ func TestLostProcessor(t *testing.T) {
 		have := len(c.allowed)
 		const none = 1000
 		c.allowed = append(c.allowed, none)
-		x := &Context{}
-		c.add(x)
-		x.place.cpu, x.place.hasHome = none, true
-		c.pin(x)
-		if len(c.allowed) != have || x.place.cpu == none {
-			t.Errorf("allowed %v, placed on %d", c.allowed, x.place.cpu)
+		x := &Pair{Affinity: func(*unix.CPUSet) error { return nil }}
+		c.Add(x)
+		x.cpu, x.hasHome = none, true
+		c.Pin(x)
+		if len(c.allowed) != have || x.cpu == none {
+			t.Errorf("allowed %v, placed on %d", c.allowed, x.cpu)
 		}
 		var now unix.CPUSet
-		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != 1 || !now.IsSet(x.place.cpu) {
+		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != 1 || !now.IsSet(x.cpu) {
 			t.Errorf("thread is on %v, %v", now, err)
 		}
-		if !c.release() {
+		if !c.Release() {
 			t.Error("not released")
 		}
 		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != have {

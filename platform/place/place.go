@@ -1,4 +1,6 @@
-package ptrace
+// Package place chooses processors for guest threads and the threads that serve
+// them: a hand-over costs ten times as much across two processors as on one.
+package place
 
 import (
 	"slices"
@@ -12,16 +14,16 @@ import (
 // period is how often placement is reconsidered while guests run.
 const period = 4 * time.Millisecond
 
-// cpus decides where guest threads run. A tracer and its tracee hand over to
-// each other in 6 µs on one processor and in ten times that across two, so
-// each pair is bound to one: the tracer thread for good, the tracee for as
-// long as it keeps returning to the sentry. A guest that computes for a whole
+// CPUs decides where guest threads run. A guest thread and the thread that
+// serves it hand over to each other in a few µs on one processor and in ten
+// times that across two, so each pair is bound to one: the server for good, the
+// guest for as long as it keeps returning to the sentry. A guest that computes for a whole
 // period without an event is set loose, for the host to place as it thinks
 // best, and bound again at its next Switch. A processor whose bound guests
 // together want clearly more than all of its time gives one to another that
 // has time to spare. And since not all load is ours, a bound guest that stays busy
 // asks the host again twice a second.
-type cpus struct {
+type CPUs struct {
 	start time.Time
 	first unix.CPUSet // processors this process could use when it began
 
@@ -31,12 +33,12 @@ type cpus struct {
 	ticks   uint        // tick's alone
 	timer   *time.Timer
 
-	mu       sync.Mutex
-	allowed  []int         // processors this process may use
-	all      unix.CPUSet   // the same
-	contexts []*Context    // all there are
-	last     time.Duration // of the last tick
-	off      bool          // the host refuses affinity, or the platform is gone
+	mu      sync.Mutex
+	allowed []int         // processors this process may use
+	all     unix.CPUSet   // the same
+	pairs   []*Pair       // all there are
+	last    time.Duration // of the last tick
+	off     bool          // the host refuses affinity, or the platform is gone
 }
 
 // wantNew asks the host for a new processor.
@@ -45,22 +47,28 @@ const wantNew = -1
 // rehomePeriods is after how many periods of being busy that is done.
 const rehomePeriods = 128
 
-// placed is a Context's part in it.
-type placed struct {
-	index   int  // in cpus.contexts
-	hasHome bool // cpu is where its tracer is bound, or is to be
+// A Pair is a guest thread and the thread that serves it.
+type Pair struct {
+	// Affinity says where the guest's host thread may run, as
+	// sched_setaffinity(2) does; it may be called by any goroutine.
+	Affinity func(*unix.CPUSet) error
+
+	index   int  // in CPUs.pairs
+	hasHome bool // cpu is where its server is bound, or is to be
 	cpu     int
 
-	bound  atomic.Int32 // the processor the tracee is bound to + 1, 0 when loose
+	bound  atomic.Int32 // the processor the guest thread is bound to + 1, 0 when loose
 	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none, wantNew
-	since  atomic.Int64 // when the running Switch began, ns from cpus.start; 0: none is
+	since  atomic.Int64 // when the running Switch began, ns from CPUs.start; 0: none is
 	served atomic.Int64 // ns spent in finished Switches
 	seen   int64        // total at the last tick; the tick's alone
 	busy   int          // for how many ticks it has used most of its time; ditto
 }
 
-func newCPUs(settled func()) *cpus {
-	c := &cpus{start: time.Now(), settled: settled}
+// New returns a placement over the processors this process may use. settled is
+// called now and then while guests run, and when none has for a while.
+func New(settled func()) *CPUs {
+	c := &CPUs{start: time.Now(), settled: settled}
 	c.off = true
 	if unix.SchedGetaffinity(0, &c.first) == nil {
 		c.setAllowedLocked(c.first)
@@ -70,7 +78,7 @@ func newCPUs(settled func()) *cpus {
 }
 
 // setAllowedLocked makes set the processors to choose from.
-func (c *cpus) setAllowedLocked(set unix.CPUSet) {
+func (c *CPUs) setAllowedLocked(set unix.CPUSet) {
 	c.all, c.allowed = set, c.allowed[:0]
 	for i := range len(set) * 64 {
 		if set.IsSet(i) {
@@ -83,7 +91,7 @@ func (c *cpus) setAllowedLocked(set unix.CPUSet) {
 // readAgainLocked asks the host which processors are left of those this
 // process had at first. The calling thread, a bound one, finds out by asking
 // for all there are.
-func (c *cpus) readAgainLocked() {
+func (c *CPUs) readAgainLocked() {
 	var every, now unix.CPUSet
 	for i := range every {
 		every[i] = ^every[i]
@@ -102,96 +110,86 @@ func (c *cpus) readAgainLocked() {
 	c.setAllowedLocked(both)
 }
 
-// add makes x known.
-func (c *cpus) add(x *Context) {
+// Add makes x known.
+func (c *CPUs) Add(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	x.place.index = len(c.contexts)
-	c.contexts = append(c.contexts, x)
+	x.index = len(c.pairs)
+	c.pairs = append(c.pairs, x)
 }
 
-// remove forgets x.
-func (c *cpus) remove(x *Context) {
+// Remove forgets x.
+func (c *CPUs) Remove(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := x.place.index
-	if i >= len(c.contexts) || c.contexts[i] != x {
+	i := x.index
+	if i >= len(c.pairs) || c.pairs[i] != x {
 		return
 	}
-	last := c.contexts[len(c.contexts)-1]
-	c.contexts[i], last.place.index = last, i
-	c.contexts[len(c.contexts)-1] = nil
-	c.contexts = c.contexts[:len(c.contexts)-1]
+	last := c.pairs[len(c.pairs)-1]
+	c.pairs[i], last.index = last, i
+	c.pairs[len(c.pairs)-1] = nil
+	c.pairs = c.pairs[:len(c.pairs)-1]
 }
 
-// inherit makes a new thread start where its parent runs: its first pages and
+// Inherit makes a new thread start where its parent runs: its first pages and
 // the parent's answers are in that processor's cache, and no other has to be
 // woken. If both go on running, the balance will part them.
-func (p *placed) inherit(parent *placed) { p.cpu, p.hasHome = parent.cpu, parent.hasHome }
+func (p *Pair) Inherit(parent *Pair) { p.cpu, p.hasHome = parent.cpu, parent.hasHome }
 
-// pin binds the calling thread and x's tracee, before the one first seizes
-// the other.
-func (c *cpus) pin(x *Context) {
+// Pin binds the calling thread and x's guest thread to one processor, before the
+// one first serves the other.
+func (c *CPUs) Pin(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off {
 		return
 	}
-	if !x.place.hasHome {
-		x.place.cpu = c.hereLocked()
-		x.place.hasHome = true
+	if !x.hasHome {
+		x.cpu = c.hereLocked()
+		x.hasHome = true
 	}
 	c.bindLocked(x, true)
 }
 
 // hereLocked is the processor the calling thread runs on, where the host has
 // put it, who knows also the load that isn't ours.
-func (c *cpus) hereLocked() int {
+func (c *CPUs) hereLocked() int {
 	if cpu := currentCPU(); slices.Contains(c.allowed, cpu) {
 		return cpu
 	}
 	return c.allowed[0]
 }
 
-// bindLocked binds x's tracee, and with tracer the calling thread, to x's cpu.
-func (c *cpus) bindLocked(x *Context, tracer bool) {
+// bindLocked binds x's guest thread, and with server the calling thread, to x's cpu.
+func (c *CPUs) bindLocked(x *Pair, server bool) {
 	for range 2 {
 		var set unix.CPUSet
-		set.Set(x.place.cpu)
+		set.Set(x.cpu)
 		var err error
-		if tracer {
+		if server {
 			err = unix.SchedSetaffinity(0, &set)
 		}
 		if err == nil {
-			err = x.affinity(&set)
+			err = x.Affinity(&set)
 		}
 		if err != unix.EINVAL {
-			x.place.bound.Store(int32(x.place.cpu) + 1)
+			x.bound.Store(int32(x.cpu) + 1)
 			return
 		}
 		// The cpuset has changed, and this processor is no longer in it.
 		c.readAgainLocked()
 		if c.off {
-			_ = x.affinity(&c.all)
+			_ = x.Affinity(&c.all)
 			return
 		}
-		x.place.cpu, tracer = c.hereLocked(), true
+		x.cpu, server = c.hereLocked(), true
 	}
 }
 
-// affinity sets where x's host thread may run.
-func (x *Context) affinity(set *unix.CPUSet) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.tid == 0 {
-		return nil
-	}
-	return unix.SchedSetaffinity(x.tid, set)
-}
-
-// resume is called on x's tracer thread before the guest runs.
-func (c *cpus) resume(x *Context) {
-	p := &x.place
+// Resume is called on x's server thread before the guest runs.
+func (c *CPUs) Resume(x *Pair) {
+	p := x
 	if want := p.want.Swap(0); want == wantNew {
 		c.rehome(x)
 	} else if want != 0 || p.bound.Load() == 0 {
@@ -203,15 +201,15 @@ func (c *cpus) resume(x *Context) {
 	}
 }
 
-func (c *cpus) rebind(x *Context, want int32) {
+func (c *CPUs) rebind(x *Pair, want int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off {
 		return
 	}
-	move := want != 0 && int(want-1) != x.place.cpu
+	move := want != 0 && int(want-1) != x.cpu
 	if move {
-		x.place.cpu = int(want - 1)
+		x.cpu = int(want - 1)
 	}
 	c.bindLocked(x, move)
 }
@@ -219,7 +217,7 @@ func (c *cpus) rebind(x *Context, want int32) {
 // rehome asks the host where x should run: it lets the calling thread go and
 // sleeps for a moment. Where it wakes up is where it was, unless others want
 // that processor too and another is idle.
-func (c *cpus) rehome(x *Context) {
+func (c *CPUs) rehome(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off || unix.SchedSetaffinity(0, &c.all) != nil {
@@ -230,19 +228,19 @@ func (c *cpus) rehome(x *Context) {
 	_ = unix.Nanosleep(&nap, nil)
 	c.mu.Lock()
 	if !c.off {
-		x.place.cpu = c.hereLocked()
+		x.cpu = c.hereLocked()
 		c.bindLocked(x, true)
 	}
 }
 
-// pause is called when the guest has stopped.
-func (c *cpus) pause(x *Context) {
-	p := &x.place
+// Pause is called when the guest has stopped.
+func (c *CPUs) Pause(x *Pair) {
+	p := x
 	p.served.Add(int64(time.Since(c.start)) - p.since.Swap(0))
 }
 
 // tick reconsiders all placements, and comes again if any guest has run.
-func (c *cpus) tick() {
+func (c *CPUs) tick() {
 	if c.reconsider() {
 		if c.ticks++; c.ticks%64 == 0 {
 			c.settled()
@@ -259,14 +257,14 @@ func (c *cpus) tick() {
 }
 
 // boundGuests reports whether a bound guest is running.
-func (c *cpus) boundGuests() bool {
+func (c *CPUs) boundGuests() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off {
 		return false
 	}
-	for _, x := range c.contexts {
-		if x.place.since.Load() != 0 && x.place.bound.Load() != 0 {
+	for _, x := range c.pairs {
+		if x.since.Load() != 0 && x.bound.Load() != 0 {
 			return true
 		}
 	}
@@ -274,7 +272,7 @@ func (c *cpus) boundGuests() bool {
 }
 
 // reconsider sets computing guests loose and balances the others.
-func (c *cpus) reconsider() (again bool) {
+func (c *CPUs) reconsider() (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off {
@@ -284,9 +282,9 @@ func (c *cpus) reconsider() (again bool) {
 	span := min(now-c.last, 4*period)
 	c.last = now
 	demand := make(map[int]time.Duration, len(c.allowed))
-	used := make([]time.Duration, len(c.contexts))
-	for i, x := range c.contexts {
-		p := &x.place
+	used := make([]time.Duration, len(c.pairs))
+	for i, x := range c.pairs {
+		p := x
 		since, total := p.since.Load(), p.served.Load()
 		running := since != 0
 		if running {
@@ -304,7 +302,7 @@ func (c *cpus) reconsider() (again bool) {
 		}
 		if running && now-time.Duration(since) > period {
 			p.bound.Store(0)
-			_ = x.affinity(&c.all)
+			_ = x.Affinity(&c.all)
 			continue
 		}
 		if used[i] > 0 {
@@ -318,7 +316,7 @@ func (c *cpus) reconsider() (again bool) {
 
 // balanceLocked moves one bound context from the busiest processor to the
 // idlest, if the one has clearly too much to do and the other too little.
-func (c *cpus) balanceLocked(demand map[int]time.Duration, used []time.Duration, span time.Duration) {
+func (c *CPUs) balanceLocked(demand map[int]time.Duration, used []time.Duration, span time.Duration) {
 	busiest, idlest := c.allowed[0], c.allowed[0]
 	for _, cpu := range c.allowed {
 		if demand[cpu] > demand[busiest] {
@@ -332,27 +330,27 @@ func (c *cpus) balanceLocked(demand map[int]time.Duration, used []time.Duration,
 		return
 	}
 	// The least busy of those that matter: it is moved most cheaply.
-	var mover *Context
+	var mover *Pair
 	least := span + 1
-	for i, x := range c.contexts {
-		if x.place.bound.Load() != 0 && x.place.cpu == busiest && used[i] > span/8 && used[i] < least {
+	for i, x := range c.pairs {
+		if x.bound.Load() != 0 && x.cpu == busiest && used[i] > span/8 && used[i] < least {
 			mover, least = x, used[i]
 		}
 	}
 	if mover != nil {
-		mover.place.want.Store(int32(idlest) + 1)
+		mover.want.Store(int32(idlest) + 1)
 	}
 }
 
-// release undoes what binding the calling thread has, and reports success.
-func (c *cpus) release() bool {
+// Release undoes what binding the calling thread has, and reports success.
+func (c *CPUs) Release() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.allowed) < 2 || unix.SchedSetaffinity(0, &c.all) == nil
 }
 
-// stop ends all placing.
-func (c *cpus) stop() {
+// Stop ends all placing.
+func (c *CPUs) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.off = true
