@@ -129,6 +129,12 @@ func testSyscallLoop(t *testing.T, p platform.Platform) {
 		if g.regs.RBX != i {
 			t.Fatalf("%d calls counted as %d", i, g.regs.RBX)
 		}
+		// The host handles uretprobe(2) and uprobe(2) before any filter: platforms
+		// that rest on one don't see them all.
+		const uretprobe, uprobe = 335, 336
+		if i == uretprobe || i == uprobe {
+			continue
+		}
 		g.regs.SetReturn(i)
 	}
 }

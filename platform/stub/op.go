@@ -76,6 +76,16 @@ func (q Queue) KeepFiles() error {
 	return nil
 }
 
+// Kept reports whether the queue has mappings of duplicates that KeepFiles made.
+func (q Queue) Kept() bool {
+	for i := range q {
+		if _, kept := q[i].File.(*keptFile); kept {
+			return true
+		}
+	}
+	return false
+}
+
 // A keptFile is a duplicate that is closed when it has been mapped.
 type keptFile struct{ fd int }
 

@@ -1,0 +1,315 @@
+package systrap
+
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform"
+	"garrison/platform/arch"
+	"garrison/platform/place"
+	"garrison/platform/stub"
+)
+
+// A Context is one guest thread, and when it is in a space, one thread of that
+// space's stub.
+type Context struct {
+	p      *Platform
+	space  *space
+	thread *thread // nil when it is in no space, or in one that has ended
+	locked bool    // the goroutine has been locked to its OS thread
+	step   bool
+	fpu    fpu
+	place  place.Pair
+
+	interrupted atomic.Bool // Interrupt was called and has not been reported
+	inGuest     atomic.Bool // the stub may be running guest code
+	current     atomic.Pointer[thread]
+}
+
+func newContext(p *Platform) *Context {
+	c := &Context{p: p}
+	c.place.Affinity = func(set *unix.CPUSet) error {
+		if t := c.current.Load(); t != nil {
+			return t.affinity(set)
+		}
+		return nil
+	}
+	p.cpus.Add(&c.place)
+	return c
+}
+
+// Switch implements platform.Context.
+func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Event, error) {
+	s, ok := as.(*space)
+	if !ok {
+		return platform.Event{}, errors.New("systrap: address space of another platform")
+	}
+	if c.space != s || !c.locked {
+		if err := c.enter(s); err != nil {
+			return platform.Event{}, err
+		}
+	}
+	c.p.cpus.Resume(&c.place)
+	ev, err := c.run(s, regs)
+	c.p.cpus.Pause(&c.place)
+	return ev, err
+}
+
+// run resumes the guest until there is an event.
+func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) {
+	t := c.thread
+	c.inGuest.Store(true)
+	defer func() {
+		c.inGuest.Store(false)
+		s.leftGuest()
+	}()
+	for {
+		// Whoever sets interrupted or queues an operation looks at inGuest
+		// next, and whoever sets inGuest looks at those: one sees the other.
+		if c.interrupted.Load() && c.interrupted.Swap(false) {
+			// The registers are those given: nothing has run, or the event that
+			// led here has stored them.
+			return platform.Event{Kind: platform.Interrupted}, nil
+		}
+		var flags uint32
+		if s.pending.Load() {
+			s.mu.Lock()
+			flags, err = s.rideLocked(t)
+			s.mu.Unlock()
+			if err != nil {
+				return ev, err
+			}
+		}
+		if err := c.resume(s, regs, flags); err != nil {
+			return ev, c.fail(err)
+		}
+		happened := false
+		if ev, happened, err = c.event(regs); err != nil {
+			return ev, c.fail(err)
+		}
+		if happened {
+			return ev, nil
+		}
+	}
+}
+
+// resume lets the guest run until the stub tells something.
+func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
+	t := c.thread
+	t.live().load(regs, c.step)
+	if regs.FSBase != t.fs || regs.GSBase != t.gs {
+		p := t.region.page
+		p.fs, p.gs = regs.FSBase, regs.GSBase
+		flags |= flagSegments
+	}
+	t.send(flags)
+	if err := t.receive(&c.interrupted); err != nil {
+		return err
+	}
+	if flags&flagOps == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	s.riding = false
+	s.mu.Unlock()
+	return t.done()
+}
+
+// fail ends the space after an error that leaves its stub in no known state,
+// and returns the error that Switch reports.
+func (c *Context) fail(err error) error {
+	s := c.space
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(err)
+	return s.err
+}
+
+// Interrupt implements platform.Context.
+func (c *Context) Interrupt() {
+	if c.interrupted.Swap(true) || !c.inGuest.Load() {
+		return
+	}
+	if t := c.current.Load(); t != nil {
+		t.kick()
+	}
+}
+
+// Step implements platform.Context. An instruction that is a system call is
+// reported as Syscall, not as Stepped.
+func (c *Context) Step(on bool) { c.step = on }
+
+// Spawn implements platform.Context.
+func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
+	s, ok := as.(*space)
+	if !ok {
+		return nil, errors.New("systrap: address space of another platform")
+	}
+	n := newContext(c.p)
+	n.place.Inherit(&c.place)
+	err := error(nil)
+	if s != c.space {
+		err = n.occupy(s)
+	} else {
+		err = n.join(c)
+	}
+	if err != nil {
+		c.p.cpus.Remove(&n.place)
+		return nil, err
+	}
+	return n, nil
+}
+
+// join makes a new thread for n in c's space.
+func (n *Context) join(c *Context) error {
+	s := c.space
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	index, err := s.indexLocked()
+	if err != nil {
+		return err
+	}
+	t, err := c.thread.clone(threadFlags, index)
+	if err != nil {
+		return s.brokenLocked(err)
+	}
+	s.used[index] = true
+	s.threads[t] = n
+	n.inhabit(s, t)
+	n.fpu.inherit(c)
+	return nil
+}
+
+// inhabit makes t n's thread.
+func (c *Context) inhabit(s *space, t *thread) {
+	t.refs.Add(1)
+	c.space, c.thread = s, t
+	c.current.Store(t)
+}
+
+// Release implements platform.Context.
+func (c *Context) Release() {
+	c.leave()
+	// If the OS thread can be rid of its processor, it may serve other
+	// goroutines, which saves making new ones.
+	if c.locked && c.p.cpus.Release() {
+		c.locked = false
+		runtime.UnlockOSThread()
+	}
+	c.p.cpus.Remove(&c.place)
+}
+
+// enter makes c's host thread one of s's.
+func (c *Context) enter(s *space) error {
+	if c.space != s {
+		moved, err := c.move(s)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			c.leave()
+			if err := c.occupy(s); err != nil {
+				return err
+			}
+		}
+	}
+	if !c.locked {
+		c.locked = true
+		runtime.LockOSThread()
+	}
+	c.p.cpus.Pin(&c.place)
+	return nil
+}
+
+// move makes a process that c has for itself, and will leave, that of the
+// space s, which has none yet: emptied, it is as good as a new one, and cheaper.
+func (c *Context) move(s *space) (moved bool, err error) {
+	old := c.space
+	if old == nil || c.thread == nil {
+		return false, nil
+	}
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	s.mu.Lock() // nobody locks two spaces in the other order: s has no threads
+	defer s.mu.Unlock()
+	alone := len(old.threads) == 1 && old.threads[c.thread] == c && len(old.spare) == 0
+	if !alone || old.err != nil || s.err != nil || s.pid != 0 {
+		return false, nil
+	}
+	old.queue.Done(len(old.queue))
+	for _, r := range c.p.facts.User {
+		old.queue.Add(stub.Op{Kind: stub.Unmap, Range: r})
+	}
+	if err := old.flushLocked(c.thread); err != nil {
+		return false, err
+	}
+	if err := c.thread.prove(); err != nil {
+		old.endLocked(err)
+		return false, err
+	}
+	s.pid, s.files, s.threads, s.used = old.pid, old.files, old.threads, old.used
+	old.pid, old.files, old.threads, old.used = 0, files{}, nil, nil
+	old.err = errNoStub
+	c.p.untrack(old)
+	c.p.track(s)
+	c.space = s
+	return true, nil
+}
+
+// occupy takes the first thread of s's stub, making the stub if need be.
+func (c *Context) occupy(s *space) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	if s.pid == 0 {
+		t, err := c.p.mother.stub()
+		if err != nil {
+			return err
+		}
+		s.take(t)
+		c.fpu.clean()
+	}
+	if s.vacant == nil {
+		return errors.New("systrap: address space has threads: a new one comes from Spawn")
+	}
+	t := s.vacant
+	s.vacant = nil
+	s.threads[t] = c
+	c.inhabit(s, t)
+	return c.setFPU()
+}
+
+// leave gives up c's host thread, if it has one: the thread exits, or as the
+// last of its process, the process is ended.
+func (c *Context) leave() {
+	s, t := c.space, c.thread
+	if s == nil {
+		return
+	}
+	c.current.Store(nil)
+	c.space, c.thread = nil, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.threads[t] != c: // the space has ended
+	case len(s.threads) == 1:
+		s.endLocked(errNoStub)
+	default:
+		// What says that the thread has gone is a page that it could have written
+		// itself, so its region serves nobody else before the process's end.
+		t.send(flagExit)
+		delete(s.threads, t)
+		t.end(false)
+		s.spare = append(s.spare, t.region)
+		return
+	}
+	t.unref()
+}

@@ -1,0 +1,105 @@
+package systrap
+
+import (
+	"golang.org/x/sys/unix"
+
+	"garrison/platform"
+	"garrison/platform/arch"
+)
+
+// siginfo codes that tell signals apart.
+const (
+	siKernel   = 0x80
+	segvMapErr = 1
+	segvAccErr = 2
+	busAdrErr  = 2
+	sysSeccomp = 1
+	trapBrkpt  = 1
+)
+
+// sysUretprobe is the number of uretprobe(2).
+const sysUretprobe = 335
+
+// trapGeneral is the number of the processor's general protection exception.
+const trapGeneral = 13
+
+// Bits of a page fault's error code.
+const (
+	faultWrite = 1 << 1
+	faultExec  = 1 << 4
+)
+
+// event says what the stub has told, and stores the guest's registers in regs.
+// happened is false for what is none of the guest's business.
+func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err error) {
+	t := c.thread
+	f, err := t.look()
+	if err != nil {
+		return ev, false, err
+	}
+	f.store(regs, c.step)
+	regs.FSBase, regs.GSBase = t.fs, t.gs
+	regs.OrigRAX = ^uint64(0)
+	sig := unix.Signal(f.signo)
+	switch {
+	case sig == unix.SIGSYS && f.code == sysSeccomp:
+		return syscallEvent(&f, regs), true, nil
+	case sig == interruptSignal:
+		// Without the flag it is late, or a Barrier's.
+		return platform.Event{Kind: platform.Interrupted}, c.interrupted.Swap(false), nil
+	case f.code <= 0:
+		return ev, false, nil // sent by a process, so from outside
+	}
+	ev = platform.Event{
+		Kind: platform.Signal, Addr: arch.Addr(f.addr), Signal: f.signo, Code: f.code, Trap: f.trap, Error: f.err,
+	}
+	switch sig {
+	case unix.SIGSEGV:
+		if f.code == segvMapErr || f.code == segvAccErr {
+			ev.Kind, ev.Access = platform.Fault, faultAccess(f.err)
+		}
+	case unix.SIGBUS:
+		if f.code == busAdrErr {
+			ev.Kind, ev.Access = platform.Fault, faultAccess(f.err)
+		}
+	case unix.SIGTRAP:
+		if c.step && f.code != siKernel && f.code != trapBrkpt {
+			return platform.Event{Kind: platform.Stepped}, true, nil
+		}
+	case unix.SIGILL:
+		if f.code == siKernel {
+			// uretprobe(2) and uprobe(2), which no filter sees, away from where
+			// the host itself calls them. The number is lost.
+			f.rax, f.arch = sysUretprobe, unix.AUDIT_ARCH_X86_64
+			return syscallEvent(&f, regs), true, nil
+		}
+	case unix.SIGFPE, unix.SIGSYS:
+	default: // no signal that the stub's handler is for: the guest made it up
+		return ev, false, nil
+	}
+	return ev, true, nil
+}
+
+// faultAccess is what a page fault's error code says was attempted.
+func faultAccess(code uint64) arch.Access {
+	switch {
+	case code&faultWrite != 0:
+		return arch.Write
+	case code&faultExec != 0:
+		return arch.Exec
+	}
+	return arch.Read
+}
+
+// syscallEvent is the event of a system call. One by way of int 0x80 or from
+// 32-bit code is refused as on a Linux without 32-bit emulation. A call to the
+// vsyscall page comes from where it returns to: the host has done the return.
+func syscallEvent(f *sigframe, regs *arch.Regs) platform.Event {
+	if f.arch != unix.AUDIT_ARCH_X86_64 {
+		regs.RIP -= 2
+		return platform.Event{Kind: platform.Signal, Signal: int32(unix.SIGSEGV), Code: siKernel, Trap: trapGeneral}
+	}
+	enosys := int64(unix.ENOSYS)
+	regs.OrigRAX, regs.RAX = f.rax, uint64(-enosys)
+	return platform.Event{Kind: platform.Syscall}
+}

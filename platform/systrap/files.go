@@ -1,0 +1,38 @@
+package systrap
+
+import "garrison/platform"
+
+// maxFiles is how many descriptors a stub keeps; the least recently used goes.
+const maxFiles = 16
+
+// files is what is known of a stub's descriptor table, which only the verifier
+// changes, on behalf of the sentry. A File is kept here, and so can't be
+// collected and its address reused, for as long as the stub has its descriptor.
+type files struct {
+	entries [maxFiles]fileEntry // descriptor stubFirstFile + index
+	clock   uint64
+}
+
+type fileEntry struct {
+	file platform.File
+	used uint64
+}
+
+// find returns the stub's descriptor for f; install says that it has to be put
+// there first, in the place of the one that has not been used for longest.
+func (s *files) find(f platform.File) (fd int, install bool) {
+	s.clock++
+	oldest := 0
+	for i := range s.entries {
+		e := &s.entries[i]
+		if e.file == f {
+			e.used = s.clock
+			return stubFirstFile + i, false
+		}
+		if e.used < s.entries[oldest].used {
+			oldest = i
+		}
+	}
+	s.entries[oldest] = fileEntry{f, s.clock}
+	return stubFirstFile + oldest, true
+}

@@ -1,0 +1,70 @@
+package systrap
+
+import (
+	"garrison/platform/arch"
+	"garrison/platform/stub"
+)
+
+// The stub window: what every address space holds besides the guest's
+// mappings. Everything below it is the guest's.
+const (
+	stubWindow  = 0x7fffc0000000
+	stubText    = stubWindow            // stub_amd64.s, r-x
+	stubVDSO    = stubWindow + 0x10000  // the host's, if it can be moved
+	stubRegions = stubWindow + 0x100000 // one region per thread
+	taskSize    = 0x7ffffffff000
+
+	regionSize = 0x8000
+	maxThreads = (taskSize - stubRegions) / regionSize
+)
+
+// Descriptors of every stub.
+const (
+	stubControl   = 0 // the memory of regions; stub_amd64.s has it, too
+	stubLifeline  = 1 // a pipe whose only writing end the sentry has, and never uses
+	stubFirstFile = 2 // the lowest of the descriptors to map
+)
+
+// A page is a thread's context page, the first of its region. Guest threads can
+// write it: what is read from it is a claim, and is read once.
+type page struct {
+	state       uint32
+	sentryWaits uint32 // the sentry sleeps, or is about to
+	stubWaits   uint32 // the stub does
+	flags       uint32
+	frame       uint64 // address of the signal frame
+	fs, gs      uint64
+	ops         uint32 // how many
+	_           uint32
+	result      uint64 // of the last operation: 0, or -errno; the child's id
+	childRegion uint64
+	childOffset uint64
+	spins       uint32 // how often the stub looks before it sleeps
+	_           [180]byte
+	op          [maxOps]struct {
+		call stub.Call
+		_    uint64
+	}
+}
+
+// maxOps is how many operations fit the page.
+const maxOps = 60
+
+// What page.state says.
+const (
+	stateGuest  = iota // the stub is past a reply
+	stateEvent         // the stub has something to tell, or has done as told
+	stateResume        // the sentry has replied
+)
+
+// What page.flags asks of the stub.
+const (
+	flagOps      = 1 << iota // do page.op first
+	flagReport               // and then publish again instead of returning to the guest
+	flagClone                // clone yourself as op[0] says
+	flagSegments             // load FS and GS
+	flagExit                 // end this thread
+)
+
+// A regionAddr is where a thread's region is in its address space.
+func regionAddr(index int) arch.Addr { return stubRegions + arch.Addr(index)*regionSize }

@@ -1,0 +1,292 @@
+package systrap
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform"
+	"garrison/platform/arch"
+	"garrison/platform/stub"
+)
+
+// A space is one stub process, once something has entered it.
+type space struct {
+	p *Platform
+
+	// pending says that queue is not empty. A Context looks at it after it has
+	// said that it is in the guest, and before it is.
+	pending atomic.Bool
+
+	// waiters counts Barriers that wait for Contexts to leave the guest.
+	waiters atomic.Int32
+
+	mu      sync.Mutex // held while a stub does the space's operations
+	left    sync.Cond  // on mu: the queue was done, or a Context left the guest
+	queue   stub.Queue
+	riding  bool // operations went to the stub with the reply that let the guest run
+	err     error
+	pid     int     // its process; 0 when there is none (yet, or any more)
+	vacant  *thread // the process's first thread, which has no Context yet
+	files   files
+	threads map[*thread]*Context // those that have one
+	used    []bool               // which indices of regions have a thread
+	spare   []region             // of threads that were told to exit: for this process only
+	stray   []int                // indices of regions that a forked process has still to unmap
+}
+
+var errNoStub = errors.New("systrap: address space has no process")
+
+func newSpace(p *Platform) *space {
+	s := &space{p: p, threads: map[*thread]*Context{}}
+	s.left.L = &s.mu
+	return s
+}
+
+// Map implements platform.AddressSpace.
+func (s *space) Map(at arch.Addr, f platform.File, off, n uint64, access arch.Access) {
+	s.add(stub.Op{Kind: stub.Map, Access: access, Range: arch.Range{Start: at, End: at + arch.Addr(n)}, File: f, Off: off})
+}
+
+// Unmap implements platform.AddressSpace.
+func (s *space) Unmap(r arch.Range) { s.add(stub.Op{Kind: stub.Unmap, Range: r}) }
+
+// Protect implements platform.AddressSpace.
+func (s *space) Protect(r arch.Range, access arch.Access) {
+	s.add(stub.Op{Kind: stub.Protect, Access: access, Range: r})
+}
+
+func (s *space) add(o stub.Op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return
+	}
+	s.queue.Add(o)
+	s.pending.Store(len(s.queue) > 0)
+}
+
+// Fork implements platform.AddressSpace.
+func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
+	c, ok := by.(*Context)
+	if !ok || c.space != s || c.thread == nil {
+		return nil, errors.New("systrap: fork by a thread that is not in the address space")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.flushLocked(c.thread); err != nil {
+		return nil, err
+	}
+	t, err := c.thread.clone(forkFlags, c.thread.region.index)
+	if err != nil {
+		return nil, s.brokenLocked(err)
+	}
+	n := newSpace(s.p)
+	n.files = s.files
+	n.take(t)
+	for i, used := range s.used {
+		if used && i != t.region.index {
+			n.stray = append(n.stray, i)
+		}
+	}
+	for _, r := range s.spare {
+		n.stray = append(n.stray, r.index)
+	}
+	n.pending.Store(len(n.stray) > 0)
+	return n, nil
+}
+
+// take makes t's process the space's.
+func (s *space) take(t *thread) {
+	s.pid, s.vacant = t.pid, t
+	s.used = make([]bool, t.region.index+1)
+	s.used[t.region.index] = true
+	s.p.track(s)
+}
+
+// brokenLocked ends the space if err leaves its stub in no known state. A host
+// that has no more processes or memory has refused, and no more.
+func (s *space) brokenLocked(err error) error {
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) {
+		return err
+	}
+	s.endLocked(err)
+	return err
+}
+
+// indexLocked is the lowest index of a region that no thread has.
+func (s *space) indexLocked() (int, error) {
+	for i, used := range s.used {
+		if !used {
+			return i, nil
+		}
+	}
+	if len(s.used) >= maxThreads {
+		return 0, fmt.Errorf("systrap: too many threads: %w", unix.EAGAIN)
+	}
+	s.used = append(s.used, false)
+	return len(s.used) - 1, nil
+}
+
+// Barrier implements platform.AddressSpace. A thread that is not in the guest
+// can only enter it by doing what is queued, so with none inside there is
+// nothing to wait for; with some inside, they are stopped, and the first does
+// it. A space that has died has no process that could reach anything, so that
+// is no error.
+func (s *space) Barrier(by platform.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := by.(*Context); ok && c != nil && c.space == s && c.thread != nil {
+		if s.flushLocked(c.thread) == nil {
+			if err := c.thread.prove(); err != nil {
+				s.endLocked(err)
+			}
+		}
+		return nil
+	}
+	s.waiters.Add(1)
+	defer s.waiters.Add(-1)
+	for s.err == nil && (len(s.queue) > 0 || s.riding) {
+		inside := false
+		for t, c := range s.threads {
+			if c.inGuest.Load() {
+				inside = true
+				t.kick()
+			}
+		}
+		if !inside {
+			if err := s.queue.KeepFiles(); err != nil {
+				s.endLocked(fmt.Errorf("systrap: %w", err))
+			}
+			break
+		}
+		s.left.Wait()
+	}
+	return nil
+}
+
+// leftGuest is called by a Context that has just come out of the guest.
+func (s *space) leftGuest() {
+	if s.waiters.Load() > 0 {
+		s.mu.Lock()
+		s.left.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+// flushLocked makes t's stub do all that is queued. An error means that the
+// space has been ended.
+func (s *space) flushLocked(t *thread) error {
+	for s.err == nil && (len(s.queue) > 0 || len(s.stray) > 0) {
+		s.exchangeLocked(t)
+	}
+	s.flushedLocked()
+	return s.err
+}
+
+// rideLocked is flushLocked, but leaves the last operations to the reply that
+// lets t's guest run; the flags for it are returned. Only a process's only
+// thread can do that: others would run before they are done.
+func (s *space) rideLocked(t *thread) (flags uint32, err error) {
+	if len(s.threads) != 1 || s.waiters.Load() > 0 {
+		return 0, s.flushLocked(t)
+	}
+	for s.err == nil && len(s.stray)+len(s.queue) > maxOps {
+		s.exchangeLocked(t)
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	if s.queue.Kept() {
+		return 0, s.flushLocked(t)
+	}
+	calls, n := s.batchLocked()
+	s.queue.Done(n)
+	if len(calls) > 0 {
+		t.arm(calls)
+		s.riding, flags = true, flagOps
+	}
+	s.flushedLocked()
+	return flags, nil
+}
+
+// exchangeLocked makes t's stub do a page of operations.
+func (s *space) exchangeLocked(t *thread) {
+	calls, n := s.batchLocked()
+	if err := t.do(calls); err != nil {
+		s.endLocked(err)
+		return
+	}
+	s.queue.Done(n)
+}
+
+func (s *space) flushedLocked() {
+	s.pending.Store(false)
+	if s.waiters.Load() > 0 {
+		s.left.Broadcast()
+	}
+}
+
+// batchLocked is as many of the operations to be done as fit a page, the first n
+// of the queue among them.
+func (s *space) batchLocked() (calls []armed, n int) {
+	calls = make([]armed, 0, min(maxOps, len(s.stray)+len(s.queue)))
+	for len(s.stray) > 0 && len(calls) < maxOps {
+		at := uint64(regionAddr(s.stray[0]))
+		calls = append(calls, armed{call: stub.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{at, regionSize}}})
+		s.stray = s.stray[1:]
+	}
+	for ; n < len(s.queue) && len(calls) < maxOps; n++ {
+		o := &s.queue[n]
+		var a armed
+		if o.Kind == stub.Map {
+			a.to, a.install = s.files.find(o.File)
+			a.source = o.File.FD()
+		}
+		a.call = o.HostCall(a.to)
+		calls = append(calls, a)
+	}
+	return calls, n
+}
+
+// Release implements platform.AddressSpace.
+func (s *space) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(errNoStub)
+}
+
+// endLocked ends the space's process, waits for its end, and makes every later
+// use of the space fail with err.
+func (s *space) endLocked(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+	s.queue.Done(len(s.queue))
+	s.files, s.stray, s.riding = files{}, nil, false
+	s.pending.Store(false)
+	if s.pid == 0 {
+		return
+	}
+	kill(s.pid)
+	s.pid = 0
+	if s.vacant != nil {
+		s.vacant.end(true)
+		s.vacant.unref()
+		s.vacant = nil
+	}
+	for t := range s.threads {
+		t.end(true)
+		t.unref()
+	}
+	for _, r := range s.spare {
+		s.p.regions.put(r)
+	}
+	s.spare = nil
+	clear(s.threads)
+	s.left.Broadcast()
+	s.p.untrack(s)
+}

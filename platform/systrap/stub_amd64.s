@@ -1,0 +1,182 @@
+#include "textflag.h"
+
+// The text of stub processes: one page, mapped readable and executable at
+// stubText in every address space. It is the handler of every signal a guest's
+// own instructions raise, of the interrupt, and of SIGSYS, by which the seccomp
+// filter turns each system call of the guest into a signal. It runs on the
+// thread's alternate stack with all signals blocked, pushes nothing, and keeps
+// what it needs in registers: other guest threads can write the context page.
+//
+// BX is the thread's region, SP the signal frame in it. The context page's
+// fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
+// 8 stubWaits, 12 flags, 16 frame, 24 FS base, 32 GS base, 40 ops, 48 result,
+// 56 child's region, 64 child's offset, 72 spins, 256 operations.
+//
+// verify.go knows the order of the SYSCALL instructions, see sites.
+TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	SP, BX
+	ANDQ	$~0x7fff, BX
+	MOVQ	SP, 16(BX)
+	RDFSBASEQ	AX
+	MOVQ	AX, 24(BX)
+	RDGSBASEQ	AX
+	MOVQ	AX, 32(BX)
+	XORL	AX, AX
+	MOVQ	AX, 48(BX)
+
+publish:
+	// Exchanges order "say what happened" before "does anybody sleep?" here,
+	// and the other way round on the other side: no wake-up is lost.
+	MOVL	$1, AX
+	XCHGL	AX, 0(BX)
+	CMPL	4(BX), $0
+	JEQ	wait
+	MOVQ	BX, DI
+	MOVL	$1, SI  // FUTEX_WAKE
+	MOVL	$1, DX
+	MOVL	$202, AX // futex
+	SYSCALL
+
+wait:
+	MOVL	72(BX), CX
+
+spin:
+	CMPL	0(BX), $2
+	JEQ	resume
+	SUBL	$1, CX
+	JCS	block
+	PAUSE
+	JMP	spin
+
+block:
+	MOVL	$1, AX
+	XCHGL	AX, 8(BX)
+	MOVL	0(BX), DX
+	CMPL	DX, $2
+	JEQ	resume
+	MOVQ	BX, DI
+	XORL	SI, SI  // FUTEX_WAIT
+	XORL	R10, R10
+	MOVL	$202, AX // futex
+	SYSCALL
+	JMP	block
+
+resume:
+	MOVL	$0, 8(BX)
+	MOVL	12(BX), R13
+	MOVL	$0, 0(BX)
+	TESTL	$1, R13
+	JEQ	done
+	MOVL	40(BX), R14
+	LEAQ	256(BX), R12
+
+op:
+	MOVQ	0(R12), AX
+	MOVQ	8(R12), DI
+	MOVQ	16(R12), SI
+	MOVQ	24(R12), DX
+	MOVQ	32(R12), R10
+	MOVQ	40(R12), R8
+	MOVQ	48(R12), R9
+	SYSCALL
+	// A call that failed is followed by no other: that the verifier sees the
+	// next one proves that this one has succeeded.
+	CMPQ	AX, $-4095
+	JCC	failed
+	ADDQ	$64, R12
+	DECL	R14
+	JNE	op
+
+done:
+	TESTL	$14, R13
+	JEQ	return
+	TESTL	$2, R13
+	JNE	report
+	TESTL	$4, R13
+	JNE	clone
+	MOVQ	24(BX), AX
+	WRFSBASEQ	AX
+	MOVQ	32(BX), AX
+	WRGSBASEQ	AX
+
+return:
+	TESTL	$16, R13
+	JNE	exit
+	ADDQ	$8, SP
+	MOVL	$15, AX // rt_sigreturn
+	SYSCALL
+	UNDEF
+
+report:
+	XORL	AX, AX
+
+failed:
+	MOVQ	AX, 48(BX)
+	JMP	publish
+
+clone:
+	MOVQ	256(BX), AX
+	MOVQ	264(BX), DI
+	MOVQ	272(BX), SI
+	MOVQ	280(BX), DX
+	MOVQ	288(BX), R10
+	MOVQ	296(BX), R8
+	MOVQ	304(BX), R9
+	MOVQ	56(BX), R12
+	MOVQ	64(BX), R13
+	SYSCALL
+	TESTQ	AX, AX
+	JNE	failed // or not: the result is the parent's to look at
+
+	// The new thread maps its own region before it touches anything.
+	MOVQ	R12, DI
+	MOVL	$0x8000, SI
+	MOVL	$3, DX    // PROT_READ|PROT_WRITE
+	MOVL	$0x11, R10 // MAP_SHARED|MAP_FIXED
+	XORL	R8, R8    // stubControl
+	MOVQ	R13, R9
+	MOVL	$9, AX    // mmap
+	SYSCALL
+	CMPQ	AX, R12
+	JNE	exit
+	MOVQ	R12, BX
+	MOVQ	16(BX), SP
+	JMP	wait
+
+exit:
+	XORL	DI, DI
+	MOVL	$60, AX // exit
+	SYSCALL
+	UNDEF
+
+	// The end marker, see script.Text.
+	BYTE	$0x67; BYTE	$0x61; BYTE	$0x72; BYTE	$0x72
+	BYTE	$0x69; BYTE	$0x73; BYTE	$0x6f; BYTE	$0x6e
+	RET
+
+// func stubAddress() uintptr
+TEXT ·stubAddress(SB), NOSPLIT, $0-8
+	LEAQ	·stub(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+// func spin(state *uint32, n uint32) bool
+TEXT ·spin(SB), NOSPLIT, $0-17
+	MOVQ	state+0(FP), BX
+	MOVL	n+8(FP), CX
+
+again:
+	CMPL	0(BX), $1
+	JEQ	seen
+	SUBL	$1, CX
+	JCS	missed
+	PAUSE
+	JMP	again
+
+seen:
+	MOVB	$1, ret+16(FP)
+	RET
+
+missed:
+	MOVB	$0, ret+16(FP)
+	RET

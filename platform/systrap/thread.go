@@ -1,0 +1,298 @@
+package systrap
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform/arch"
+	"garrison/platform/stub"
+)
+
+// A thread is one host thread of a stub, and what the sentry shares with it.
+// At most one goroutine at a time hands over to it.
+type thread struct {
+	p      *Platform
+	region region
+	pid    int // its process; 0 means its own id, once that is known
+
+	frame  int    // where in the region the signal frame is, when the stub has told something
+	fs, gs uint64 // what the stub has in these registers
+
+	// refs counts who may still look at the region: the space, and the Context.
+	refs atomic.Int32
+
+	// dead says why the thread will tell nothing any more.
+	dead atomic.Pointer[error]
+
+	mu    sync.Mutex
+	tid   int     // 0 until its birth has been seen, and after its end
+	armed []armed // host calls it may make, in this order
+}
+
+// An armed is one host call that a thread may make. If install is set, it
+// gets the sentry's descriptor source as its own descriptor to before.
+type armed struct {
+	call       stub.Call
+	install    bool
+	source, to int
+}
+
+// errKilled says that something outside the platform ended a stub.
+var errKilled = errors.New("systrap: stub process was killed")
+
+// How long the sentry waits for a stub before it looks whether that lives: it
+// is not told of its end. A stub that has let so many waits pass with an
+// interrupt unanswered does not want to be interrupted.
+const (
+	firstWait = 100 * time.Millisecond
+	maxWait   = time.Second
+	patience  = 20
+)
+
+// send publishes a reply that is in the page: the stub goes on.
+func (t *thread) send(flags uint32) {
+	p := t.region.page
+	p.flags = flags
+	p.swapState(stateResume)
+	if p.loadStubWaits() != 0 {
+		futexWake(&p.state)
+	}
+}
+
+// receive sleeps until the stub has told something. interrupted, if not nil,
+// says whether the thread has been asked to.
+func (t *thread) receive(interrupted *atomic.Bool) error {
+	p := t.region.page
+	if spin(&p.state, t.p.spins) {
+		return nil
+	}
+	wait, unanswered := firstWait, 0
+	p.swapSentryWaits(1)
+	defer p.swapSentryWaits(0)
+	for {
+		state := p.loadState()
+		if state == stateEvent {
+			return nil
+		}
+		if dead := t.dead.Load(); dead != nil {
+			return *dead
+		}
+		began := time.Now()
+		futexWait(&p.state, state, wait)
+		if time.Since(began) < wait {
+			continue
+		}
+		if !alive(t.pid) {
+			return errKilled
+		}
+		if interrupted == nil || !interrupted.Load() {
+			unanswered = 0
+		} else if unanswered++; unanswered > patience {
+			return errors.New("systrap: guest thread evades interrupts")
+		}
+		wait = min(2*wait, maxWait)
+	}
+}
+
+// alive reports whether the process pid has not ended.
+func alive(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	return err == nil && info.Signo == 0
+}
+
+// condemn ends the thread's process for what it did, and tells its partner.
+func (t *thread) condemn(err error) {
+	t.dead.CompareAndSwap(nil, &err)
+	_ = unix.Kill(t.pid, unix.SIGKILL)
+	futexWake(&t.region.page.state)
+}
+
+// look finds the signal frame of what the stub has told, and returns a copy.
+func (t *thread) look() (f sigframe, err error) {
+	p := t.region.page
+	off := p.frame - t.region.addr()
+	if off < arch.PageSize || off > uint64(regionSize-frameSize) || off%8 != 0 {
+		return f, fmt.Errorf("systrap: signal frame at %#x", p.frame)
+	}
+	t.frame, t.fs, t.gs = int(off), p.fs, p.gs
+	return *frameOf(t.region.bytes[off:]), nil
+}
+
+// live is the signal frame that the stub will return with.
+func (t *thread) live() *sigframe { return frameOf(t.region.bytes[t.frame:]) }
+
+// arm allows the thread to make calls, and puts them on its page.
+func (t *thread) arm(calls []armed) {
+	p := t.region.page
+	for i := range calls {
+		p.op[i].call = calls[i].call
+	}
+	p.ops = uint32(len(calls))
+	t.mu.Lock()
+	t.armed = append(t.armed[:0], calls...)
+	t.mu.Unlock()
+}
+
+// done reports an error if the thread has not made the calls it was told to.
+func (t *thread) done() error {
+	t.mu.Lock()
+	left := len(t.armed)
+	t.armed = t.armed[:0]
+	t.mu.Unlock()
+	if left == 0 {
+		return nil
+	}
+	if v := t.region.page.result; v > ^uint64(4095) {
+		return fmt.Errorf("systrap: host refuses an operation: %w", unix.Errno(-v))
+	}
+	return errors.New("systrap: stub did not do as told")
+}
+
+// do makes the stub, which has told something, make host calls. It returns the
+// result of the last if that failed.
+func (t *thread) do(calls []armed) error {
+	t.arm(calls)
+	t.send(flagOps | flagReport)
+	if err := t.receive(nil); err != nil {
+		return err
+	}
+	if v := t.region.page.result; v > ^uint64(4095) {
+		return fmt.Errorf("systrap: host refuses an operation: %w", unix.Errno(-v))
+	}
+	return t.done()
+}
+
+// call makes the stub make one host call.
+func (t *thread) call(nr uint64, args ...uint64) error {
+	c := armed{call: stub.Call{Nr: nr}}
+	copy(c.call.Args[:], args)
+	return t.do([]armed{c})
+}
+
+// prove makes sure that all host calls before have been made: the verifier
+// sees another one.
+func (t *thread) prove() error {
+	return t.call(unix.SYS_SCHED_YIELD)
+}
+
+// birthTimeout bounds how long a new thread may take to say so. Its host may be
+// very busy.
+const birthTimeout = 10 * time.Second
+
+// clone makes the stub clone itself, and returns the new thread, which waits
+// with a copy of t's frame at index in its address space.
+func (t *thread) clone(flags uint64, index int) (*thread, error) {
+	r, err := t.p.regions.get(index)
+	if err != nil {
+		return nil, err
+	}
+	n := &thread{p: t.p, region: r, frame: t.frame, fs: t.fs, gs: t.gs}
+	n.refs.Store(1)
+	if flags == threadFlags {
+		n.pid = t.pid
+	}
+	t.copyFrame(n)
+	p := t.region.page
+	p.childRegion, p.childOffset = r.addr(), r.offset()
+	b := &birth{t: n, first: stub.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{
+		r.addr(), regionSize, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_FIXED, stubControl, r.offset(),
+	}}}
+	// One at a time, so that the thread nobody knows can only be this one.
+	t.p.births.Lock()
+	defer t.p.births.Unlock()
+	t.p.verifier.expect(b)
+	defer t.p.verifier.expect(nil)
+	t.arm([]armed{{call: stub.Call{Nr: unix.SYS_CLONE, Args: [6]uint64{flags}}}})
+	t.send(flagClone)
+	err = t.receive(nil)
+	if v := p.result; err == nil && v > ^uint64(4095) {
+		err = fmt.Errorf("systrap: clone stub: %w", unix.Errno(-v))
+	}
+	if err == nil {
+		err = t.done()
+	}
+	if err != nil {
+		t.p.regions.put(r)
+		return nil, err
+	}
+	if !b.seen.Sleep(birthTimeout) {
+		// Its region may still come to be mapped: it is never used again.
+		return nil, errors.New("systrap: new thread does not begin")
+	}
+	return n, nil
+}
+
+// copyFrame gives n, whose stub begins as a copy of t's, its frame.
+func (t *thread) copyFrame(n *thread) {
+	from, to := t.region, n.region
+	copy(to.bytes[t.frame:], from.bytes[t.frame:])
+	f := n.live()
+	delta := to.addr() - from.addr()
+	f.stack, f.stackFlag, f.stackSize = to.addr()+arch.PageSize, 0, regionSize-arch.PageSize
+	f.fpstate += delta
+	p := to.page
+	p.state, p.sentryWaits, p.stubWaits = stateEvent, 0, 0
+	p.frame, p.fs, p.gs, p.result = to.addr()+uint64(t.frame), t.fs, t.gs, 0
+	p.spins = from.page.spins
+}
+
+// bind is called with the new thread's id, when the verifier has seen it.
+func (t *thread) bind(tid int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tid = tid
+	if t.pid == 0 {
+		t.pid = tid
+	}
+}
+
+// kick interrupts the thread if it runs guest code.
+func (t *thread) kick() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.tid != 0 && unix.Tgkill(t.pid, t.tid, interruptSignal) == unix.ESRCH {
+		err := errKilled
+		t.dead.CompareAndSwap(nil, &err)
+		futexWake(&t.region.page.state)
+	}
+}
+
+// affinity says where the thread may run.
+func (t *thread) affinity(set *unix.CPUSet) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.tid == 0 {
+		return nil
+	}
+	return unix.SchedSetaffinity(t.tid, set)
+}
+
+// end is called when the thread's process is dead, or when the thread has been
+// told to exit.
+func (t *thread) end(dead bool) {
+	t.p.verifier.forget(t, dead)
+	t.mu.Lock()
+	t.tid, t.armed = 0, nil
+	t.mu.Unlock()
+	t.dead.CompareAndSwap(nil, &errEnded)
+	if !dead {
+		return
+	}
+	futexWake(&t.region.page.state)
+}
+
+// unref gives the region back when nobody looks at it any more. Its process is
+// dead.
+func (t *thread) unref() {
+	if t.refs.Add(-1) == 0 {
+		t.p.regions.put(t.region)
+	}
+}
+
+var errEnded = errors.New("systrap: address space has ended")

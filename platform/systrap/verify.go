@@ -1,0 +1,197 @@
+package systrap
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform/park"
+	"garrison/platform/script"
+	"garrison/platform/stub"
+)
+
+// A verifier answers for the filter of all stubs: a host call that changes an
+// address space or makes a thread goes through if and only if the sentry has
+// armed exactly this call for this very thread, and once. The arguments are in
+// registers, so they are still those when the host makes the call. Its goroutine
+// sleeps in the host, and is woken on the processor of the thread that calls.
+type verifier struct {
+	listener int
+	sites    sites
+	ended    chan struct{}
+
+	mu      sync.Mutex
+	threads map[int]*thread // by host thread id
+	exited  map[int]int     // threads that were told to exit, and their processes
+	born    *birth          // the only one under way, or nil
+
+	verified atomic.Uint64 // calls that went through
+}
+
+// A birth is a thread that has been armed and has not been seen yet. Its first
+// own call is to map its region, and that its id is unknown shows that it is new.
+type birth struct {
+	t     *thread
+	first stub.Call
+	seen  park.Spot
+}
+
+// sites are the addresses behind the SYSCALL instructions of the stub's text.
+type sites struct {
+	op, clone, region uint64
+}
+
+// findSites knows the order of stub_amd64.s.
+func findSites() sites {
+	text := script.Text(stubAddress())
+	var at []uint64
+	for i := range text {
+		if bytes.HasPrefix(text[i:], []byte{0x0f, 0x05}) {
+			at = append(at, stubText+uint64(i)+2)
+		}
+	}
+	if len(at) != 7 {
+		panic("systrap: unexpected system calls in the stub's text")
+	}
+	return sites{op: at[2], clone: at[4], region: at[5]}
+}
+
+func newVerifier(listener int) *verifier {
+	v := &verifier{
+		listener: listener, sites: findSites(), ended: make(chan struct{}),
+		threads: map[int]*thread{}, exited: map[int]int{},
+	}
+	go v.run()
+	return v
+}
+
+// run answers until no stub is left.
+func (v *verifier) run() {
+	defer close(v.ended)
+	// Not pinned, and always the same thread, which is not one that a guest
+	// thread's partner has bound to a processor.
+	runtime.LockOSThread()
+	var n notification
+	for {
+		switch e := receiveNotification(v.listener, &n); e {
+		case 0:
+			v.answer(&n)
+		case unix.EINTR:
+		default:
+			// ENOENT: the caller has died meanwhile, or there are none any more.
+			fds := []unix.PollFd{{Fd: int32(v.listener), Events: unix.POLLIN}}
+			if _, err := unix.Poll(fds, 0); err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
+				return
+			}
+		}
+	}
+}
+
+func (v *verifier) answer(n *notification) {
+	a := answer{id: n.id, flags: answerContinue}
+	if err := v.verify(n); err != nil {
+		a = answer{id: n.id, errno: -int32(unix.EPERM)}
+		v.mu.Lock()
+		t := v.threads[int(n.tid)]
+		v.mu.Unlock()
+		if t != nil {
+			t.condemn(err)
+		} else {
+			// A stray thread of some stub: it may not live on.
+			_ = unix.Kill(int(n.tid), unix.SIGKILL)
+		}
+	} else {
+		v.verified.Add(1)
+	}
+	_ = sendAnswer(v.listener, &a)
+}
+
+// verify reports why a call may not go through, or nil.
+func (v *verifier) verify(n *notification) error {
+	called := stub.Call{Nr: uint64(uint32(n.nr)), Args: n.args}
+	v.mu.Lock()
+	t := v.threads[int(n.tid)]
+	if t == nil {
+		defer v.mu.Unlock()
+		return v.birthLocked(n, called)
+	}
+	v.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.armed) == 0 {
+		return fmt.Errorf("systrap: %v: not asked for", called)
+	}
+	want := &t.armed[0]
+	site := v.sites.op
+	if want.call.Nr == unix.SYS_CLONE {
+		site = v.sites.clone
+	}
+	if want.call != called || n.ip != site {
+		return fmt.Errorf("systrap: %v: asked for was %v", called, want.call)
+	}
+	if want.install {
+		a := addFD{id: n.id, flags: addFDSet, source: uint32(want.source), to: uint32(want.to)}
+		if e := sendFD(v.listener, &a); e != 0 {
+			return fmt.Errorf("systrap: pass descriptor: %w", e)
+		}
+	}
+	t.armed = t.armed[1:]
+	return nil
+}
+
+// birthLocked looks at the first call of a thread that nobody knows.
+func (v *verifier) birthLocked(n *notification, called stub.Call) error {
+	b := v.born
+	if b == nil || called != b.first || n.ip != v.sites.region {
+		return fmt.Errorf("systrap: %v by an unknown thread", called)
+	}
+	tid := int(n.tid)
+	if pid, told := v.exited[tid]; told && unix.Tgkill(pid, tid, 0) == nil {
+		return fmt.Errorf("systrap: thread %d has not exited as told", tid)
+	}
+	delete(v.exited, tid)
+	v.born = nil
+	v.threads[tid] = b.t
+	b.t.bind(tid)
+	b.seen.Wake()
+	return nil
+}
+
+// expect says that the birth b is next. There may be no other under way.
+func (v *verifier) expect(b *birth) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.born = b
+}
+
+// know makes t, which has begun otherwise, known.
+func (v *verifier) know(t *thread) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.threads[t.tid] = t
+}
+
+// forget is called when t has been told to exit, or, with its process, is dead.
+func (v *verifier) forget(t *thread, dead bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t.tid == 0 {
+		return
+	}
+	if v.threads[t.tid] == t {
+		delete(v.threads, t.tid)
+	}
+	if dead {
+		for tid, pid := range v.exited {
+			if pid == t.pid {
+				delete(v.exited, tid)
+			}
+		}
+		return
+	}
+	v.exited[t.tid] = t.pid
+}
