@@ -107,11 +107,11 @@ func usable(o Options) error {
 //
 // wait4, waitid, kill and tgkill are for stubs, which are the caller's children;
 // sched_setaffinity for them and the caller's threads. ioctl is on the
-// listener of the stubs' filter. mmap is shared and writable, of a memfd that
+// listener of the stubs' filter; futex on pages shared with them. mmap is shared and writable, of a memfd that
 // ftruncate grows; fcntl is F_DUPFD_CLOEXEC.
 func Syscalls() []uintptr {
 	return []uintptr{
-		unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_IOCTL, unix.SYS_POLL,
+		unix.SYS_WAIT4, unix.SYS_WAITID, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_IOCTL, unix.SYS_POLL, unix.SYS_FUTEX,
 		unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_GETAFFINITY, unix.SYS_GETCPU, unix.SYS_NANOSLEEP,
 		unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_FTRUNCATE, unix.SYS_MMAP, unix.SYS_MUNMAP,
 	}

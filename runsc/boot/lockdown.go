@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform/ptrace"
+	"garrison/platform/systrap"
 	"garrison/runsc/filter"
 )
 
@@ -28,8 +29,11 @@ func lockDown(platformName string, debug bool) error {
 // tables are the host calls of a sentry on the platform called name.
 func tables(pid int, name string) []filter.Table {
 	all := []filter.Table{filter.Runtime(pid), filter.Sentry()}
-	if name == "ptrace" {
-		all = append(all, filter.Platform("ptrace", ptrace.Syscalls()))
+	switch name {
+	case "ptrace":
+		return append(all, filter.Platform(name, ptrace.Syscalls()))
+	case "systrap":
+		return append(all, filter.Platform(name, systrap.Syscalls()))
 	}
 	return all
 }

@@ -12,6 +12,7 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/ptrace"
+	"garrison/platform/systrap"
 	"garrison/runsc/control"
 	"garrison/runsc/filter"
 )
@@ -101,19 +102,24 @@ func startPlatform(name string) *made {
 		if text, err := os.ReadFile("cpuinfo"); err == nil {
 			m.cpuinfo = string(text)
 		}
-		switch name {
-		case "ptrace":
-			p, err := ptrace.New(ptrace.Options{Proc: "."})
-			if err != nil {
-				m.err = fmt.Errorf("platform ptrace: %w", err)
-				return
-			}
-			m.platform = p
-		default:
-			m.err = fmt.Errorf("platform %s: no such platform", name)
-		}
+		m.platform, m.err = newPlatform(name)
 	}()
 	return m
+}
+
+func newPlatform(name string) (p platform.Platform, err error) {
+	switch name {
+	case "ptrace":
+		p, err = ptrace.New(ptrace.Options{Proc: "."})
+	case "systrap":
+		p, err = systrap.New(systrap.Options{Proc: "."})
+	default:
+		err = errors.New("no such platform")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("platform %s: %w", name, err)
+	}
+	return p, nil
 }
 
 // wait returns the platform. After it, nothing on the host can be reached by a

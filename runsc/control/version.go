@@ -9,5 +9,8 @@ const DefaultPlatform = "ptrace"
 
 // Platforms are the names that --platform takes, with what there is to say of each.
 func Platforms() [][2]string {
-	return [][2]string{{"ptrace", "ptrace(2) with PTRACE_SYSEMU; works on every host"}}
+	return [][2]string{
+		{"systrap", "seccomp traps and pages shared with the guest's stub; needs Linux 5.14 and FSGSBASE"},
+		{"ptrace", "ptrace(2) with PTRACE_SYSEMU; works on every host"},
+	}
 }

@@ -71,7 +71,7 @@ func Platform(name string, calls []uintptr) Table {
 func platformCall(nr uintptr) []Call {
 	switch nr {
 	case unix.SYS_MMAP, unix.SYS_FCNTL, unix.SYS_CLOSE, unix.SYS_MUNMAP, unix.SYS_SCHED_GETAFFINITY,
-		unix.SYS_GETCPU, unix.SYS_NANOSLEEP, unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_FTRUNCATE:
+		unix.SYS_GETCPU, unix.SYS_NANOSLEEP, unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_FTRUNCATE, unix.SYS_POLL:
 		return nil // as the other tables have them
 	case unix.SYS_PTRACE:
 		return []Call{{"ptrace", nr, args{}}}
@@ -83,6 +83,14 @@ func platformCall(nr uintptr) []Call {
 		return []Call{{"tgkill", nr, args{}}}
 	case unix.SYS_SCHED_SETAFFINITY:
 		return []Call{{"sched_setaffinity", nr, args{}}}
+	case unix.SYS_FUTEX: // on pages shared with stubs: wait and wake
+		return []Call{{"futex", nr, args{free, eq(0)}}, {"futex", nr, args{free, eq(1)}}}
+	case unix.SYS_IOCTL: // of a listener, seccomp_unotify(2): receive, answer, add a descriptor
+		return []Call{
+			{"ioctl", nr, args{free, eq(0xc0502100)}},
+			{"ioctl", nr, args{free, eq(0xc0182101)}},
+			{"ioctl", nr, args{free, eq(0x40182103)}},
+		}
 	case unix.SYS_WAITID:
 		return []Call{{"waitid", nr, args{}}}
 	}
