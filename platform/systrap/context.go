@@ -249,12 +249,11 @@ func (c *Context) move(s *space) (moved bool, err error) {
 	if err := old.flushLocked(c.thread); err != nil {
 		return false, err
 	}
-	if err := c.thread.prove(); err != nil {
-		old.endLocked(err)
-		return false, err
+	if old.proveLocked(c.thread); old.err != nil {
+		return false, old.err
 	}
 	s.pid, s.files, s.threads, s.used = old.pid, old.files, old.threads, old.used
-	old.pid, old.files, old.threads, old.used = 0, files{}, nil, nil
+	old.pid, old.files, old.loose, old.threads, old.used = 0, files{}, nil, nil, nil
 	old.err = errNoStub
 	c.p.untrack(old)
 	c.p.track(s)

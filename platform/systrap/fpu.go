@@ -43,14 +43,10 @@ func (t *thread) xstate() ([]byte, error) {
 		return nil, errors.New("systrap: floating-point state is not in the frame")
 	}
 	b := t.region.bytes[off:]
-	size := t.p.facts.FPUSize
-	if size == 0 {
-		size = arch.HostXState().Size
-	}
-	if len(b) < size {
+	if len(b) < t.p.xstate.Size {
 		return nil, errors.New("systrap: floating-point state is not in the frame")
 	}
-	return b[:size:size], nil
+	return b[:t.p.xstate.Size:t.p.xstate.Size], nil
 }
 
 // fpu returns the thread's floating-point state as FPU does.
@@ -59,14 +55,14 @@ func (t *thread) fpu() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return standard(slices.Clone(b)), nil
+	return t.p.standard(slices.Clone(b)), nil
 }
 
 // standard replaces what the host wrote to the software's part of the area by
 // what ptrace(2) has there: the features in the first word.
-func standard(b []byte) []byte {
+func (p *Platform) standard(b []byte) []byte {
 	clear(b[softwareOff:softwareEnd])
-	binary.LittleEndian.PutUint64(b[softwareOff:], arch.HostXState().Features)
+	binary.LittleEndian.PutUint64(b[softwareOff:], p.xstate.Features)
 	return b
 }
 
@@ -83,7 +79,7 @@ func (p *Platform) checkFPU(b []byte) error {
 	if mxcsr := le.Uint32(b[mxcsrOff:]); mxcsr&^allowed != 0 {
 		return fmt.Errorf("systrap: MXCSR %#x has reserved bits", mxcsr)
 	}
-	if has := le.Uint64(b[headerOff:]); has&^arch.HostXState().Features != 0 {
+	if has := le.Uint64(b[headerOff:]); has&^p.xstate.Features != 0 {
 		return fmt.Errorf("systrap: floating-point state with unknown features %#x", has)
 	}
 	for _, v := range b[headerOff+8 : headerEnd] {
@@ -128,7 +124,7 @@ func (c *Context) FPU() []byte {
 	if c.thread != nil {
 		if from, err := c.thread.xstate(); err == nil {
 			copy(b, from)
-			return standard(b)
+			return c.p.standard(b)
 		}
 	}
 	copy(b, c.p.initialFPU)

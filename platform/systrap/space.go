@@ -3,6 +3,7 @@ package systrap
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,7 @@ type space struct {
 	pid     int     // its process; 0 when there is none (yet, or any more)
 	vacant  *thread // the process's first thread, which has no Context yet
 	files   files
+	loose   loose
 	threads map[*thread]*Context // those that have one
 	used    []bool               // which indices of regions have a thread
 	spare   []region             // of threads that were told to exit: for this process only
@@ -85,7 +87,7 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 		return nil, s.brokenLocked(err)
 	}
 	n := newSpace(s.p)
-	n.files = s.files
+	n.files, n.loose = s.files, slices.Clone(s.loose)
 	n.take(t)
 	for i, used := range s.used {
 		if used && i != t.region.index {
@@ -141,9 +143,7 @@ func (s *space) Barrier(by platform.Context) error {
 	defer s.mu.Unlock()
 	if c, ok := by.(*Context); ok && c != nil && c.space == s && c.thread != nil {
 		if s.flushLocked(c.thread) == nil {
-			if err := c.thread.prove(); err != nil {
-				s.endLocked(err)
-			}
+			s.proveLocked(c.thread)
 		}
 		return nil
 	}
@@ -166,6 +166,23 @@ func (s *space) Barrier(by platform.Context) error {
 		s.left.Wait()
 	}
 	return nil
+}
+
+// proveLocked makes sure that what the guest was told to unmap is unmapped.
+func (s *space) proveLocked(t *thread) {
+	calls := s.loose.calls()
+	for len(calls) > 0 && s.err == nil {
+		n := min(len(calls), maxOps)
+		if err := t.do(calls[:n]); err != nil {
+			s.endLocked(err)
+		}
+		calls = calls[n:]
+	}
+	if s.err == nil {
+		if err := t.prove(); err != nil {
+			s.endLocked(err)
+		}
+	}
 }
 
 // leftGuest is called by a Context that has just come out of the guest.
@@ -247,6 +264,7 @@ func (s *space) batchLocked() (calls []armed, n int) {
 			a.source = o.File.FD()
 		}
 		a.call = o.HostCall(a.to)
+		s.loose.note(o, &a.call)
 		calls = append(calls, a)
 	}
 	return calls, n
@@ -266,7 +284,7 @@ func (s *space) endLocked(err error) {
 		s.err = err
 	}
 	s.queue.Done(len(s.queue))
-	s.files, s.stray, s.riding = files{}, nil, false
+	s.files, s.stray, s.loose, s.riding = files{}, nil, nil, false
 	s.pending.Store(false)
 	if s.pid == 0 {
 		return

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
+	"garrison/platform/arch"
 	"garrison/platform/place"
 	"garrison/platform/stub"
 )
@@ -33,7 +34,8 @@ type Options struct {
 // A Platform is the systrap platform.
 type Platform struct {
 	facts      platform.Facts
-	initialFPU []byte // floating-point state of a new program
+	xstate     arch.XState // asked for once: CPUID is slow in a virtual machine
+	initialFPU []byte      // floating-point state of a new program
 	regions    *regions
 	verifier   *verifier
 	cpus       *place.CPUs
@@ -62,7 +64,7 @@ func New(o Options) (*Platform, error) {
 	if err := usable(o); err != nil {
 		return nil, err
 	}
-	p := &Platform{spaces: map[*space]struct{}{}}
+	p := &Platform{spaces: map[*space]struct{}{}, xstate: arch.HostXState()}
 	var err error
 	if p.regions, err = newRegions(); err != nil {
 		return nil, err

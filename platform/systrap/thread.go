@@ -130,13 +130,16 @@ func (t *thread) live() *sigframe { return frameOf(t.region.bytes[t.frame:]) }
 // arm allows the thread to make calls, and puts them on its page.
 func (t *thread) arm(calls []armed) {
 	p := t.region.page
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.armed = t.armed[:0]
 	for i := range calls {
 		p.op[i].call = calls[i].call
+		if !free(&calls[i].call) {
+			t.armed = append(t.armed, calls[i])
+		}
 	}
 	p.ops = uint32(len(calls))
-	t.mu.Lock()
-	t.armed = append(t.armed[:0], calls...)
-	t.mu.Unlock()
 }
 
 // done reports an error if the thread has not made the calls it was told to.
