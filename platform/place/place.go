@@ -38,6 +38,7 @@ type CPUs struct {
 	all     unix.CPUSet   // the same
 	pairs   []*Pair       // all there are
 	last    time.Duration // of the last tick
+	apart   int           // how many pairs are apart
 	off     bool          // the host refuses affinity, or the platform is gone
 }
 
@@ -57,6 +58,7 @@ type Pair struct {
 	hasHome bool // cpu is where its server is bound, or is to be
 	cpu     int
 
+	apart  atomic.Bool  // the guest thread has another processor than its server
 	bound  atomic.Int32 // the processor the guest thread is bound to + 1, 0 when loose
 	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none, wantNew
 	since  atomic.Int64 // when the running Switch began, ns from CPUs.start; 0: none is
@@ -122,6 +124,7 @@ func (c *CPUs) Add(x *Pair) {
 func (c *CPUs) Remove(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.joinLocked(x)
 	i := x.index
 	if i >= len(c.pairs) || c.pairs[i] != x {
 		return
@@ -161,6 +164,63 @@ func (c *CPUs) hereLocked() int {
 	return c.allowed[0]
 }
 
+// Apart gives x's guest thread, which waits for an answer of the calling thread,
+// a processor of its own, so that both can watch for each other instead of
+// sleeping. It reports false if none is to be had: others run guest code, too.
+func (c *CPUs) Apart(x *Pair) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off || x.apart.Load() || x.bound.Load() == 0 || c.apart >= len(c.allowed)/2 {
+		return false
+	}
+	taken := map[int]bool{x.cpu: true}
+	for _, y := range c.pairs {
+		if y.since.Load() == 0 || y == x {
+			continue
+		}
+		if y.bound.Load() == 0 || y.apart.Load() && len(c.allowed) < 4 {
+			return false // it runs anywhere
+		}
+		taken[y.cpu], taken[int(y.bound.Load())-1] = true, true
+	}
+	for _, cpu := range c.allowed {
+		if taken[cpu] {
+			continue
+		}
+		var set unix.CPUSet
+		set.Set(cpu)
+		if x.Affinity(&set) != nil {
+			return false
+		}
+		x.bound.Store(int32(cpu) + 1)
+		x.apart.Store(true)
+		c.apart++
+		return true
+	}
+	return false
+}
+
+// IsApart reports whether x's threads are on two processors by Apart.
+func (p *Pair) IsApart() bool { return p.apart.Load() }
+
+// Together undoes Apart.
+func (c *CPUs) Together(x *Pair) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.joinLocked(x) && !c.off {
+		c.bindLocked(x, false)
+	}
+}
+
+// joinLocked ends x's being apart, but for binding it anew.
+func (c *CPUs) joinLocked(x *Pair) bool {
+	if !x.apart.Swap(false) {
+		return false
+	}
+	c.apart--
+	return true
+}
+
 // bindLocked binds x's guest thread, and with server the calling thread, to x's cpu.
 func (c *CPUs) bindLocked(x *Pair, server bool) {
 	for range 2 {
@@ -187,18 +247,21 @@ func (c *CPUs) bindLocked(x *Pair, server bool) {
 	}
 }
 
-// Resume is called on x's server thread before the guest runs.
-func (c *CPUs) Resume(x *Pair) {
+// Resume is called on x's server thread before the guest runs. It returns the
+// time, in ns since some moment.
+func (c *CPUs) Resume(x *Pair) (now int64) {
 	p := x
 	if want := p.want.Swap(0); want == wantNew {
 		c.rehome(x)
 	} else if want != 0 || p.bound.Load() == 0 {
 		c.rebind(x, want)
 	}
-	p.since.Store(int64(time.Since(c.start)))
+	now = int64(time.Since(c.start))
+	p.since.Store(now)
 	if !c.armed.Load() && c.armed.CompareAndSwap(false, true) {
 		c.timer.Reset(period)
 	}
+	return now
 }
 
 func (c *CPUs) rebind(x *Pair, want int32) {
@@ -207,6 +270,7 @@ func (c *CPUs) rebind(x *Pair, want int32) {
 	if c.off {
 		return
 	}
+	c.joinLocked(x)
 	move := want != 0 && int(want-1) != x.cpu
 	if move {
 		x.cpu = int(want - 1)
@@ -220,6 +284,7 @@ func (c *CPUs) rebind(x *Pair, want int32) {
 func (c *CPUs) rehome(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.joinLocked(x)
 	if c.off || unix.SchedSetaffinity(0, &c.all) != nil {
 		return
 	}
@@ -233,10 +298,11 @@ func (c *CPUs) rehome(x *Pair) {
 	}
 }
 
-// Pause is called when the guest has stopped.
-func (c *CPUs) Pause(x *Pair) {
-	p := x
-	p.served.Add(int64(time.Since(c.start)) - p.since.Swap(0))
+// Pause is called when the guest has stopped. It returns the time, as Resume.
+func (c *CPUs) Pause(x *Pair) (now int64) {
+	now = int64(time.Since(c.start))
+	x.served.Add(now - x.since.Swap(0))
+	return now
 }
 
 // tick reconsiders all placements, and comes again if any guest has run.
@@ -301,6 +367,7 @@ func (c *CPUs) reconsider() (again bool) {
 			continue
 		}
 		if running && now-time.Duration(since) > period {
+			c.joinLocked(x)
 			p.bound.Store(0)
 			_ = x.Affinity(&c.all)
 			continue
@@ -356,3 +423,6 @@ func (c *CPUs) Stop() {
 	c.off = true
 	c.timer.Stop()
 }
+
+// Began is the moment that Resume and Pause count from.
+func (c *CPUs) Began() time.Time { return c.start }

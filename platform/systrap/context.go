@@ -23,6 +23,7 @@ type Context struct {
 	step   bool
 	fpu    fpu
 	place  place.Pair
+	pace   pace
 
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the stub may be running guest code
@@ -52,9 +53,9 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 			return platform.Event{}, err
 		}
 	}
-	c.p.cpus.Resume(&c.place)
+	c.beforeGuest(c.p.cpus.Resume(&c.place))
 	ev, err := c.run(s, regs)
-	c.p.cpus.Pause(&c.place)
+	c.afterGuest(c.p.cpus.Pause(&c.place))
 	return ev, err
 }
 
@@ -106,6 +107,12 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 		flags |= flagSegments
 	}
 	t.send(flags)
+	if c.place.IsApart() && !c.watch() {
+		c.pace.score /= 2
+		if c.pace.score < leaveScore {
+			c.together()
+		}
+	}
 	if err := t.receive(&c.interrupted); err != nil {
 		return err
 	}

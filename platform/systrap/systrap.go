@@ -40,7 +40,7 @@ type Platform struct {
 	verifier   *verifier
 	cpus       *place.CPUs
 	mother     *mother
-	spins      uint32 // how often the sentry looks before it sleeps
+	watch      uint32 // how often to look for watchTime
 
 	births sync.Mutex // held while a stub clones itself
 
@@ -64,7 +64,7 @@ func New(o Options) (*Platform, error) {
 	if err := usable(o); err != nil {
 		return nil, err
 	}
-	p := &Platform{spaces: map[*space]struct{}{}, xstate: arch.HostXState()}
+	p := &Platform{spaces: map[*space]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime)}
 	var err error
 	if p.regions, err = newRegions(); err != nil {
 		return nil, err

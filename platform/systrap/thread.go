@@ -68,7 +68,7 @@ func (t *thread) send(flags uint32) {
 // says whether the thread has been asked to.
 func (t *thread) receive(interrupted *atomic.Bool) error {
 	p := t.region.page
-	if spin(&p.state, t.p.spins) {
+	if p.loadState() == stateEvent {
 		return nil
 	}
 	wait, unanswered := firstWait, 0

@@ -1,0 +1,113 @@
+package systrap
+
+import "time"
+
+// A pace is how a Context and its stub wait for each other. Usually both are
+// bound to one processor, and sleep: a hand-over is two switches of the host's
+// scheduler. While a guest makes one quick system call after another and a
+// processor has nothing else to do, the stub gets it, and each watches the page
+// for what the other does. That ends when hand-overs are no longer quick, and at
+// once when one takes so long that somebody else must have had a processor; the
+// more often it has ended, the later it begins again.
+type pace struct {
+	event   int64 // when the guest last stopped
+	score   int   // how many quick hand-overs there were lately
+	fresh   bool  // the stub has still to be woken on its new processor
+	since   int64 // when the two came together again
+	backoff int64 // for how long they stay so, in ns
+}
+
+const (
+	quickTime  = int64(20 * time.Microsecond)  // what is quick, there and back
+	crowdTime  = int64(500 * time.Microsecond) // what only others can be the cause of
+	enterScore = 64
+	leaveScore = 8
+	goodScore  = 4096 // it was worth it
+	maxScore   = 8192
+
+	// watchTime is how long either side watches before it sleeps.
+	watchTime = 50 * time.Microsecond
+
+	minBackoff = int64(time.Millisecond)
+	maxBackoff = int64(time.Second)
+
+	// looksAtOnce bounds how long assembly runs, which nothing can preempt.
+	looksAtOnce = 64
+)
+
+// beforeGuest is called when the guest is about to run.
+func (c *Context) beforeGuest(now int64) {
+	p := &c.pace
+	p.took(now - p.event)
+	if c.place.IsApart() {
+		if p.score < leaveScore {
+			c.together()
+		}
+		return
+	}
+	if p.score < enterScore || now-p.since < p.backoff || !c.p.cpus.Apart(&c.place) {
+		return
+	}
+	c.thread.region.page.spins = c.p.watch
+	p.fresh = true
+}
+
+// afterGuest is called when the guest has stopped.
+func (c *Context) afterGuest(now int64) {
+	p := &c.pace
+	if !p.fresh {
+		p.took(now - p.event)
+	}
+	if p.score++; p.score >= goodScore {
+		p.score, p.backoff = min(p.score, maxScore), 0
+	}
+	p.event, p.fresh = now, false
+}
+
+// took takes account of the time since the last event.
+func (p *pace) took(t int64) {
+	switch {
+	case t > crowdTime:
+		p.score = 0
+	case t > quickTime:
+		p.score /= 2
+	}
+}
+
+// together ends the watching: the stub comes back to this thread's processor.
+func (c *Context) together() {
+	p := &c.pace
+	if t := c.thread; t != nil {
+		t.region.page.spins = 0
+	}
+	c.p.cpus.Together(&c.place)
+	p.score, p.since = 0, int64(time.Since(c.p.cpus.Began()))
+	p.backoff = min(max(2*p.backoff, minBackoff), maxBackoff)
+}
+
+// watch looks for the stub's event, and reports whether it has come in time.
+func (c *Context) watch() bool {
+	state := &c.thread.region.page.state
+	times := int64(c.p.watch)
+	if c.pace.fresh {
+		times *= 10
+	}
+	for n := times; n > 0; n -= looksAtOnce {
+		if spin(state, looksAtOnce) {
+			return true
+		}
+	}
+	return false
+}
+
+// looks is how many looks take as long as d.
+func looks(d time.Duration) uint32 {
+	const sample = 1000
+	var never uint32
+	began := time.Now()
+	for range sample / looksAtOnce {
+		spin(&never, looksAtOnce)
+	}
+	took := max(time.Since(began), 1)
+	return uint32(min(int64(d)*sample/int64(took), 1<<20))
+}
