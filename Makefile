@@ -41,9 +41,11 @@ UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/.
 
 syscalls: build ## each system call: on this host first, then in the sandbox; 20 of them broken on purpose
 	$(GOTEST) -count=1 ./test/syscalls -timeout 15m
+	$(GOTEST) -count=1 ./test/syscalls -run Conformance -platform ptrace -timeout 15m
 
 programs: build root ## real programs, compared with runc
 	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -timeout 20m
+	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -platform ptrace -timeout 20m
 
 oci: build root ## the command line and the container's life
 	$(GOTEST) -count=1 ./test/oci/... ./test/posture/... -timeout 15m

@@ -1,12 +1,9 @@
 package ptrace
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -285,70 +282,13 @@ func TestSignalsFromOutside(t *testing.T) {
 	}
 }
 
-// diesWithSentry is set in the environment of the sentry that
-// TestStubsDieWithSentry kills.
-const diesWithSentry = "GARRISON_TEST_DIES_WITH_SENTRY"
+func TestStubsDieWithSentry(t *testing.T) { platformtest.DieWithSentry(t, newTestPlatform) }
 
-// All stubs end when the sentry is killed: those that run, that are stopped,
-// that nobody traces yet, and the spare ones.
-func TestStubsDieWithSentry(t *testing.T) {
-	if os.Getenv(diesWithSentry) != "" {
-		sentryToKill(t)
-		return
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.run=^TestStubsDieWithSentry$")
-	cmd.Env = append(os.Environ(), diesWithSentry+"=1")
-	out, err := cmd.StdoutPipe()
+func newTestPlatform(t testing.TB) platform.Platform {
+	t.Helper()
+	p, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var pids []int
-	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "ready"; {
-		if pid, err := strconv.Atoi(lines.Text()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	if len(pids) < 5 {
-		t.Errorf("only %d stubs", len(pids))
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	for _, pid := range pids {
-		for end := time.Now().Add(5 * time.Second); unix.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
-			stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-			if strings.Contains(string(stat), ") Z ") {
-				break // whoever inherited it does not reap
-			}
-			if time.Now().After(end) {
-				t.Fatalf("stub %d lives: %s", pid, stat)
-			}
-		}
-	}
-}
-
-func sentryToKill(t *testing.T) {
-	p := start(t)
-	s := newTestSpace(p, testFileWith(t, 0x0f, 0x05, 0xeb, 0xfe), testFileWith(t)) // syscall; jmp .
-	c := p.NewContext()
-	regs := arch.Regs{RIP: testCode, RFLAGS: 0x202}
-	if _, err := c.Switch(s, &regs); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Fork(c); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Spawn(s); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(50 * time.Millisecond) // until the spare ones are made
-	for pid := range platformtest.Children(t) {
-		fmt.Println(pid)
-	}
-	fmt.Println("ready")
-	_, _ = c.Switch(s, &regs)
-	runtime.KeepAlive(c)
-	t.Error("the guest came back")
+	return p
 }

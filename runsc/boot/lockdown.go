@@ -26,14 +26,16 @@ func lockDown(platformName string, debug bool) error {
 	return filter.Install(mode, tables(os.Getpid(), platformName)...)
 }
 
-// tables are the host calls of a sentry on the platform called name.
-func tables(pid int, name string) []filter.Table {
+// tables are the host calls of a sentry on the platforms called names.
+func tables(pid int, names ...string) []filter.Table {
 	all := []filter.Table{filter.Runtime(pid), filter.Sentry()}
-	switch name {
-	case "ptrace":
-		return append(all, filter.Platform(name, ptrace.Syscalls()))
-	case "systrap":
-		return append(all, filter.Platform(name, systrap.Syscalls()))
+	for _, name := range names {
+		switch name {
+		case "ptrace":
+			all = append(all, filter.Platform(name, ptrace.Syscalls()))
+		case "systrap":
+			all = append(all, filter.Platform(name, systrap.Syscalls()))
+		}
 	}
 	return all
 }

@@ -8,11 +8,6 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"garrison/platform"
-	"garrison/platform/ptrace"
-	"garrison/platform/systrap"
 	"garrison/runsc/control"
 	"garrison/runsc/filter"
 )
@@ -24,7 +19,9 @@ func Main(args []string) int {
 	case len(args) == 1 && args[0] == "--syscalls":
 		err = printSyscalls(os.Stdout)
 	case len(args) == 1 && args[0] == "--seccomp":
-		err = filter.Print(os.Stdout, append(tables(1, control.DefaultPlatform), filter.Gofer())...)
+		err = filter.Print(os.Stdout, append(tables(1, "systrap", "ptrace"), filter.Gofer())...)
+	case len(args) == 1 && args[0] == "--probe":
+		err = probe(os.Stdout)
 	case len(args) == 2 && strings.HasPrefix(args[0], "--platform="):
 		err = run(strings.TrimPrefix(args[0], "--platform="))
 	default:
@@ -83,57 +80,6 @@ func run(platformName string) error {
 
 // gcPercent is how much a sentry's heap grows between collections.
 const gcPercent = 100
-
-// made is a platform on its way: starting one takes as long as it takes runsc to
-// say what else there is to do.
-type made struct {
-	done     chan struct{}
-	platform platform.Platform
-	cpuinfo  string // /proc/cpuinfo
-	err      error
-}
-
-// startPlatform begins to make the platform called name. It needs the working
-// directory, /proc, until it is done.
-func startPlatform(name string) *made {
-	m := &made{done: make(chan struct{})}
-	go func() {
-		defer close(m.done)
-		if text, err := os.ReadFile("cpuinfo"); err == nil {
-			m.cpuinfo = string(text)
-		}
-		m.platform, m.err = newPlatform(name)
-	}()
-	return m
-}
-
-func newPlatform(name string) (p platform.Platform, err error) {
-	switch name {
-	case "ptrace":
-		p, err = ptrace.New(ptrace.Options{Proc: "."})
-	case "systrap":
-		p, err = systrap.New(systrap.Options{Proc: "."})
-	default:
-		err = errors.New("no such platform")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("platform %s: %w", name, err)
-	}
-	return p, nil
-}
-
-// wait returns the platform. After it, nothing on the host can be reached by a
-// path: the root is empty.
-func (m *made) wait() (platform.Platform, error) {
-	<-m.done
-	if m.err != nil {
-		return nil, m.err
-	}
-	if err := unix.Chdir("/"); err != nil {
-		return nil, fmt.Errorf("leave /proc: %w", err)
-	}
-	return m.platform, nil
-}
 
 // problem is err as it crosses to runsc.
 func problem(err error) *control.Problem {

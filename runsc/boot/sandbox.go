@@ -66,6 +66,9 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 		return nil, err
 	}
 	s.proc.CPUInfo = made.cpuinfo
+	if made.instead != nil && doc.Options.Debug {
+		s.warnings = append(s.warnings, fmt.Sprintf("platform %s: %v", p.Facts().Name, made.instead))
+	}
 	clock.step("platform")
 	if err := s.makeKernel(p); err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 		return nil, err
 	}
 	clock.step("init")
-	if err := lockDown(doc.Options.Platform, doc.Options.Debug); err != nil {
+	if err := lockDown(p.Facts().Name, doc.Options.Debug); err != nil {
 		return nil, err
 	}
 	clock.step("lockdown")

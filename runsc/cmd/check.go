@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"garrison/runsc/control"
 	"garrison/runsc/sandbox"
 )
 
@@ -36,7 +35,10 @@ func check() error {
 	_ = unix.Uname(&name)
 	fmt.Printf("kernel    %s\n", unix.ByteSliceToString(name.Release[:]))
 	fmt.Printf("cgroups   %s\n", cgroupVersion())
-	fmt.Printf("platform  %s (%s)\n", control.DefaultPlatform, control.Platforms()[0][1])
+	fmt.Print("platform  ")
+	if err := askSentry("--probe"); err != nil {
+		fmt.Printf("unknown: %v\n", err)
+	}
 	failed := 0
 	for _, f := range findings() {
 		switch {

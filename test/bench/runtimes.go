@@ -83,7 +83,7 @@ func garrison(o options) (rts []runtime, err error) {
 			return nil, fmt.Errorf("%w (make build)", err)
 		}
 		for l := range strings.Lines(out) {
-			if f := strings.Fields(l); len(f) > 0 {
+			if f := strings.Fields(l); len(f) > 0 && f[0] != "auto" { // which is one of the others
 				platforms = append(platforms, f[0])
 			}
 		}

@@ -17,7 +17,7 @@ var (
 	root     = flag.String("root", "/var/cache/garrison/bookworm", "the Debian root filesystem, made by mkroot")
 	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
 	peer     = flag.String("peer", "runc", "the runtime that says what is right")
-	platform = flag.String("platform", "ptrace", "runsc's platform; \"\" for a runtime that has no such flag")
+	platform = flag.String("platform", "auto", "runsc's platform; \"\" for a runtime that has no such flag")
 )
 
 // TestPrograms runs each script of jobs/ under both runtimes.

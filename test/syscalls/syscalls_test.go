@@ -21,7 +21,7 @@ import (
 var (
 	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
 	native   = flag.String("native", "runc", "the runtime that shows what Linux does")
-	platform = flag.String("platform", "ptrace", "runsc's platform; \"\" for a runtime that has no such flag")
+	platform = flag.String("platform", "auto", "runsc's platform; \"\" for a runtime that has no such flag")
 	only     = flag.String("only", "", "a regular expression of cases, as -test.run takes it")
 )
 

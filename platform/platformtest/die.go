@@ -1,0 +1,80 @@
+package platformtest
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// diesWithSentry is set in the environment of the sentry that
+// DieWithSentry kills.
+const diesWithSentry = "GARRISON_TEST_DIES_WITH_SENTRY"
+
+// DieWithSentry tests that all stubs end when the sentry is killed: those that run, that
+// wait, that nothing has entered yet, and the spare ones. The calling test runs
+// it, and nothing else.
+func DieWithSentry(t *testing.T, newPlatform New) {
+	if os.Getenv(diesWithSentry) != "" {
+		sentryToKill(t, newPlatform)
+		return
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), diesWithSentry+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "ready"; {
+		if pid, err := strconv.Atoi(lines.Text()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) < 4 {
+		t.Errorf("only %d stubs", len(pids))
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	for _, pid := range pids {
+		for end := time.Now().Add(5 * time.Second); unix.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
+			stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+			if strings.Contains(string(stat), ") Z ") {
+				break // whoever inherited it does not reap
+			}
+			if time.Now().After(end) {
+				t.Fatalf("stub %d lives: %s", pid, stat)
+			}
+		}
+	}
+}
+
+func sentryToKill(t *testing.T, newPlatform New) {
+	p := newPlatform(t)
+	g := newGuest(t, p, 0x0f, 0x05, 0xeb, 0xfe) // syscall; jmp .
+	g.syscall()
+	if _, err := g.as.Fork(g.c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.c.Spawn(g.as); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // until the spare ones are made
+	for pid := range Children(t) {
+		fmt.Println(pid)
+	}
+	fmt.Println("ready")
+	_, _ = g.c.Switch(g.as, &g.regs)
+	runtime.KeepAlive(g)
+	t.Error("the guest came back")
+}
