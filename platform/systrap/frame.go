@@ -40,9 +40,6 @@ type sigframe struct {
 	_     [96]byte
 }
 
-// userCS is the code segment of 64-bit programs.
-const userCS = 0x33
-
 // trapFlag makes the processor stop after one instruction.
 const trapFlag = 1 << 8
 
