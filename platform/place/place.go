@@ -164,63 +164,6 @@ func (c *CPUs) hereLocked() int {
 	return c.allowed[0]
 }
 
-// Apart gives x's guest thread, which waits for an answer of the calling thread,
-// a processor of its own, so that both can watch for each other instead of
-// sleeping. It reports false if none is to be had: others run guest code, too.
-func (c *CPUs) Apart(x *Pair) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.off || x.apart.Load() || x.bound.Load() == 0 || c.apart >= len(c.allowed)/2 {
-		return false
-	}
-	taken := map[int]bool{x.cpu: true}
-	for _, y := range c.pairs {
-		if y.since.Load() == 0 || y == x {
-			continue
-		}
-		if y.bound.Load() == 0 || y.apart.Load() && len(c.allowed) < 4 {
-			return false // it runs anywhere
-		}
-		taken[y.cpu], taken[int(y.bound.Load())-1] = true, true
-	}
-	for _, cpu := range c.allowed {
-		if taken[cpu] {
-			continue
-		}
-		var set unix.CPUSet
-		set.Set(cpu)
-		if x.Affinity(&set) != nil {
-			return false
-		}
-		x.bound.Store(int32(cpu) + 1)
-		x.apart.Store(true)
-		c.apart++
-		return true
-	}
-	return false
-}
-
-// IsApart reports whether x's threads are on two processors by Apart.
-func (p *Pair) IsApart() bool { return p.apart.Load() }
-
-// Together undoes Apart.
-func (c *CPUs) Together(x *Pair) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.joinLocked(x) && !c.off {
-		c.bindLocked(x, false)
-	}
-}
-
-// joinLocked ends x's being apart, but for binding it anew.
-func (c *CPUs) joinLocked(x *Pair) bool {
-	if !x.apart.Swap(false) {
-		return false
-	}
-	c.apart--
-	return true
-}
-
 // bindLocked binds x's guest thread, and with server the calling thread, to x's cpu.
 func (c *CPUs) bindLocked(x *Pair, server bool) {
 	for range 2 {
