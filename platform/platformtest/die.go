@@ -18,6 +18,9 @@ import (
 // DieWithSentry kills.
 const diesWithSentry = "GARRISON_TEST_DIES_WITH_SENTRY"
 
+// enoughStubs are the first one, the guest's, its child's and a spare one.
+const enoughStubs = 4
+
 // DieWithSentry tests that all stubs end when the sentry is killed: those that run, that
 // wait, that nothing has entered yet, and the spare ones. The calling test runs
 // it, and nothing else.
@@ -41,7 +44,7 @@ func DieWithSentry(t *testing.T, newPlatform New) {
 			pids = append(pids, pid)
 		}
 	}
-	if len(pids) < 4 {
+	if len(pids) < enoughStubs {
 		t.Errorf("only %d stubs", len(pids))
 	}
 	_ = cmd.Process.Kill()
@@ -69,7 +72,12 @@ func sentryToKill(t *testing.T, newPlatform New) {
 	if _, err := g.c.Spawn(g.as); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond) // until the spare ones are made
+	for range 500 { // until a spare one is made
+		if len(Children(t)) >= enoughStubs {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	for pid := range Children(t) {
 		fmt.Println(pid)
 	}
