@@ -32,6 +32,7 @@ const (
 type mother struct {
 	p     *Platform
 	alive int // writing end of all stubs' lifeline
+	spare int // how many clean stubs to have ready
 
 	mu     sync.Mutex
 	thread *thread // nil after the platform's end
@@ -102,7 +103,7 @@ func motherScript() *script.Script {
 // startMother makes the mother and brings it into the state that all stubs
 // start with.
 func startMother(p *Platform, o Options) (*mother, error) {
-	m := &mother{p: p, alive: -1}
+	m := &mother{p: p, alive: -1, spare: max(o.Pool, 0)}
 	if err := m.start(o); err != nil {
 		m.end()
 		return nil, fmt.Errorf("systrap: start stub: %w", err)
@@ -274,6 +275,7 @@ func (m *mother) moveVDSO(pieces []arch.Range) (left arch.Range) {
 
 // stub returns a clean stub.
 func (m *mother) stub() (*thread, error) {
+	defer func() { go m.fill() }()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.pool) > 0 {
@@ -295,10 +297,10 @@ func (m *mother) makeLocked() (*thread, error) {
 }
 
 // fill makes clean stubs in advance.
-func (m *mother) fill(n int) {
+func (m *mother) fill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(m.pool) < n {
+	for len(m.pool) < m.spare {
 		t, err := m.makeLocked()
 		if err != nil {
 			return

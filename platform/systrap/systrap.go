@@ -83,9 +83,7 @@ func New(o Options) (*Platform, error) {
 		return nil, fmt.Errorf("systrap: read floating-point state: %w", err)
 	}
 	p.facts.FPUSize = len(p.initialFPU)
-	if o.Pool > 0 {
-		go p.mother.fill(o.Pool)
-	}
+	go p.mother.fill()
 	return p, nil
 }
 
