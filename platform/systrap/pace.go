@@ -20,7 +20,7 @@ type pace struct {
 const (
 	quickTime  = int64(20 * time.Microsecond)  // what is quick, there and back
 	crowdTime  = int64(500 * time.Microsecond) // what only others can be the cause of
-	enterScore = 64
+	enterScore = 400
 	leaveScore = 8
 	goodScore  = 4096 // it was worth it
 	maxScore   = 8192
@@ -38,7 +38,7 @@ const (
 // beforeGuest is called when the guest is about to run.
 func (c *Context) beforeGuest(now int64) {
 	p := &c.pace
-	p.took(now - p.event)
+	p.took(now-p.event, c.place.IsApart())
 	if c.place.IsApart() {
 		if p.score < leaveScore {
 			c.together()
@@ -56,7 +56,7 @@ func (c *Context) beforeGuest(now int64) {
 func (c *Context) afterGuest(now int64) {
 	p := &c.pace
 	if !p.fresh {
-		p.took(now - p.event)
+		p.took(now-p.event, c.place.IsApart())
 	}
 	if p.score++; p.score >= goodScore {
 		p.score, p.backoff = min(p.score, maxScore), 0
@@ -64,10 +64,12 @@ func (c *Context) afterGuest(now int64) {
 	p.event, p.fresh = now, false
 }
 
-// took takes account of the time since the last event.
-func (p *pace) took(t int64) {
+// took takes account of the time since the last event. Going apart and coming
+// together cost as much as some fifty quick hand-overs gain, so it takes an
+// unbroken series of them to go, and more than one that is slow to come back.
+func (p *pace) took(t int64, apart bool) {
 	switch {
-	case t > crowdTime:
+	case t > crowdTime, t > quickTime && !apart:
 		p.score = 0
 	case t > quickTime:
 		p.score /= 2
