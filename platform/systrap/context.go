@@ -178,15 +178,15 @@ func (n *Context) join(c *Context) error {
 	if s.err != nil {
 		return s.err
 	}
-	index, err := s.indexLocked()
+	r, err := s.regionLocked()
 	if err != nil {
 		return err
 	}
-	t, err := c.thread.clone(threadFlags, index)
+	t, err := c.thread.clone(threadFlags, r)
 	if err != nil {
+		s.spare = append(s.spare, exited{region: r})
 		return s.brokenLocked(err)
 	}
-	s.used[index] = true
 	s.threads[t] = n
 	n.inhabit(s, t)
 	n.fpu.inherit(c)
@@ -313,8 +313,8 @@ func (c *Context) leave() {
 		// itself, so its region serves nobody else before the process's end.
 		t.send(flagExit)
 		delete(s.threads, t)
+		s.spare = append(s.spare, exited{t.region, t.tid})
 		t.end(false)
-		s.spare = append(s.spare, t.region)
 		return
 	}
 	t.unref()

@@ -188,3 +188,33 @@ func TestForgedAcknowledgement(t *testing.T) {
 		h.c.Release()
 	}
 }
+
+// Threads that come and go use the same few regions.
+func TestRegionsAreUsedAgain(t *testing.T) {
+	p := newTestPlatform(t).(*Platform)
+	defer p.Release()
+	h := newHostile(t, p, testFileWith(t, 0x0f, 0x05, 0xeb, 0xfc), testFileWith(t)) // syscall; jmp to it
+	defer h.release()
+	if _, err := h.c.Switch(h.s, &h.regs); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		c, err := h.c.Spawn(h.s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() {
+			regs := h.regs
+			_, err := c.Switch(h.s, &regs)
+			c.Release()
+			done <- err
+		}()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(h.s.used); n > 20 {
+		t.Errorf("200 threads, one after the other, have used %d regions", n)
+	}
+}

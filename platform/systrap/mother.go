@@ -293,7 +293,7 @@ func (m *mother) makeLocked() (*thread, error) {
 	if m.thread == nil {
 		return nil, errReleased
 	}
-	return m.thread.clone(forkFlags, 0)
+	return m.thread.fork(0)
 }
 
 // fill makes clean stubs in advance.

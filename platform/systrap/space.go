@@ -35,8 +35,8 @@ type space struct {
 	files   files
 	loose   loose
 	threads map[*thread]*Context // those that have one
-	used    []bool               // which indices of regions have a thread
-	spare   []region             // of threads that were told to exit: for this process only
+	used    []bool               // which indices have a region
+	spare   []exited             // of threads that were told to exit
 	stray   []int                // indices of regions that a forked process has still to unmap
 }
 
@@ -82,7 +82,7 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 	if err := s.flushLocked(c.thread); err != nil {
 		return nil, err
 	}
-	t, err := c.thread.clone(forkFlags, c.thread.region.index)
+	t, err := c.thread.fork(c.thread.region.index)
 	if err != nil {
 		return nil, s.brokenLocked(err)
 	}
@@ -93,9 +93,6 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 		if used && i != t.region.index {
 			n.stray = append(n.stray, i)
 		}
-	}
-	for _, r := range s.spare {
-		n.stray = append(n.stray, r.index)
 	}
 	n.pending.Store(len(n.stray) > 0)
 	return n, nil
@@ -119,18 +116,39 @@ func (s *space) brokenLocked(err error) error {
 	return err
 }
 
-// indexLocked is the lowest index of a region that no thread has.
-func (s *space) indexLocked() (int, error) {
-	for i, used := range s.used {
-		if !used {
-			return i, nil
+// An exited is what is left of a thread that was told to exit. If it has not,
+// it may still write its region, so until the process's end that serves only
+// the same process, and only when the host knows no such thread.
+type exited struct {
+	region region
+	tid    int // or 0: it never began
+}
+
+// regionLocked is a region for a new thread: that of one that has exited, or a
+// new one.
+func (s *space) regionLocked() (region, error) {
+	for i, e := range s.spare {
+		if e.tid == 0 || unix.Tgkill(s.pid, e.tid, 0) == unix.ESRCH {
+			s.p.verifier.gone(e.tid)
+			s.spare = slices.Delete(s.spare, i, i+1)
+			return e.region, nil
 		}
 	}
-	if len(s.used) >= maxThreads {
-		return 0, fmt.Errorf("systrap: too many threads: %w", unix.EAGAIN)
+	index := slices.Index(s.used, false)
+	if index < 0 {
+		index = len(s.used)
 	}
-	s.used = append(s.used, false)
-	return len(s.used) - 1, nil
+	if index >= maxThreads {
+		return region{}, fmt.Errorf("systrap: too many threads: %w", unix.EAGAIN)
+	}
+	r, err := s.p.regions.get(index)
+	if err == nil {
+		if index == len(s.used) {
+			s.used = append(s.used, false)
+		}
+		s.used[index] = true
+	}
+	return r, err
 }
 
 // Barrier implements platform.AddressSpace. A thread that is not in the guest
@@ -300,8 +318,8 @@ func (s *space) endLocked(err error) {
 		t.end(true)
 		t.unref()
 	}
-	for _, r := range s.spare {
-		s.p.regions.put(r)
+	for _, e := range s.spare {
+		s.p.regions.put(e.region)
 	}
 	s.spare = nil
 	clear(s.threads)

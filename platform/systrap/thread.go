@@ -188,13 +188,30 @@ func (t *thread) prove() error {
 // very busy.
 const birthTimeout = 10 * time.Second
 
-// clone makes the stub clone itself, and returns the new thread, which waits
-// with a copy of t's frame at index in its address space.
-func (t *thread) clone(flags uint64, index int) (*thread, error) {
+// fork makes the stub clone its process, and returns the new one's thread, which
+// waits with a copy of t's frame at index in its address space.
+func (t *thread) fork(index int) (*thread, error) {
 	r, err := t.p.regions.get(index)
 	if err != nil {
 		return nil, err
 	}
+	n, err := t.clone(forkFlags, r)
+	if err == nil {
+		return n, nil
+	}
+	// That it has failed is the stub's word: there may be a process all the same.
+	if n.pid != 0 {
+		t.p.finish(n)
+	} else {
+		t.p.regions.put(r)
+	}
+	return nil, err
+}
+
+// clone makes the stub clone itself, and returns the new thread, which waits
+// with a copy of t's frame in r. When there is an error, the thread that has not
+// become one is returned.
+func (t *thread) clone(flags uint64, r region) (*thread, error) {
 	n := &thread{p: t.p, region: r, frame: t.frame, fs: t.fs, gs: t.gs}
 	n.refs.Store(1)
 	if flags == threadFlags {
@@ -210,25 +227,20 @@ func (t *thread) clone(flags uint64, index int) (*thread, error) {
 	t.p.births.Lock()
 	defer t.p.births.Unlock()
 	t.p.verifier.expect(b)
-	defer t.p.verifier.expect(nil)
 	t.arm([]armed{{call: stub.Call{Nr: unix.SYS_CLONE, Args: [6]uint64{flags}}}})
 	t.send(flagClone)
-	err = t.receive(nil)
+	err := t.receive(nil)
 	if v := p.result; err == nil && v > ^uint64(4095) {
 		err = fmt.Errorf("systrap: clone stub: %w", unix.Errno(-v))
 	}
 	if err == nil {
 		err = t.done()
 	}
-	if err != nil {
-		t.p.regions.put(r)
-		return nil, err
+	if err == nil && !b.seen.Sleep(birthTimeout) {
+		err = errors.New("systrap: new thread does not begin")
 	}
-	if !b.seen.Sleep(birthTimeout) {
-		// Its region may still come to be mapped: it is never used again.
-		return nil, errors.New("systrap: new thread does not begin")
-	}
-	return n, nil
+	t.p.verifier.expect(nil)
+	return n, err
 }
 
 // copyFrame gives n, whose stub begins as a copy of t's, its frame.
@@ -242,7 +254,7 @@ func (t *thread) copyFrame(n *thread) {
 	p := to.page
 	p.state, p.sentryWaits, p.stubWaits = stateEvent, 0, 0
 	p.frame, p.fs, p.gs, p.result = to.addr()+uint64(t.frame), t.fs, t.gs, 0
-	p.spins = from.page.spins
+	p.spins = 0 // it begins on the processor of who serves it
 }
 
 // bind is called with the new thread's id, when the verifier has seen it.

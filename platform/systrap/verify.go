@@ -175,6 +175,13 @@ func (v *verifier) know(t *thread) {
 	v.threads[t.tid] = t
 }
 
+// gone is called when a thread that was told to exit has done so.
+func (v *verifier) gone(tid int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.exited, tid)
+}
+
 // forget is called when t has been told to exit, or, with its process, is dead.
 func (v *verifier) forget(t *thread, dead bool) {
 	v.mu.Lock()
