@@ -22,6 +22,17 @@ type Platform interface {
 	Release()
 }
 
+// A Counter is a Platform that counts what it does.
+type Counter interface {
+	Counts() []Count
+}
+
+// A Count says how often something has happened since the platform began.
+type Count struct {
+	Name string
+	N    uint64
+}
+
 // Facts never change during the life of a Platform.
 type Facts struct {
 	Name    string

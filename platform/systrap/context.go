@@ -24,6 +24,7 @@ type Context struct {
 	fpu    fpu
 	place  place.Pair
 	pace   pace
+	counts counts
 
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the stub may be running guest code
@@ -39,6 +40,7 @@ func newContext(p *Platform) *Context {
 		return nil
 	}
 	p.cpus.Add(&c.place)
+	p.begin(c)
 	return c
 }
 
@@ -107,14 +109,13 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 		flags |= flagSegments
 	}
 	t.send(flags)
-	if c.place.IsApart() && !c.watch() {
-		c.pace.score /= 2
-		if c.pace.score < leaveScore {
-			c.together()
+	if c.place.IsApart() && c.watch() {
+		c.counts.add(countSpin, 1)
+	} else {
+		c.counts.add(countBlock, 1)
+		if err := t.receive(&c.interrupted); err != nil {
+			return err
 		}
-	}
-	if err := t.receive(&c.interrupted); err != nil {
-		return err
 	}
 	if flags&flagOps == 0 {
 		return nil
@@ -164,7 +165,7 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 		err = n.join(c)
 	}
 	if err != nil {
-		c.p.cpus.Remove(&n.place)
+		n.forget()
 		return nil, err
 	}
 	return n, nil
@@ -209,7 +210,13 @@ func (c *Context) Release() {
 		c.locked = false
 		runtime.UnlockOSThread()
 	}
+	c.forget()
+}
+
+// forget ends what is kept of every Context.
+func (c *Context) forget() {
 	c.p.cpus.Remove(&c.place)
+	c.p.finished(c)
 }
 
 // enter makes c's host thread one of s's.

@@ -50,6 +50,7 @@ func (c *Context) beforeGuest(now int64) {
 	}
 	c.thread.region.page.spins = c.p.watch
 	p.fresh = true
+	c.counts.add(countApart, 1)
 }
 
 // afterGuest is called when the guest has stopped.
@@ -87,7 +88,8 @@ func (c *Context) together() {
 	p.backoff = min(max(2*p.backoff, minBackoff), maxBackoff)
 }
 
-// watch looks for the stub's event, and reports whether it has come in time.
+// watch looks for the stub's event, and reports whether it has come in time. If
+// that is no longer worth it, the two are together again.
 func (c *Context) watch() bool {
 	state := &c.thread.region.page.state
 	times := int64(c.p.watch)
@@ -98,6 +100,9 @@ func (c *Context) watch() bool {
 		if spin(state, looksAtOnce) {
 			return true
 		}
+	}
+	if c.pace.score /= 2; c.pace.score < leaveScore {
+		c.together()
 	}
 	return false
 }

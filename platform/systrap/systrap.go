@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -42,10 +43,13 @@ type Platform struct {
 	mother     *mother
 	watch      uint32 // how often to look for watchTime
 
-	births sync.Mutex // held while a stub clones itself
+	births     sync.Mutex    // held while a stub clones itself
+	operations atomic.Uint64 // host calls that stubs were told to make
 
-	mu     sync.Mutex
-	spaces map[*space]struct{} // those with a stub
+	mu       sync.Mutex
+	spaces   map[*space]struct{}   // those with a stub
+	contexts map[*Context]struct{} // those not yet released
+	counted  totals                // of those that were
 }
 
 // reservedMaps is how many of a stub's mappings are not the guest's.
@@ -64,7 +68,7 @@ func New(o Options) (*Platform, error) {
 	if err := usable(o); err != nil {
 		return nil, err
 	}
-	p := &Platform{spaces: map[*space]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime)}
+	p := &Platform{spaces: map[*space]struct{}{}, contexts: map[*Context]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime)}
 	var err error
 	if p.regions, err = newRegions(); err != nil {
 		return nil, err

@@ -140,6 +140,7 @@ func (t *thread) arm(calls []armed) {
 		}
 	}
 	p.ops = uint32(len(calls))
+	t.p.operations.Add(uint64(len(calls)))
 }
 
 // done reports an error if the thread has not made the calls it was told to.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -87,4 +88,16 @@ func probe(w io.Writer) error {
 	}
 	fmt.Fprintln(w)
 	return nil
+}
+
+// platformStats is what p has counted, a line each.
+func platformStats(p platform.Platform) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-16s %s\n", "platform", p.Facts().Name)
+	if counter, ok := p.(platform.Counter); ok {
+		for _, c := range counter.Counts() {
+			fmt.Fprintf(&b, "%-16s %d\n", c.Name, c.N)
+		}
+	}
+	return b.String()
 }

@@ -12,6 +12,7 @@ import (
 	"garrison/fs/tmpfs"
 	"garrison/fs/tty"
 	"garrison/gofer/wire"
+	"garrison/platform"
 	"garrison/runsc/control"
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
@@ -23,6 +24,7 @@ import (
 // the outside.
 type sandbox struct {
 	doc       *control.Boot
+	platform  platform.Platform
 	kernel    *kernel.Kernel
 	system    *vfs.System
 	poller    *host.Poller
@@ -69,6 +71,7 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 	if made.instead != nil && doc.Options.Debug {
 		s.warnings = append(s.warnings, fmt.Sprintf("platform %s: %v", p.Facts().Name, made.instead))
 	}
+	s.platform = p
 	clock.step("platform")
 	if err := s.makeKernel(p); err != nil {
 		return nil, err

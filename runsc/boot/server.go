@@ -67,8 +67,11 @@ func (s *sandbox) do(q *control.Request, given *descriptors, a *control.Reply) (
 	case q.Resume != nil:
 		s.kernel.Resume()
 		return nil
-	case q.Stacks != nil:
+	case q.Debug != nil && q.Debug.What == control.DebugStacks:
 		a.Text = stacks()
+		return nil
+	case q.Debug != nil && q.Debug.What == control.DebugPlatform:
+		a.Text = platformStats(s.platform)
 		return nil
 	}
 	return errors.New("the sandbox does not know this request: it is of another version than runsc")

@@ -118,29 +118,35 @@ func (a *app) syscallsCommand() *cobra.Command {
 }
 
 func (a *app) debugCommand() *cobra.Command {
-	var seccomp, stacks bool
+	var seccomp, stacks, stats bool
 	c := &cobra.Command{
 		Use:     "debug [flags] [ID]",
 		Short:   "look into the sandbox's own works",
-		Example: "  runsc debug --seccomp\n  runsc debug --stacks web",
+		Example: "  runsc debug --seccomp\n  runsc debug --stacks web\n  runsc debug --platform-stats web",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
 			case seccomp:
 				return askSentry("--seccomp")
-			case stacks && len(args) == 1:
-				text, err := sandbox.Stacks(a.store(), args[0])
+			case (stacks || stats) && len(args) == 1:
+				what := control.DebugStacks
+				if stats {
+					what = control.DebugPlatform
+				}
+				text, err := sandbox.Debug(a.store(), args[0], what)
 				if err != nil {
 					return failed("debug", args[0], err)
 				}
 				_, err = fmt.Print(text)
 				return err
 			}
-			return errors.New("--seccomp, or --stacks and a container's id, is needed")
+			return errors.New("--seccomp, or --stacks or --platform-stats and a container's id, is needed")
 		},
 	}
 	c.Flags().BoolVar(&seccomp, "seccomp", false, "print the host calls that sentry and gofer may make")
 	c.Flags().BoolVar(&stacks, "stacks", false, "print what the container's sentry is doing")
+	c.Flags().BoolVar(&stats, "platform-stats", false, "print how often the container's platform did what")
+	c.MarkFlagsMutuallyExclusive("seccomp", "stacks", "platform-stats")
 	return c
 }
 

@@ -11,7 +11,7 @@ type Request struct {
 	PS     *PS     `json:"ps,omitempty"`
 	Pause  *Pause  `json:"pause,omitempty"`
 	Resume *Resume `json:"resume,omitempty"`
-	Stacks *Stacks `json:"stacks,omitempty"`
+	Debug  *Debug  `json:"debug,omitempty"`
 }
 
 // A Start lets the container's init run. Hooks are run in the container first.
@@ -53,8 +53,16 @@ type Resume struct {
 	ID string `json:"id"`
 }
 
-// A Stacks asks for the stacks of the sentry's own goroutines.
-type Stacks struct{}
+// A Debug asks for a text about the sentry's own works.
+type Debug struct {
+	What string `json:"what"`
+}
+
+// What Debug can ask for.
+const (
+	DebugStacks   = "stacks"         // of the sentry's goroutines
+	DebugPlatform = "platform-stats" // how often the platform did what
+)
 
 // A Reply answers a Request.
 type Reply struct {
@@ -63,7 +71,7 @@ type Reply struct {
 	PID int `json:"pid,omitempty"`
 	// Processes answers PS.
 	Processes []ProcessInfo `json:"processes,omitempty"`
-	// Text answers Stacks.
+	// Text answers Debug.
 	Text string `json:"text,omitempty"`
 }
 

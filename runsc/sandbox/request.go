@@ -179,13 +179,14 @@ func HostProcesses(store container.Store, id string) ([]int, error) {
 	return []int{c.Init.PID}, nil
 }
 
-// Stacks returns the stacks of the goroutines of a container's sentry.
-func Stacks(store container.Store, id string) (string, error) {
+// Debug returns what a container's sentry says of its own works; what is one of
+// control's.
+func Debug(store container.Store, id, what string) (string, error) {
 	c, err := running(store, id)
 	if err != nil {
 		return "", err
 	}
-	a, err := request(c, &control.Request{Stacks: &control.Stacks{}}, requestTimeout)
+	a, err := request(c, &control.Request{Debug: &control.Debug{What: what}}, requestTimeout)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -191,4 +192,28 @@ func TestPause(t *testing.T) {
 	}
 	b.must("resume", b.id)
 	eventually(t, "counting again", func() bool { return read() != before })
+}
+
+// What a sandbox's own works say of themselves.
+func TestDebug(t *testing.T) {
+	ours(t)
+	b := newBox(t, []string{"sleep", "100"}, nil)
+	b.must("run", "--detach", b.id)
+	if out := b.must("debug", "--stacks", b.id); !strings.Contains(out, "goroutine ") {
+		t.Errorf("--stacks: %q", out)
+	}
+	out := b.must("debug", "--platform-stats", b.id)
+	lines := strings.Fields(out)
+	if len(lines) < 2 || lines[0] != "platform" {
+		t.Fatalf("--platform-stats: %q", out)
+	}
+	if lines[1] != "systrap" {
+		return
+	}
+	// A program that has started has made calls, and has memory.
+	for _, count := range []string{"trap-block", "operations", "verified"} {
+		if !regexp.MustCompile(`(?m)^` + count + ` +[1-9]`).MatchString(out) {
+			t.Errorf("--platform-stats has no %s:\n%s", count, out)
+		}
+	}
 }

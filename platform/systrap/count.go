@@ -1,0 +1,65 @@
+package systrap
+
+import (
+	"sync/atomic"
+
+	"garrison/platform"
+)
+
+// What Contexts count.
+const (
+	countSpin  = iota // events that were seen by watching
+	countBlock        // events that were slept for
+	countFault        // events that were page faults
+	countApart        // times that a pair went apart
+	counters
+)
+
+var countNames = [counters]string{"trap-spin", "trap-block", "faults", "apart"}
+
+// counts are one Context's: nobody else writes them, so they cost next to nothing.
+type counts [counters]atomic.Uint64
+
+func (c *counts) add(what int, n uint64) { c[what].Add(n) }
+
+// Counts implements platform.Counter.
+func (p *Platform) Counts() []platform.Count {
+	p.mu.Lock()
+	total := p.counted
+	for c := range p.contexts {
+		total.collect(c)
+	}
+	p.mu.Unlock()
+	out := make([]platform.Count, 0, counters+2)
+	for i, name := range countNames {
+		out = append(out, platform.Count{Name: name, N: total[i]})
+	}
+	return append(out,
+		platform.Count{Name: "operations", N: p.operations.Load()},
+		platform.Count{Name: "verified", N: p.verifier.verified.Load()})
+}
+
+// totals are counts of Contexts together.
+type totals [counters]uint64
+
+func (t *totals) collect(c *Context) {
+	for i := range t {
+		t[i] += c.counts[i].Load()
+	}
+}
+
+// begin and finished keep account of Contexts, for Counts.
+func (p *Platform) begin(c *Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.contexts[c] = struct{}{}
+}
+
+func (p *Platform) finished(c *Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.contexts[c]; ok {
+		p.counted.collect(c)
+		delete(p.contexts, c)
+	}
+}
