@@ -17,11 +17,11 @@ const period = 4 * time.Millisecond
 // CPUs decides where guest threads run. A guest thread and the thread that
 // serves it hand over to each other in a few µs on one processor and in ten
 // times that across two, so each pair is bound to one: the server for good, the
-// guest for as long as it keeps returning to the sentry. A guest that computes for a whole
-// period without an event is set loose, for the host to place as it thinks
-// best, and bound again at its next Switch. A processor whose bound guests
-// together want clearly more than all of its time gives one to another that
-// has time to spare. And since not all load is ours, a bound guest that stays busy
+// guest for as long as it keeps returning to the sentry. A guest that computes
+// for a whole period without an event is set loose, for the host to place as it
+// thinks best, and bound again at its next Switch. A processor whose bound guests
+// together want clearly more than all of its time gives one to another that has
+// time to spare. And since not all load is ours, a bound guest that stays busy
 // asks the host again twice a second.
 type CPUs struct {
 	start time.Time
@@ -145,6 +145,7 @@ func (p *Pair) Inherit(parent *Pair) { p.cpu, p.hasHome = parent.cpu, parent.has
 func (c *CPUs) Pin(x *Pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.joinLocked(x)
 	if c.off {
 		return
 	}

@@ -102,9 +102,12 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 // resume lets the guest run until the stub tells something.
 func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	t := c.thread
+	p := t.region.page
 	t.live().load(regs, c.step)
+	if p.spins = 0; c.place.IsApart() {
+		p.spins = c.p.watch
+	}
 	if regs.FSBase != t.fs || regs.GSBase != t.gs {
-		p := t.region.page
 		p.fs, p.gs = regs.FSBase, regs.GSBase
 		flags |= flagSegments
 	}
@@ -190,7 +193,6 @@ func (n *Context) join(c *Context) error {
 	}
 	s.threads[t] = n
 	n.inhabit(s, t)
-	n.fpu.inherit(c)
 	return nil
 }
 
@@ -288,7 +290,6 @@ func (c *Context) occupy(s *space) error {
 			return err
 		}
 		s.take(t)
-		c.fpu.clean()
 	}
 	if s.vacant == nil {
 		return errors.New("systrap: address space has threads: a new one comes from Spawn")

@@ -17,12 +17,6 @@ type fpu struct {
 	put []byte // state for a thread there is none of yet, or nil
 }
 
-// inherit is called for a thread that was born with from's state.
-func (f *fpu) inherit(from *Context) { f.put = nil }
-
-// clean is called when the Context gets a host thread with the initial state.
-func (f *fpu) clean() {}
-
 // Where an XSAVE area in a signal frame says what it is: the part of the legacy
 // area that is left to software, and the header.
 const (

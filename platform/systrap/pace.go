@@ -48,7 +48,6 @@ func (c *Context) beforeGuest(now int64) {
 	if p.score < enterScore || now-p.since < p.backoff || !c.p.cpus.Apart(&c.place) {
 		return
 	}
-	c.thread.region.page.spins = c.p.watch
 	p.fresh = true
 	c.counts.add(countApart, 1)
 }
@@ -80,9 +79,6 @@ func (p *pace) took(t int64, apart bool) {
 // together ends the watching: the stub comes back to this thread's processor.
 func (c *Context) together() {
 	p := &c.pace
-	if t := c.thread; t != nil {
-		t.region.page.spins = 0
-	}
 	c.p.cpus.Together(&c.place)
 	p.score, p.since = 0, int64(time.Since(c.p.cpus.Began()))
 	p.backoff = min(max(2*p.backoff, minBackoff), maxBackoff)

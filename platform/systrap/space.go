@@ -154,7 +154,8 @@ func (s *space) regionLocked() (region, error) {
 // Barrier implements platform.AddressSpace. A thread that is not in the guest
 // can only enter it by doing what is queued, so with none inside there is
 // nothing to wait for; with some inside, they are stopped, and the first does
-// it. A space that has died has no process that could reach anything, so that
+// it. Only by's own thread can be made to prove what small Unmaps have done (see
+// loose): without by, they are the stub's word. A space that has died has no process that could reach anything, so that
 // is no error.
 func (s *space) Barrier(by platform.Context) error {
 	s.mu.Lock()
