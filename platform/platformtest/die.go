@@ -18,8 +18,8 @@ import (
 // DieWithSentry kills.
 const diesWithSentry = "GARRISON_TEST_DIES_WITH_SENTRY"
 
-// enoughStubs are the first one, the guest's, its child's and a spare one.
-const enoughStubs = 4
+// enoughStubs are the first one, the guest's, its child's and two spare ones.
+const enoughStubs = 5
 
 // DieWithSentry tests that all stubs end when the sentry is killed: those that run, that
 // wait, that nothing has entered yet, and the spare ones. The calling test runs
@@ -72,7 +72,7 @@ func sentryToKill(t *testing.T, newPlatform New) {
 	if _, err := g.c.Spawn(g.as); err != nil {
 		t.Fatal(err)
 	}
-	for range 500 { // until a spare one is made
+	for range 500 { // until the spare ones are made
 		if len(Children(t)) >= enoughStubs {
 			break
 		}

@@ -14,7 +14,15 @@ import (
 	"garrison/platform/platformtest"
 )
 
-func TestStubsDieWithSentry(t *testing.T) { platformtest.DieWithSentry(t, newTestPlatform) }
+func TestStubsDieWithSentry(t *testing.T) {
+	platformtest.DieWithSentry(t, func(t testing.TB) platform.Platform {
+		p, err := New(Options{Pool: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	})
+}
 
 func newTestPlatform(t testing.TB) platform.Platform {
 	t.Helper()
