@@ -48,6 +48,13 @@ type Facts struct {
 	// VDSOText is the start of its ELF image within it.
 	VDSO     arch.Range
 	VDSOText arch.Addr
+
+	// Gate, when not 0, is where in every address space a jump is a system
+	// call, and a cheaper one than by the processor's instruction: with its
+	// number in RAX and in RCX where to return to, which is behind a SYSCALL
+	// instruction that does the same. RCX and R11 are lost, as with that.
+	// It needs GSBase to be 0.
+	Gate arch.Addr
 }
 
 // An AddressSpace is one guest page table.
@@ -139,6 +146,7 @@ type Event struct {
 	Code   int32       //   its siginfo code (SEGV_MAPERR, BUS_ADRERR, FPE_INTDIV…),
 	Trap   uint64      //   the processor's trap number, where known
 	Error  uint64      //   and error code
+	Hot    bool        // Syscall: by an instruction that should rather jump to Facts.Gate
 }
 
 // A Kind is a reason for Switch to return.

@@ -48,7 +48,7 @@ func Shared(t *testing.T, newPlatform New) {
 }
 
 func each(t *testing.T, run func(*testing.T, suiteTest)) {
-	for _, part := range [][]suiteTest{registerTests, memoryTests, faultTests, threadTests, processTests, fpuTests} {
+	for _, part := range [][]suiteTest{registerTests, memoryTests, faultTests, threadTests, processTests, fpuTests, gateTests} {
 		for _, st := range part {
 			t.Run(st.name, func(t *testing.T) { run(t, st) })
 		}

@@ -26,6 +26,11 @@ type Context struct {
 	pace   pace
 	counts counts
 
+	watched bool // the event was seen by watching, not slept for
+
+	called arch.Regs // the guest's registers at its last call by the gate
+	hot    hotSites
+
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the stub may be running guest code
 	current     atomic.Pointer[thread]
@@ -70,6 +75,12 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 		s.leftGuest()
 	}()
 	for {
+		// Interrupts that come while the stub leaves the gate are seen below.
+		if t.gated && (c.step || s.pending.Load() || !c.plain(regs)) {
+			if err := t.ready(); err != nil {
+				return ev, c.fail(err)
+			}
+		}
 		// Whoever sets interrupted or queues an operation looks at inGuest
 		// next, and whoever sets inGuest looks at those: one sees the other.
 		if c.interrupted.Load() && c.interrupted.Swap(false) {
@@ -79,6 +90,9 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 		}
 		var flags uint32
 		if s.pending.Load() {
+			if t.gated {
+				continue
+			}
 			s.mu.Lock()
 			flags, err = s.rideLocked(t)
 			s.mu.Unlock()
@@ -103,19 +117,24 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	t := c.thread
 	p := t.region.page
-	t.live().load(regs, c.step)
 	if p.spins = 0; c.place.IsApart() {
 		p.spins = c.p.watch
 	}
-	if regs.FSBase != t.fs || regs.GSBase != t.gs {
-		p.fs, p.gs = regs.FSBase, regs.GSBase
-		flags |= flagSegments
+	if t.gated {
+		p.ret = regs.RAX
+	} else {
+		if t.worked {
+			t.worked = false
+			c.hot.special(regs.RIP)
+		}
+		t.live().load(regs, c.step)
+		if gs := t.hostGS(regs.GSBase); regs.FSBase != t.fs || gs != t.gs {
+			p.fs, p.gs = regs.FSBase, gs
+			flags |= flagSegments
+		}
 	}
 	t.send(flags)
-	if c.place.IsApart() && c.watch() {
-		c.counts.add(countSpin, 1)
-	} else {
-		c.counts.add(countBlock, 1)
+	if c.watched = c.place.IsApart() && c.watch(); !c.watched {
 		if err := t.receive(&c.interrupted); err != nil {
 			return err
 		}
@@ -317,6 +336,7 @@ func (c *Context) leave() {
 	case len(s.threads) == 1:
 		s.endLocked(errNoStub)
 	default:
+		_ = t.ready() // or it is as good as dead
 		// What says that the thread has gone is a page that it could have written
 		// itself, so its region serves nobody else before the process's end.
 		t.send(flagExit)

@@ -8,19 +8,29 @@ import (
 
 // What Contexts count.
 const (
-	countSpin  = iota // events that were seen by watching
-	countBlock        // events that were slept for
-	countFault        // events that were page faults
-	countApart        // times that a pair went apart
+	countTrapSpin  = iota // events by a signal that were seen by watching
+	countTrapBlock        // and those that were slept for
+	countGateSpin         // calls by the gate, likewise
+	countGateBlock
+	countFault // events that were page faults
+	countApart // times that a pair went apart
 	counters
 )
 
-var countNames = [counters]string{"trap-spin", "trap-block", "faults", "apart"}
+var countNames = [counters]string{"trap-spin", "trap-block", "patched-spin", "patched-block", "faults", "apart"}
 
 // counts are one Context's: nobody else writes them, so they cost next to nothing.
 type counts [counters]atomic.Uint64
 
 func (c *counts) add(what int, n uint64) { c[what].Add(n) }
+
+// came counts an event of the kind that was watched for, or of the next: slept for.
+func (c *counts) came(kind int, watched bool) {
+	if !watched {
+		kind++
+	}
+	c.add(kind, 1)
+}
 
 // Counts implements platform.Counter.
 func (p *Platform) Counts() []platform.Count {

@@ -33,17 +33,27 @@ const (
 // happened is false for what is none of the guest's business.
 func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err error) {
 	t := c.thread
+	if t.region.page.gate != 0 {
+		c.counts.came(countGateSpin, c.watched)
+		return c.gateEvent(regs), true, nil
+	}
 	f, err := t.look()
 	if err != nil {
 		return ev, false, err
 	}
+	c.counts.came(countTrapSpin, c.watched)
+	if c.p.gate.contains(f.rip) {
+		return platform.Event{Kind: platform.Interrupted}, c.inGate(&f, regs), nil
+	}
 	f.store(regs, c.step)
-	regs.FSBase, regs.GSBase = t.fs, t.gs
+	regs.FSBase, regs.GSBase = t.fs, t.guestGS()
 	regs.OrigRAX = ^uint64(0)
 	sig := unix.Signal(f.signo)
 	switch {
 	case sig == unix.SIGSYS && f.code == sysSeccomp:
-		return syscallEvent(&f, regs), true, nil
+		ev = syscallEvent(&f, regs)
+		ev.Hot = c.hot.note(regs.RIP)
+		return ev, true, nil
 	case sig == interruptSignal:
 		// Without the flag it is late, or a Barrier's.
 		return platform.Event{Kind: platform.Interrupted}, c.interrupted.Swap(false), nil

@@ -32,6 +32,9 @@ const (
 // xstate is the XSAVE area of the signal frame, in the region, of the size that
 // the host gave it.
 func (t *thread) xstate() ([]byte, error) {
+	if err := t.ready(); err != nil {
+		return nil, err
+	}
 	off := t.live().fpstate - t.region.addr()
 	if off < arch.PageSize || off > regionSize-headerEnd || off%64 != 0 {
 		return nil, errors.New("systrap: floating-point state is not in the frame")

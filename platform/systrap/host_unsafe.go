@@ -12,6 +12,9 @@ import (
 // stubAddress returns where the stub's text is in this program.
 func stubAddress() uintptr
 
+// gateAddress returns where the gate's text is in this program.
+func gateAddress() uintptr
+
 // spin looks at *state up to n+1 times, and reports whether it saw stateEvent.
 // It can't be preempted, so n must be small.
 //

@@ -10,6 +10,7 @@ import (
 const (
 	stubWindow  = 0x7fffc0000000
 	stubText    = stubWindow            // stub_amd64.s, r-x
+	stubGate    = stubText + 0x800      // gate_amd64.s, in the same page
 	stubVDSO    = stubWindow + 0x10000  // the host's, if it can be moved
 	stubRegions = stubWindow + 0x100000 // one region per thread
 	taskSize    = 0x7ffffffff000
@@ -26,25 +27,44 @@ const (
 )
 
 // A page is a thread's context page, the first of its region. Guest threads can
-// write it: what is read from it is a claim, and is read once.
+// write it: what is read from it is a claim, and is read once. A reply to a call
+// by the gate is in the first 64 bytes, the call in the next 128: what one
+// processor writes and another reads moves by lines of 64.
 type page struct {
 	state       uint32
 	sentryWaits uint32 // the sentry sleeps, or is about to
 	stubWaits   uint32 // the stub does
 	flags       uint32
 	frame       uint64 // address of the signal frame
-	fs, gs      uint64
+	ret         uint64 // result of a call by the gate
+	spins       uint32 // how often the stub looks before it sleeps
+	gate        uint32 // the event is a call by the gate: there is no frame
 	ops         uint32 // how many
 	_           uint32
 	result      uint64 // of the last operation: 0, or -errno; the child's id
+	_           uint64
+
+	call gateCall
+
+	fs, gs      uint64
 	childRegion uint64
 	childOffset uint64
-	spins       uint32 // how often the stub looks before it sleeps
-	_           [180]byte
-	op          [maxOps]struct {
+	noted       uint32 // a signal came while the gate waited
+	_           uint32
+	waitStart   uint64 // where the gate's text waits
+	waitLen     uint64
+	_           uint64
+
+	op [maxOps]struct {
 		call stub.Call
 		_    uint64
 	}
+}
+
+// A gateCall is the guest's registers at a call by the gate.
+type gateCall struct {
+	rax, rdi, rsi, rdx, r10, r8, r9, rip    uint64
+	rsp, rbx, rbp, r12, r13, r14, r15, flag uint64
 }
 
 // maxOps is how many operations fit the page.
@@ -57,7 +77,8 @@ const (
 	stateResume        // the sentry has replied
 )
 
-// What page.flags asks of the stub.
+// What page.flags asks of the stub. The gate does nothing of it: it enters the
+// handler, which publishes, whatever the bits.
 const (
 	flagOps      = 1 << iota // do page.op first
 	flagReport               // and then publish again instead of returning to the guest

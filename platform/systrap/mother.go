@@ -123,7 +123,7 @@ func (m *mother) start(o Options) error {
 		return err
 	}
 	defer elf.Close()
-	text, err := stub.TextMemfd(script.Text(stubAddress()))
+	text, err := stub.TextMemfd(stubPage())
 	if err != nil {
 		return err
 	}
@@ -143,6 +143,7 @@ func (m *mother) start(o Options) error {
 	if err != nil {
 		return err
 	}
+	region.page.begin(&m.p.gate)
 	files := []uintptr{
 		stubControl: m.p.regions.file.Fd(), stubLifeline: uintptr(lifeline[0]),
 		motherText: text.Fd(), motherReport: w.Fd(), motherELF: elf.Fd(),

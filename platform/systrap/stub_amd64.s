@@ -9,20 +9,29 @@
 //
 // BX is the thread's region, SP the signal frame in it. The context page's
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
-// 8 stubWaits, 12 flags, 16 frame, 24 FS base, 32 GS base, 40 ops, 48 result,
-// 56 child's region, 64 child's offset, 72 spins, 256 operations.
+// 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
+// 48 result, 64 registers, 192 FS base, 200 GS base, 208 child's region,
+// 216 child's offset, 224 noted, 232 start and 240 length of gate.s's wait,
+// 256 operations.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
 TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	SP, BX
 	ANDQ	$~0x7fff, BX
+	// A signal, other than by a system call, that came while the gate waits for
+	// a reply is for after that: see gate_amd64.s.
+	MOVQ	176(SP), AX
+	SUBQ	232(BX), AX
+	CMPQ	AX, 240(BX)
+	JCS	note
 	MOVQ	SP, 16(BX)
 	RDFSBASEQ	AX
-	MOVQ	AX, 24(BX)
+	MOVQ	AX, 192(BX)
 	RDGSBASEQ	AX
-	MOVQ	AX, 32(BX)
+	MOVQ	AX, 200(BX)
 	XORL	AX, AX
 	MOVQ	AX, 48(BX)
+	MOVL	AX, 36(BX)
 
 publish:
 	// Exchanges order "say what happened" before "does anybody sleep?" here,
@@ -38,7 +47,7 @@ publish:
 	SYSCALL
 
 wait:
-	MOVL	72(BX), CX
+	MOVL	32(BX), CX
 
 spin:
 	CMPL	0(BX), $2
@@ -94,9 +103,9 @@ done:
 	JNE	report
 	TESTL	$4, R13
 	JNE	clone
-	MOVQ	24(BX), AX
+	MOVQ	192(BX), AX
 	WRFSBASEQ	AX
-	MOVQ	32(BX), AX
+	MOVQ	200(BX), AX
 	WRGSBASEQ	AX
 
 return:
@@ -106,6 +115,11 @@ return:
 	MOVL	$15, AX // rt_sigreturn
 	SYSCALL
 	UNDEF
+
+note:
+	MOVL	$1, 224(BX)
+	XORL	R13, R13
+	JMP	return
 
 report:
 	XORL	AX, AX
@@ -122,8 +136,8 @@ clone:
 	MOVQ	288(BX), R10
 	MOVQ	296(BX), R8
 	MOVQ	304(BX), R9
-	MOVQ	56(BX), R12
-	MOVQ	64(BX), R13
+	MOVQ	208(BX), R12
+	MOVQ	216(BX), R13
 	SYSCALL
 	TESTQ	AX, AX
 	JNE	failed // or not: the result is the parent's to look at

@@ -42,6 +42,7 @@ type Platform struct {
 	cpus       *place.CPUs
 	mother     *mother
 	watch      uint32 // how often to look for watchTime
+	gate       gateStages
 
 	births     sync.Mutex    // held while a stub clones itself
 	operations atomic.Uint64 // host calls that stubs were told to make
@@ -69,6 +70,7 @@ func New(o Options) (*Platform, error) {
 		return nil, err
 	}
 	p := &Platform{spaces: map[*space]struct{}{}, contexts: map[*Context]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime)}
+	_, p.gate = gateText()
 	var err error
 	if p.regions, err = newRegions(); err != nil {
 		return nil, err
@@ -81,6 +83,7 @@ func New(o Options) (*Platform, error) {
 		return nil, err
 	}
 	p.facts.Name = "systrap"
+	p.facts.Gate = stubGate
 	p.facts.MaxMaps = stub.Sysctl(o.Proc, "vm/max_map_count", 65530) - reservedMaps
 	if p.initialFPU, err = p.mother.thread.fpu(); err != nil {
 		p.Release()

@@ -21,6 +21,8 @@ type thread struct {
 	pid    int // its process; 0 means its own id, once that is known
 
 	frame  int    // where in the region the signal frame is, when the stub has told something
+	gated  bool   // there is none: it waits in the gate
+	worked bool   // it has been told to do something since its event
 	fs, gs uint64 // what the stub has in these registers
 
 	// refs counts who may still look at the region: the space, and the Context.
@@ -120,7 +122,7 @@ func (t *thread) look() (f sigframe, err error) {
 	if off < arch.PageSize || off > uint64(regionSize-frameSize) || off%8 != 0 {
 		return f, fmt.Errorf("systrap: signal frame at %#x", p.frame)
 	}
-	t.frame, t.fs, t.gs = int(off), p.fs, p.gs
+	t.frame, t.gated, t.fs, t.gs = int(off), false, p.fs, p.gs
 	return *frameOf(t.region.bytes[off:]), nil
 }
 
@@ -130,6 +132,7 @@ func (t *thread) live() *sigframe { return frameOf(t.region.bytes[t.frame:]) }
 // arm allows the thread to make calls, and puts them on its page.
 func (t *thread) arm(calls []armed) {
 	p := t.region.page
+	t.worked = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.armed = t.armed[:0]
@@ -161,6 +164,9 @@ func (t *thread) done() error {
 // do makes the stub, which has told something, make host calls. It returns the
 // result of the last if that failed.
 func (t *thread) do(calls []armed) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
 	t.arm(calls)
 	t.send(flagOps | flagReport)
 	if err := t.receive(nil); err != nil {
@@ -213,6 +219,9 @@ func (t *thread) fork(index int) (*thread, error) {
 // with a copy of t's frame in r. When there is an error, the thread that has not
 // become one is returned.
 func (t *thread) clone(flags uint64, r region) (*thread, error) {
+	if err := t.ready(); err != nil {
+		return &thread{}, err
+	}
 	n := &thread{p: t.p, region: r, frame: t.frame, fs: t.fs, gs: t.gs}
 	n.refs.Store(1)
 	if flags == threadFlags {
@@ -253,6 +262,7 @@ func (t *thread) copyFrame(n *thread) {
 	f.stack, f.stackFlag, f.stackSize = to.addr()+arch.PageSize, 0, regionSize-arch.PageSize
 	f.fpstate += delta
 	p := to.page
+	p.begin(&t.p.gate)
 	p.state, p.sentryWaits, p.stubWaits = stateEvent, 0, 0
 	p.frame, p.fs, p.gs, p.result = to.addr()+uint64(t.frame), t.fs, t.gs, 0
 	p.spins = 0 // it begins on the processor of who serves it

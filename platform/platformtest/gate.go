@@ -1,0 +1,328 @@
+package platformtest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform"
+	"garrison/platform/arch"
+)
+
+// gateTests have nothing to look at on a platform without a gate.
+var gateTests = []suiteTest{
+	{"GateRegisters", testGateRegisters},
+	{"GateReplies", testGateReplies},
+	{"GateFPU", testGateFPU},
+	{"GateOperations", testGateOperations},
+	{"GateFork", testGateFork},
+	{"GateThreads", testGateThreads},
+	{"GateInterrupts", testGateInterrupts},
+	{"GateInterruptOnce", testGateInterruptOnce},
+	{"GateWithoutGS", testGateWithoutGS},
+	{"HotSite", testHotSite},
+}
+
+// Where things are in codeGate.
+const (
+	gateCall   = codeAt + 23 // the SYSCALL instruction
+	gateReturn = gateCall + 2
+)
+
+// codeGate counts in RBX, and makes system calls by the gate, for ever.
+func codeGate(gate arch.Addr) []byte {
+	b := []byte{
+		0x48, 0xff, 0xc3, // inc %rbx
+		0x48, 0x8d, 0x0d, 15, 0, 0, 0, // lea 15(%rip),%rcx
+		0x49, 0xbb, // mov $gate,%r11
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(gate))
+	return append(b,
+		0x41, 0xff, 0xe3, // jmp *%r11
+		0x0f, 0x05, // syscall
+		0xeb, 0xe5) // jmp to the start
+}
+
+// newGateGuest makes a guest that runs codeGate; nil if there is no gate.
+func newGateGuest(t *testing.T, p platform.Platform) *guest {
+	gate := p.Facts().Gate
+	if gate == 0 {
+		return nil
+	}
+	return newGuest(t, p, codeGate(gate)...)
+}
+
+// The registers are what they would be had the guest made the call by SYSCALL.
+func testGateRegisters(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	const carry, parity, overflow = 1, 4, 1 << 11
+	for seed := uint64(1); seed < 5; seed++ {
+		g.regs = filled(seed)
+		g.regs.GSBase = 0
+		g.regs.RBX = 1<<63 - 1
+		g.regs.RFLAGS = 0x202 | carry
+		want := g.regs
+		g.syscall()
+		enosys := int64(unix.ENOSYS)
+		want.OrigRAX, want.RAX, want.RBX = want.RAX, uint64(-enosys), 1<<63
+		want.RFLAGS |= overflow | parity | 0x90 // auxiliary carry, sign
+		want.RIP = gateReturn
+		want.RCX, want.R11 = want.RIP, want.RFLAGS
+		if g.regs != want {
+			t.Fatalf("registers\n%+v, want\n%+v", g.regs, want)
+		}
+	}
+}
+
+// Whatever the kernel changes of the registers, the guest gets.
+func testGateReplies(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	g.regs.RBX = 0
+	for i := uint64(1); i < 200; i++ {
+		g.syscall()
+		if g.regs.RBX != i || i > 1 && g.regs.OrigRAX != i-1 {
+			t.Fatalf("call %d: %+v", i, g.regs)
+		}
+		before := g.regs
+		switch i % 5 {
+		case 0:
+			g.regs.R12, g.regs.RDI, g.regs.RBP = i, ^i, i<<32
+		case 1:
+			g.regs.RIP = codeAt
+		case 2:
+			g.regs.FSBase = dataAt + i
+		}
+		g.regs.SetReturn(i)
+		before.RBX++
+		want := g.regs
+		g.syscall()
+		if want.RBX++; g.regs.RBX != want.RBX || g.regs.R12 != want.R12 || g.regs.RDI != want.RDI ||
+			g.regs.RBP != want.RBP || g.regs.FSBase != want.FSBase || g.regs.OrigRAX != i {
+			t.Fatalf("reply %d:\n%+v, want\n%+v", i, g.regs, want)
+		}
+		g.regs.RBX--
+		g.regs.SetReturn(i)
+	}
+}
+
+// The floating-point state is the guest's, and can be changed, though the gate
+// saves none.
+func testGateFPU(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	g.syscall()
+	for i := range byte(20) {
+		state := bytes.Clone(g.c.FPU())
+		state[xsaveHeader] |= 3 // x87 and SSE are not in their initial state
+		for k := range 16 {
+			state[xsaveXMM+k] = i + byte(k)
+		}
+		if err := g.c.SetFPU(state); err != nil {
+			t.Fatal(err)
+		}
+		g.syscall()
+		g.syscall()
+		if got := g.c.FPU()[xsaveXMM:][:16]; !bytes.Equal(got, state[xsaveXMM:][:16]) {
+			t.Fatalf("XMM0 is %x, want %x", got, state[xsaveXMM:][:16])
+		}
+	}
+}
+
+// What is queued between two calls has happened when the guest goes on.
+func testGateOperations(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	load := append([]byte{0x8a, 0x06}, codeGate(p.Facts().Gate)...) // mov (%rsi),%al
+	load[len(load)-1] -= 2
+	copy(g.mem.view[codeOff:], load)
+	g.regs.RSI = spareAt
+	for i := range byte(100) {
+		at := uint64(spareOff) + uint64(i)*arch.PageSize
+		g.mem.view[at] = i
+		g.as.Map(spareAt, g.mem, at, arch.PageSize, arch.Read)
+		g.syscall()
+		if byte(g.regs.OrigRAX) != i {
+			t.Fatalf("the guest sees %d, want %d", byte(g.regs.OrigRAX), i)
+		}
+	}
+}
+
+func testGateFork(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	for i := uint64(1); i < 20; i++ {
+		g.syscall()
+		h := g.fork()
+		wait := elsewhere(func() {
+			defer h.release()
+			for k := uint64(1); k < 10; k++ {
+				h.syscall()
+				if h.regs.RBX != i+k {
+					t.Errorf("the child of call %d counts %d, want %d", i, h.regs.RBX, i+k)
+					return
+				}
+			}
+		})
+		wait()
+	}
+}
+
+func testGateThreads(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	g.syscall()
+	var waits []func()
+	for n := range uint64(4) {
+		h := g.spawn()
+		h.regs = g.regs
+		h.regs.RBX = n << 32
+		waits = append(waits, elsewhere(func() {
+			defer h.c.Release()
+			for k := uint64(1); k < 1000; k++ {
+				if h.syscall(); h.regs.RBX != n<<32+k {
+					t.Errorf("thread %d counts %#x, want %d", n, h.regs.RBX, k)
+					return
+				}
+				h.regs.SetReturn(k)
+			}
+		}))
+	}
+	for _, wait := range waits {
+		wait()
+	}
+}
+
+// Interrupts, wherever they hit the guest on its way, lose and repeat no call,
+// and none of them is lost.
+func testGateInterrupts(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	var wanted, seen atomic.Int64
+	var stop atomic.Bool
+	wait := elsewhere(func() {
+		for !stop.Load() {
+			if wanted.Load() == seen.Load() {
+				wanted.Add(1)
+				g.c.Interrupt()
+			}
+		}
+	})
+	defer wait()
+	defer stop.Store(true)
+	calls := uint64(0)
+	for seen.Load() < 3000 {
+		switch ev := g.run(); ev.Kind {
+		case platform.Syscall:
+			if calls > 0 && g.regs.OrigRAX != calls {
+				t.Fatalf("call %d has the number %d", calls+1, g.regs.OrigRAX)
+			}
+			calls++
+			g.regs.SetReturn(calls)
+		case platform.Interrupted:
+			seen.Add(1)
+		default:
+			t.Fatalf("event %+v", ev)
+		}
+		if g.regs.RBX != calls && g.regs.RBX != calls+1 {
+			t.Fatalf("after %d calls the guest has counted %d", calls, g.regs.RBX)
+		}
+	}
+}
+
+// An interrupt that comes while the guest waits for a reply stops it after that.
+func testGateInterruptOnce(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	g.mem.view[codeOff+len(codeGate(0))-1] = 0xfe // jmp to itself
+	var start, seen atomic.Int64
+	wait := elsewhere(func() {
+		for i := int64(1); i <= 3000; i++ {
+			for start.Load() != i {
+				runtime.Gosched()
+			}
+			for range i % 100 { // from before the reply to after it
+				start.Load()
+			}
+			g.c.Interrupt()
+			for seen.Load() != i {
+				runtime.Gosched()
+			}
+		}
+	})
+	defer wait()
+	for i := int64(1); i <= 3000; i++ {
+		g.regs.RIP = codeAt
+		g.syscall()
+		start.Store(i)
+		if ev := g.run(); ev.Kind != platform.Interrupted {
+			t.Errorf("event %+v", ev)
+		}
+		seen.Store(i)
+	}
+}
+
+// A guest that has taken GS for itself, unseen, makes its calls all the same.
+func testGateWithoutGS(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	code := append([]byte{0xf3, 0x48, 0x0f, 0xae, 0xd8}, codeGate(p.Facts().Gate)...) // wrgsbase %rax
+	copy(g.mem.view[codeOff:], code)
+	g.regs.RAX, g.regs.RBX = 0x10, 77
+	g.syscall()
+	if g.regs.OrigRAX != 0x10 || g.regs.RBX != 78 || g.regs.RIP != gateReturn+5 {
+		t.Fatalf("%+v", g.regs)
+	}
+}
+
+// A call site becomes hot once, if it makes calls that need nothing but a result.
+func testHotSite(t *testing.T, p platform.Platform) {
+	g := newGuest(t, p, 0x0f, 0x05, 0xeb, 0xfc) // syscall; jmp to the start
+	defer g.release()
+	hot := 0
+	for range 1000 {
+		if ev := g.run(); ev.Hot {
+			hot++
+		}
+		g.regs.SetReturn(39)
+	}
+	want := 0
+	if p.Facts().Gate != 0 {
+		want = 1
+	}
+	if hot != want {
+		t.Fatalf("the site became hot %d times, want %d", hot, want)
+	}
+}

@@ -1,0 +1,169 @@
+package systrap
+
+import (
+	"bytes"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/platform"
+	"garrison/platform/arch"
+	"garrison/platform/script"
+)
+
+// Where the stages of the gate begin, see gate_amd64.s.
+type gateStages struct {
+	saved   uint64 // the registers are on the page, AX is no longer the guest's
+	waits   uint64 // the call is published
+	replied uint64 // the reply has been taken
+	end     uint64
+}
+
+// gateText is the gate's text, and the stages in it.
+func gateText() ([]byte, gateStages) {
+	text := script.Text(gateAddress())
+	at := func(mark byte) uint64 {
+		i := bytes.Index(text, []byte{0x0f, 0x1f, 0x40, mark})
+		if i < 0 {
+			panic("systrap: a stage of the gate has no beginning")
+		}
+		return stubGate + uint64(i)
+	}
+	return text, gateStages{saved: at(0x51), waits: at(0x52), replied: at(0x53), end: stubGate + uint64(len(text))}
+}
+
+// stubPage is the content of the page of stub text.
+func stubPage() []byte {
+	handler := script.Text(stubAddress())
+	gate, _ := gateText()
+	if len(handler) > stubGate-stubText || len(gate) > arch.PageSize-(stubGate-stubText) {
+		panic("systrap: the stub's text is too long")
+	}
+	const breakpoint = 0xcc
+	pad := bytes.Repeat([]byte{breakpoint}, stubGate-stubText-len(handler))
+	return append(append(handler, pad...), gate...)
+}
+
+// begin prepares the page of a thread that has not run yet.
+func (p *page) begin(g *gateStages) {
+	p.gate, p.noted = 0, 0
+	p.waitStart, p.waitLen = g.waits, g.replied-g.waits
+}
+
+// contains reports whether ip is in the gate's text.
+func (g *gateStages) contains(ip uint64) bool { return stubGate <= ip && ip < g.end }
+
+// Flags that LAHF and SETO save, and those that every guest has.
+const (
+	lahfMask     = 0xd5
+	overflowFlag = 1 << 11
+	startFlags   = 0x202
+)
+
+// gateEvent is the event of a call by the gate, whose registers it stores.
+func (c *Context) gateEvent(regs *arch.Regs) platform.Event {
+	g := c.thread.region.page.call // a copy: it is the guest's to change
+	enosys := int64(unix.ENOSYS)
+	regs.OrigRAX, regs.RAX = g.rax, uint64(-enosys)
+	regs.RDI, regs.RSI, regs.RDX, regs.R10, regs.R8, regs.R9 = g.rdi, g.rsi, g.rdx, g.r10, g.r8, g.r9
+	regs.RSP, regs.RBX, regs.RBP = g.rsp, g.rbx, g.rbp
+	regs.R12, regs.R13, regs.R14, regs.R15 = g.r12, g.r13, g.r14, g.r15
+	regs.RFLAGS = startFlags | g.flag>>8&lahfMask
+	if g.flag&1 != 0 {
+		regs.RFLAGS |= overflowFlag
+	}
+	regs.RIP, regs.RCX, regs.R11 = g.rip, g.rip, regs.RFLAGS
+	c.thread.gated, c.called = true, *regs
+	return platform.Event{Kind: platform.Syscall}
+}
+
+// plain reports whether regs are those of the call by the gate but for its result.
+func (c *Context) plain(regs *arch.Regs) bool {
+	c.called.RAX, c.called.OrigRAX = regs.RAX, regs.OrigRAX
+	return *regs == c.called
+}
+
+// hostGS is what GS must be for the guest to have base there: unless the guest
+// wants it to be something, it is where the gate finds the region.
+func (t *thread) hostGS(base uint64) uint64 {
+	if base == 0 {
+		return t.region.addr()
+	}
+	return base
+}
+
+// guestGS is hostGS's inverse, for what the thread has now.
+func (t *thread) guestGS() uint64 {
+	if t.gs == t.region.addr() {
+		return 0
+	}
+	return t.gs
+}
+
+// inGate makes of the frame f, of a signal that came in the gate's text, the
+// guest's registers as if it had come before the call, or after it: then they
+// are what the sentry has replied with. It reports whether the signal is the
+// guest's business at all.
+func (c *Context) inGate(f *sigframe, regs *arch.Regs) (happened bool) {
+	ip := f.rip
+	regs.OrigRAX = ^uint64(0)
+	if ip >= c.p.gate.waits {
+		return (unix.Signal(f.signo) == interruptSignal || unix.Signal(f.signo) == unix.SIGSYS) && c.interrupted.Swap(false)
+	}
+	if ip > stubGate {
+		f.rbx = f.r11
+	}
+	if ip >= c.p.gate.saved {
+		f.rax = c.thread.region.page.call.rax
+	}
+	// To the SYSCALL instruction, which stands before the address to return to.
+	f.rip = f.rcx - 2
+	f.store(regs, c.step)
+	return unix.Signal(f.signo) == interruptSignal && c.interrupted.Swap(false)
+}
+
+// hotSites counts system calls by where they come from.
+type hotSites [64]struct {
+	ip    uint64
+	times uint32
+}
+
+// hotTimes is how many calls make a site hot: to patch it costs as much as some
+// ten of them gain.
+const hotTimes = 64
+
+// note takes account of a call that returns to ip, and reports whether it is
+// the one that makes its site hot.
+func (h *hotSites) note(ip uint64) bool {
+	s := &h[ip/2%uint64(len(h))]
+	if s.ip != ip {
+		s.ip, s.times = ip, 0
+	}
+	s.times++
+	return s.times == hotTimes
+}
+
+// special takes account of a call that returns to ip and whose reply needs the
+// signal frame: it would gain nothing.
+func (h *hotSites) special(ip uint64) {
+	if s := &h[ip/2%uint64(len(h))]; s.ip == ip {
+		s.times = 0
+	}
+}
+
+// ready makes sure that the stub, which has told something, waits in its handler:
+// only that does more than return.
+func (t *thread) ready() error {
+	if !t.gated {
+		return nil
+	}
+	t.send(flagReport)
+	if err := t.receive(nil); err != nil {
+		return err
+	}
+	if t.region.page.gate != 0 {
+		return errors.New("systrap: stub stays in the gate")
+	}
+	_, err := t.look()
+	return err
+}
