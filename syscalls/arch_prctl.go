@@ -23,6 +23,9 @@ func archPrctl(t *kernel.Task, op int32, a uint64) (int, error) {
 			r.FSBase = a
 		} else {
 			r.GSBase = a
+			if a != 0 {
+				t.Space().Unpatch()
+			}
 		}
 		return 0, nil
 	case linux.ARCH_GET_FS:

@@ -50,6 +50,9 @@ func (inGuest) run(t *Task) state {
 			return t.hostFailure(err)
 		}
 		if ev.Kind == platform.Syscall {
+			if ev.Hot {
+				space.PatchCall(t.regs.IP(), t.regs.OrigRAX)
+			}
 			t.dispatch()
 			if t.restart == 0 && !t.saved {
 				continue

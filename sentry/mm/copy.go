@@ -111,11 +111,13 @@ type forced struct{ s *Space }
 
 // CopyIn implements usermem.Memory.
 func (f forced) CopyIn(dst []byte, from arch.Addr) (int, error) {
+	f.s.watched(arch.Range{Start: from, End: from + arch.Addr(len(dst))})
 	return f.s.copy(dst, from, arch.Read, true)
 }
 
 // CopyOut implements usermem.Memory.
 func (f forced) CopyOut(to arch.Addr, src []byte) (int, error) {
+	f.s.watched(arch.Range{Start: to, End: to + arch.Addr(len(src))})
 	return f.s.copy(src, to, arch.Write, true)
 }
 

@@ -38,6 +38,9 @@ func (s *Space) Regions(usage bool) []Region {
 	ids := make([]*shown, 0, s.vmas.Len())
 	names := make(map[*shown]MappedName) // a file may be mapped in thousands of pieces
 	for r, v := range s.vmas.All() {
+		if v.is(vmTrampoline) {
+			continue
+		}
 		x := Region{Range: rng(r), Access: v.access, Shared: v.is(vmShared), Name: v.name,
 			Locked: v.is(vmLocked), Flags: v.smapsFlags()}
 		switch {

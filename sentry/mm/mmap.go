@@ -258,6 +258,7 @@ func (s *Space) chooseRange(o *MMapOpts, n uint64) (arch.Range, error) {
 		if !s.user(r) {
 			return r, linux.ENOMEM
 		}
+		s.yield(r)
 		if o.Flags&linux.MAP_FIXED_NOREPLACE != 0 && !s.vmas.Empty(ivl(r)) {
 			return r, linux.EEXIST
 		}
@@ -268,6 +269,7 @@ func (s *Space) chooseRange(o *MMapOpts, n uint64) (arch.Range, error) {
 			a = s.bottom()
 		}
 		r := arch.Range{Start: a, End: a + arch.Addr(n)}
+		s.yield(r)
 		if r.End > r.Start && s.user(r) && s.clear(r) && (o.Flags&linux.MAP_32BIT == 0 || r.End <= low32.End) {
 			return r, nil
 		}
@@ -356,6 +358,7 @@ func (s *Space) Unmap(a arch.Addr, n uint64) error {
 	if !ok || r.Len() == 0 {
 		return linux.EINVAL
 	}
+	s.yield(r)
 	return s.unmap(r)
 }
 

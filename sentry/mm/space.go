@@ -89,6 +89,7 @@ type Space struct {
 	changes uint64 // counts changes of runs, for faults
 	dead    bool
 	sealed  bool // some mapping is
+	patch   patches
 }
 
 // New returns an empty address space with one user. lim are the limits that

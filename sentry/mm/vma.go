@@ -23,9 +23,10 @@ const (
 	vmMergeable
 	vmRandom
 	vmSequential
-	vmFixedSize // VM_DONTEXPAND: the vDSO
-	vmSealed    // mseal(2)
-	vmProgram   // MAP_DENYWRITE: a program or library, which nobody changes
+	vmFixedSize  // VM_DONTEXPAND: the vDSO
+	vmSealed     // mseal(2)
+	vmTrampoline // no mapping of the guest's, see patch.go
+	vmProgram    // MAP_DENYWRITE: a program or library, which nobody changes
 )
 
 // A shown is the file that mappings of one space show, with one reference to
