@@ -117,8 +117,11 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	t := c.thread
 	p := t.region.page
-	if p.spins = 0; c.place.IsApart() {
+	p.spins, p.yields = 0, 0
+	if c.place.IsApart() {
 		p.spins = c.p.watch
+	} else if c.pace.yields {
+		p.yields = yieldTimes
 	}
 	if t.gated {
 		p.ret = regs.RAX
@@ -135,6 +138,9 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	}
 	t.send(flags)
 	if c.watched = c.place.IsApart() && c.watch(); !c.watched {
+		if c.pace.yields {
+			t.yield()
+		}
 		if err := t.receive(&c.interrupted); err != nil {
 			return err
 		}

@@ -55,10 +55,10 @@ func stubFilter() []unix.SockFilter {
 		stmt(ret, unix.SECCOMP_RET_TRAP),
 		stmt(load, dataNumber),
 	}
-	for _, nr := range []uint32{unix.SYS_FUTEX, unix.SYS_RT_SIGRETURN, unix.SYS_EXIT} {
+	for _, nr := range []uint32{unix.SYS_FUTEX, unix.SYS_RT_SIGRETURN, unix.SYS_EXIT, unix.SYS_SCHED_YIELD} {
 		f = append(f, jump(nr, 0, 1), stmt(ret, unix.SECCOMP_RET_ALLOW))
 	}
-	for _, nr := range []uint32{unix.SYS_MMAP, unix.SYS_MREMAP, unix.SYS_CLONE, unix.SYS_SCHED_YIELD} {
+	for _, nr := range []uint32{unix.SYS_MMAP, unix.SYS_MREMAP, unix.SYS_CLONE, unix.SYS_GETPID} {
 		f = append(f, jump(nr, 0, 1), stmt(ret, unix.SECCOMP_RET_USER_NOTIF))
 	}
 	f = append(f, jump(unix.SYS_MUNMAP, 2, 0), jump(unix.SYS_MPROTECT, 1, 0), stmt(ret, unix.SECCOMP_RET_TRAP))

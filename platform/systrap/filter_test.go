@@ -68,7 +68,9 @@ func TestFilter(t *testing.T) {
 		{"mmap of a stub", unix.SYS_MMAP, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
 		{"clone of a stub", unix.SYS_CLONE, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
 		{"futex of a stub", unix.SYS_FUTEX, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_ALLOW},
-		{"getpid of a stub", unix.SYS_GETPID, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
+		{"sched_yield of a stub", unix.SYS_SCHED_YIELD, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_ALLOW},
+		{"getpid of a stub", unix.SYS_GETPID, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
+		{"getppid of a stub", unix.SYS_GETPPID, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 		{"a 32-bit call of a stub", unix.SYS_FUTEX, unix.AUDIT_ARCH_I386, here, unix.SECCOMP_RET_TRAP},
 		{"an x32 call of a stub", unix.SYS_MMAP | 0x40000000, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 	} {

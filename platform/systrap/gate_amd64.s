@@ -40,15 +40,27 @@ TEXT ·gate(SB), NOSPLIT|NOFRAME, $0-0
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x52 // gateWaits
 	CMPL	4(BX), $0
 	JNE	wake
+
+wait:
 	MOVL	32(BX), CX
+	MOVL	44(BX), DX
 
 spin:
 	CMPL	0(BX), $2
 	JEQ	resume
 	SUBL	$1, CX
-	JCS	block
+	JCS	yield
 	PAUSE
 	JMP	spin
+
+yield:
+	SUBL	$1, DX
+	JCS	block
+	MOVL	$24, AX // sched_yield
+	SYSCALL
+	CMPL	0(BX), $2
+	JNE	yield
+	JMP	resume
 
 wake:
 	MOVQ	BX, DI
@@ -56,8 +68,7 @@ wake:
 	MOVL	$1, DX
 	MOVL	$202, AX // futex
 	SYSCALL
-	MOVL	32(BX), CX
-	JMP	spin
+	JMP	wait
 
 block:
 	MOVL	$1, AX

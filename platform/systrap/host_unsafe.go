@@ -51,6 +51,9 @@ func futexWait(at *uint32, value uint32, timeout time.Duration) {
 		uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
 
+// schedYield lets other threads run.
+func schedYield() { _, _, _ = syscall.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
 // futexWake wakes who sleeps at at. It does not block.
 func futexWake(at *uint32) {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(at)), futexWakeShared, 1<<30, 0, 0, 0)

@@ -37,10 +37,10 @@ type page struct {
 	flags       uint32
 	frame       uint64 // address of the signal frame
 	ret         uint64 // result of a call by the gate
-	spins       uint32 // how often the stub looks before it sleeps
+	spins       uint32 // how often the stub looks before it sleeps,
 	gate        uint32 // the event is a call by the gate: there is no frame
 	ops         uint32 // how many
-	_           uint32
+	yields      uint32 // how often it gives up the processor, before that
 	result      uint64 // of the last operation: 0, or -errno; the child's id
 	_           uint64
 

@@ -10,7 +10,7 @@
 // BX is the thread's region, SP the signal frame in it. The context page's
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
 // 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
-// 48 result, 64 registers, 192 FS base, 200 GS base, 208 child's region,
+// 44 yields, 48 result, 64 registers, 192 FS base, 200 GS base, 208 child's region,
 // 216 child's offset, 224 noted, 232 start and 240 length of gate.s's wait,
 // 256 operations.
 //
@@ -48,14 +48,24 @@ publish:
 
 wait:
 	MOVL	32(BX), CX
+	MOVL	44(BX), R15
 
 spin:
 	CMPL	0(BX), $2
 	JEQ	resume
 	SUBL	$1, CX
-	JCS	block
+	JCS	yield
 	PAUSE
 	JMP	spin
+
+yield:
+	SUBL	$1, R15
+	JCS	block
+	MOVL	$24, AX // sched_yield
+	SYSCALL
+	CMPL	0(BX), $2
+	JNE	yield
+	JMP	resume
 
 block:
 	MOVL	$1, AX

@@ -188,7 +188,7 @@ func (t *thread) call(nr uint64, args ...uint64) error {
 // prove makes sure that all host calls before have been made: the verifier
 // sees another one.
 func (t *thread) prove() error {
-	return t.call(unix.SYS_SCHED_YIELD)
+	return t.call(unix.SYS_GETPID)
 }
 
 // birthTimeout bounds how long a new thread may take to say so. Its host may be
@@ -265,7 +265,7 @@ func (t *thread) copyFrame(n *thread) {
 	p.begin(&t.p.gate)
 	p.state, p.sentryWaits, p.stubWaits = stateEvent, 0, 0
 	p.frame, p.fs, p.gs, p.result = to.addr()+uint64(t.frame), t.fs, t.gs, 0
-	p.spins = 0 // it begins on the processor of who serves it
+	p.spins, p.yields = 0, 0 // it begins on the processor of who serves it
 }
 
 // bind is called with the new thread's id, when the verifier has seen it.
