@@ -98,7 +98,7 @@ type File interface {
 	FD() int
 }
 
-// A Context is one guest thread. All methods but Interrupt must be called from
+// A Context is one guest thread. All methods but Interrupt and Running must be called from
 // one goroutine, the one that makes the first call of Switch or Spawn.
 // A platform that needs it locks that goroutine to its thread, for good.
 type Context interface {
@@ -117,6 +117,10 @@ type Context interface {
 	// promptly. Any goroutine may call it, any number of times; an interrupt may be
 	// reported once for several calls, and never more than 1 time after the last call.
 	Interrupt()
+
+	// Running returns when the Switch in progress began, as Event.Began, or 0
+	// if there is none. Any goroutine may call it.
+	Running() int64
 
 	// FPU returns the floating-point and vector state in XSAVE's standard
 	// format; it is valid until the next Switch. SetFPU replaces it and fails
@@ -146,6 +150,8 @@ type Event struct {
 	Code   int32       //   its siginfo code (SEGV_MAPERR, BUS_ADRERR, FPE_INTDIV…),
 	Trap   uint64      //   the processor's trap number, where known
 	Error  uint64      //   and error code
+	Began  int64       // when Switch let the guest run, and when that stopped:
+	Ended  int64       //   CLOCK_MONOTONIC in nanoseconds
 	Hot    bool        // Syscall: by an instruction that should rather jump to Facts.Gate
 }
 

@@ -13,7 +13,7 @@ func (c *CPUs) Apart(x *Pair) bool {
 	}
 	taken := map[int]bool{x.cpu: true}
 	for _, y := range c.pairs {
-		if y.since.Load() == 0 || y == x {
+		if y.Running() == 0 || y == x {
 			continue
 		}
 		if y.bound.Load() == 0 || y.apart.Load() && len(c.allowed) < 4 {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"garrison/platform/hot"
 )
 
 // period is how often placement is reconsidered while guests run.
@@ -24,7 +26,6 @@ const period = 4 * time.Millisecond
 // time to spare. And since not all load is ours, a bound guest that stays busy
 // asks the host again twice a second.
 type CPUs struct {
-	start time.Time
 	first unix.CPUSet // processors this process could use when it began
 
 	// settled is called after guests have run for a while.
@@ -34,12 +35,12 @@ type CPUs struct {
 	timer   *time.Timer
 
 	mu      sync.Mutex
-	allowed []int         // processors this process may use
-	all     unix.CPUSet   // the same
-	pairs   []*Pair       // all there are
-	last    time.Duration // of the last tick
-	apart   int           // how many pairs are apart
-	off     bool          // the host refuses affinity, or the platform is gone
+	allowed []int       // processors this process may use
+	all     unix.CPUSet // the same
+	pairs   []*Pair     // all there are
+	last    int64       // time of the last tick
+	apart   int         // how many pairs are apart
+	off     bool        // the host refuses affinity, or the platform is gone
 }
 
 // wantNew asks the host for a new processor.
@@ -61,8 +62,8 @@ type Pair struct {
 	apart  atomic.Bool  // the guest thread has another processor than its server
 	bound  atomic.Int32 // the processor the guest thread is bound to + 1, 0 when loose
 	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none, wantNew
-	since  atomic.Int64 // when the running Switch began, ns from CPUs.start; 0: none is
-	served atomic.Int64 // ns spent in finished Switches
+	since  int64        // when the running Switch began (CLOCK_MONOTONIC); 0: none is. By hot.Store, as
+	served int64        // ns spent in finished Switches
 	seen   int64        // total at the last tick; the tick's alone
 	busy   int          // for how many ticks it has used most of its time; ditto
 }
@@ -70,7 +71,7 @@ type Pair struct {
 // New returns a placement over the processors this process may use. settled is
 // called now and then while guests run, and when none has for a while.
 func New(settled func()) *CPUs {
-	c := &CPUs{start: time.Now(), settled: settled}
+	c := &CPUs{last: hot.Now(), settled: settled}
 	c.off = true
 	if unix.SchedGetaffinity(0, &c.first) == nil {
 		c.setAllowedLocked(c.first)
@@ -192,16 +193,17 @@ func (c *CPUs) bindLocked(x *Pair, server bool) {
 }
 
 // Resume is called on x's server thread before the guest runs. It returns the
-// time, in ns since some moment.
+// time (CLOCK_MONOTONIC).
 func (c *CPUs) Resume(x *Pair) (now int64) {
-	p := x
-	if want := p.want.Swap(0); want == wantNew {
-		c.rehome(x)
-	} else if want != 0 || p.bound.Load() == 0 {
-		c.rebind(x, want)
+	if x.want.Load() != 0 || x.bound.Load() == 0 {
+		if want := x.want.Swap(0); want == wantNew {
+			c.rehome(x)
+		} else {
+			c.rebind(x, want)
+		}
 	}
-	now = int64(time.Since(c.start))
-	p.since.Store(now)
+	now = hot.Now()
+	hot.Store(&x.since, now)
 	if !c.armed.Load() && c.armed.CompareAndSwap(false, true) {
 		c.timer.Reset(period)
 	}
@@ -244,10 +246,14 @@ func (c *CPUs) rehome(x *Pair) {
 
 // Pause is called when the guest has stopped. It returns the time, as Resume.
 func (c *CPUs) Pause(x *Pair) (now int64) {
-	now = int64(time.Since(c.start))
-	x.served.Add(now - x.since.Swap(0))
+	now = hot.Now()
+	hot.Store(&x.served, x.served+now-x.since)
+	hot.Store(&x.since, 0)
 	return now
 }
+
+// Running is when the present Switch began, as Resume returned it; 0 if there is none.
+func (p *Pair) Running() int64 { return atomic.LoadInt64(&p.since) }
 
 // tick reconsiders all placements, and comes again if any guest has run.
 func (c *CPUs) tick() {
@@ -274,7 +280,7 @@ func (c *CPUs) boundGuests() bool {
 		return false
 	}
 	for _, x := range c.pairs {
-		if x.since.Load() != 0 && x.bound.Load() != 0 {
+		if x.Running() != 0 && x.bound.Load() != 0 {
 			return true
 		}
 	}
@@ -288,17 +294,17 @@ func (c *CPUs) reconsider() (again bool) {
 	if c.off {
 		return false
 	}
-	now := time.Since(c.start)
-	span := min(now-c.last, 4*period)
+	now := hot.Now()
+	span := min(time.Duration(now-c.last), 4*period)
 	c.last = now
 	demand := make(map[int]time.Duration, len(c.allowed))
 	used := make([]time.Duration, len(c.pairs))
 	for i, x := range c.pairs {
 		p := x
-		since, total := p.since.Load(), p.served.Load()
+		since, total := x.Running(), atomic.LoadInt64(&p.served)
 		running := since != 0
 		if running {
-			total += int64(now) - since
+			total += now - since
 		}
 		used[i] = min(time.Duration(total-p.seen), span)
 		p.seen = total
@@ -310,7 +316,7 @@ func (c *CPUs) reconsider() (again bool) {
 		if p.bound.Load() == 0 {
 			continue
 		}
-		if running && now-time.Duration(since) > period {
+		if running && time.Duration(now-since) > period {
 			c.joinLocked(x)
 			p.bound.Store(0)
 			_ = x.Affinity(&c.all)
@@ -367,6 +373,3 @@ func (c *CPUs) Stop() {
 	c.off = true
 	c.timer.Stop()
 }
-
-// Began is the moment that Resume and Pause count from.
-func (c *CPUs) Began() time.Time { return c.start }

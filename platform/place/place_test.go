@@ -11,7 +11,7 @@ import (
 // testCPUs is a placement over made-up processors, of pairs that are bound
 // as given.
 func testCPUs(processors int, bound ...int) *CPUs {
-	c := &CPUs{start: time.Now(), settled: func() {}}
+	c := &CPUs{settled: func() {}}
 	for i := range processors {
 		c.allowed = append(c.allowed, i)
 	}

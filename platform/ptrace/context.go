@@ -62,11 +62,14 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 	if err := c.putFPU(); err != nil {
 		return platform.Event{}, c.fail(err)
 	}
-	c.p.cpus.Resume(&c.place)
+	began := c.p.cpus.Resume(&c.place)
 	ev, err := c.run(s, regs)
-	c.p.cpus.Pause(&c.place)
+	ev.Began, ev.Ended = began, c.p.cpus.Pause(&c.place)
 	return ev, err
 }
+
+// Running implements platform.Context.
+func (c *Context) Running() int64 { return c.place.Running() }
 
 // run resumes the guest until there is an event.
 func (c *Context) run(s *space, regs *arch.Regs) (platform.Event, error) {

@@ -60,11 +60,16 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 			return platform.Event{}, err
 		}
 	}
-	c.beforeGuest(c.p.cpus.Resume(&c.place))
+	began := c.p.cpus.Resume(&c.place)
+	c.beforeGuest(began)
 	ev, err := c.run(s, regs)
-	c.afterGuest(c.p.cpus.Pause(&c.place))
+	ev.Began, ev.Ended = began, c.p.cpus.Pause(&c.place)
+	c.afterGuest(ev.Ended)
 	return ev, err
 }
+
+// Running implements platform.Context.
+func (c *Context) Running() int64 { return c.place.Running() }
 
 // run resumes the guest until there is an event.
 func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) {

@@ -67,12 +67,12 @@ func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err 
 	case unix.SIGSEGV:
 		if f.code == segvMapErr || f.code == segvAccErr {
 			ev.Kind, ev.Access = platform.Fault, faultAccess(f.err)
-			c.counts.add(countFault, 1)
+			c.counts.add(countFault)
 		}
 	case unix.SIGBUS:
 		if f.code == busAdrErr {
 			ev.Kind, ev.Access = platform.Fault, faultAccess(f.err)
-			c.counts.add(countFault, 1)
+			c.counts.add(countFault)
 		}
 	case unix.SIGTRAP:
 		if c.step && f.code != siKernel && f.code != trapBrkpt {

@@ -1,6 +1,10 @@
 package systrap
 
-import "time"
+import (
+	"time"
+
+	"garrison/platform/hot"
+)
 
 // A pace is how a Context and its stub wait for each other. Usually both are
 // bound to one processor, and sleep: a hand-over is two switches of the host's
@@ -62,7 +66,7 @@ func (c *Context) beforeGuest(now int64) {
 		return
 	}
 	p.fresh = true
-	c.counts.add(countApart, 1)
+	c.counts.add(countApart)
 }
 
 // afterGuest is called when the guest has stopped.
@@ -97,7 +101,7 @@ func (p *pace) took(t int64, apart bool) {
 func (c *Context) together() {
 	p := &c.pace
 	c.p.cpus.Together(&c.place)
-	p.score, p.since = 0, int64(time.Since(c.p.cpus.Began()))
+	p.score, p.since = 0, hot.Now()
 	p.backoff = nextBackoff(p.backoff)
 }
 

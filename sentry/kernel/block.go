@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"sync/atomic"
 	"time"
 
 	"garrison/platform/park"
@@ -171,9 +172,9 @@ func (t *Task) attend(why uint32) {
 		close(t.kill)
 	}
 	t.spot.Wake()
-	// The task stores inGuest before it looks at attention for the last time:
+	// The task changes visits before it looks at attention for the last time:
 	// one of the two sees the other.
-	if t.inGuest.Load() {
+	if visiting(atomic.LoadInt64(&t.visits)) {
 		t.ctx.Interrupt()
 	}
 }

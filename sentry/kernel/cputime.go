@@ -3,18 +3,17 @@ package kernel
 import (
 	"sync/atomic"
 
-	"garrison/sentry/ktime"
+	"garrison/platform/hot"
 	"garrison/sentry/linux"
 )
 
 // taskTimes is where a task's time goes. The host's scheduler is not asked: a
 // task uses the processor, for the guest's account, from when it is woken until
-// it sleeps. Any goroutine may read it.
+// it sleeps. Any goroutine may read it; the first three are the task's to write.
 type taskTimes struct {
-	user   atomic.Int64 // nanoseconds in the guest
-	system atomic.Int64 // nanoseconds in the kernel
-	since  atomic.Int64 // CLOCK_MONOTONIC of the last change; 0 while asleep
-	guest  atomic.Bool  // since then in the guest
+	user   int64 // nanoseconds in the guest
+	system int64 // nanoseconds in the kernel
+	since  int64 // CLOCK_MONOTONIC of the last change; 0 while asleep
 
 	faults    atomic.Int64
 	voluntary atomic.Int64 // sleeps
@@ -42,40 +41,35 @@ func (c *IOCounters) Wrote(n int64) {
 	c.WrittenBytes.Add(uint64(max(n, 0)))
 }
 
-func (c *taskTimes) start() { c.since.Store(ktime.Nanotime()) }
+func (c *taskTimes) start() { hot.Store(&c.since, hot.Now()) }
 
 // stop begins a sleep.
 func (c *taskTimes) stop() {
-	c.system.Add(ktime.Nanotime() - c.since.Load())
-	c.since.Store(0)
+	hot.Store(&c.system, c.system+hot.Now()-c.since)
+	hot.Store(&c.since, 0)
 	c.voluntary.Add(1)
 }
 
-func (c *taskTimes) enterGuest() {
-	now := ktime.Nanotime()
-	c.system.Add(now - c.since.Load())
-	c.guest.Store(true)
-	c.since.Store(now)
+// wasInGuest takes account of a visit to the guest.
+func (c *taskTimes) wasInGuest(began, ended int64) {
+	hot.Store(&c.system, c.system+began-c.since)
+	hot.Store(&c.user, c.user+ended-began)
+	hot.Store(&c.since, ended)
 }
 
-func (c *taskTimes) leaveGuest() {
-	now := ktime.Nanotime()
-	c.user.Add(now - c.since.Load())
-	c.guest.Store(false)
-	c.since.Store(now)
-}
-
-// now is user and system time, with what has passed since the last change.
-func (c *taskTimes) now() (user, system int64) {
-	user, system = c.user.Load(), c.system.Load()
-	if s := c.since.Load(); s != 0 {
-		if d := max(ktime.Nanotime()-s, 0); c.guest.Load() {
-			user += d
-		} else {
-			system += d
-		}
+// times is user and system time, with what has passed since the last change.
+func (t *Task) times() (user, system int64) {
+	c := &t.cputime
+	user, system = atomic.LoadInt64(&c.user), atomic.LoadInt64(&c.system)
+	since := atomic.LoadInt64(&c.since)
+	if since == 0 {
+		return user, system
 	}
-	return user, system
+	now := max(hot.Now(), since)
+	if began := t.ctx.Running(); began > since { // in the guest
+		return user + max(now-began, 0), system + began - since
+	}
+	return user, system + now - since
 }
 
 // groupTimes is the times of a process's threads that have ended.
@@ -93,7 +87,7 @@ type childTimes struct {
 }
 
 // CPUTime is the processor time t has used, in nanoseconds. Any goroutine may ask.
-func (t *Task) CPUTime() (user, system int64) { return t.cputime.now() }
+func (t *Task) CPUTime() (user, system int64) { return t.times() }
 
 // StartTime is CLOCK_BOOTTIME when t was made, in nanoseconds.
 func (t *Task) StartTime() int64 { return t.cputime.begun }
@@ -145,7 +139,7 @@ func (g *ThreadGroup) cpuTime() (user, system int64) {
 		if t.zombie {
 			continue // its time is in g.times
 		}
-		u, s := t.cputime.now()
+		u, s := t.times()
 		user, system = user+u, system+s
 	}
 	return user, system
@@ -160,7 +154,7 @@ func (g *ThreadGroup) ChildrenTime() (user, system int64) {
 
 // fold adds the times of a thread that ends to its process. The caller holds tasks.
 func (g *ThreadGroup) fold(t *Task) {
-	u, s := t.cputime.now()
+	u, s := t.times()
 	g.times.user.Add(u)
 	g.times.system.Add(s)
 	g.times.faults.Add(t.cputime.faults.Load())
@@ -198,7 +192,7 @@ func (g *ThreadGroup) ChildrenRusage() linux.Rusage {
 
 // Rusage is getrusage(RUSAGE_THREAD).
 func (t *Task) Rusage() linux.Rusage {
-	u, s := t.cputime.now()
+	u, s := t.times()
 	return rusageOf(u, s, t.cputime.faults.Load(), t.cputime.voluntary.Load(), t.tg.times.maxRSS.Load())
 }
 

@@ -40,7 +40,7 @@ const minCheck = 500_000
 func (x *cpuTimer) now() int64 {
 	var u, s int64
 	if x.t != nil {
-		u, s = x.t.cputime.now()
+		u, s = x.t.times()
 	} else {
 		u, s = x.g.CPUTime()
 	}

@@ -1,6 +1,10 @@
 package kernel
 
-import "testing"
+import (
+	"testing"
+
+	"garrison/platform/hot"
+)
 
 // bare is a task that can be asked for its number and nothing else.
 func bare(table *Table) *Task {
@@ -26,8 +30,7 @@ func BenchmarkDispatch(b *testing.B) {
 	x.regs.OrigRAX = 39
 	b.ReportAllocs()
 	for b.Loop() {
-		x.cputime.enterGuest()
-		x.cputime.leaveGuest()
+		x.cputime.wasInGuest(hot.Now(), hot.Now())
 		x.dispatch()
 	}
 }

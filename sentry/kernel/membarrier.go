@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,20 +18,20 @@ func (g *ThreadGroup) RegisterBarriers(cmds uint32) { g.barriers.Or(cmds) }
 func (g *ThreadGroup) SyncThreads(by *Task) {
 	type visit struct {
 		t    *Task
-		seen uint64
+		seen int64
 	}
 	var in []visit
 	for _, t := range g.k.Tasks(g) {
 		if t == by {
 			continue
 		}
-		if n := t.visits.Load(); t.inGuest.Load() {
+		if n := atomic.LoadInt64(&t.visits); visiting(n) {
 			in = append(in, visit{t, n})
 			t.interruptGuest()
 		}
 	}
 	for _, v := range in {
-		for i := 0; v.t.inGuest.Load() && v.t.visits.Load() == v.seen && !by.Killed(); i++ {
+		for i := 0; atomic.LoadInt64(&v.t.visits) == v.seen && !by.Killed(); i++ {
 			if i < 100 {
 				runtime.Gosched()
 			} else {

@@ -1,7 +1,10 @@
 package kernel
 
 import (
+	"sync/atomic"
+
 	"garrison/platform"
+	"garrison/platform/hot"
 	"garrison/sentry/linux"
 )
 
@@ -34,21 +37,19 @@ func (inGuest) run(t *Task) state {
 		if space.NeedsBarrier() {
 			space.Barrier(t.ctx)
 		}
-		// attend looks at inGuest after it has changed attention; so attention
-		// is looked at once more after inGuest has changed.
-		t.inGuest.Store(true)
+		// attend looks at visits after it has changed attention; so attention
+		// is looked at once more after visits has changed.
+		atomic.AddInt64(&t.visits, 1)
 		if t.attention.Load() != 0 {
-			t.inGuest.Store(false)
+			t.leaveGuest()
 			return inSignals{}
 		}
-		t.cputime.enterGuest()
 		ev, err := t.ctx.Switch(space.AddressSpace(), &t.regs)
-		t.cputime.leaveGuest()
-		t.inGuest.Store(false)
-		t.visits.Add(1)
+		t.leaveGuest()
 		if err != nil {
 			return t.hostFailure(err)
 		}
+		t.cputime.wasInGuest(ev.Began, ev.Ended)
 		if ev.Kind == platform.Syscall {
 			if ev.Hot {
 				space.PatchCall(t.regs.IP(), t.regs.OrigRAX)
@@ -62,6 +63,14 @@ func (inGuest) run(t *Task) state {
 		t.exception(&ev)
 	}
 }
+
+// leaveGuest is called after a Switch, or instead of it. Somebody may see the
+// task in the guest for a moment longer.
+func (t *Task) leaveGuest() { hot.Store(&t.visits, t.visits+1) }
+
+// visiting reports whether the task is in a Switch, or about to begin one, by
+// what visits was.
+func visiting(visits int64) bool { return visits&1 != 0 }
 
 // dispatch answers the system call that the guest is making.
 func (t *Task) dispatch() {

@@ -56,8 +56,7 @@ type taskRun struct {
 	regs      arch.Regs
 	args      [6]uint64
 	state     state
-	inGuest   atomic.Bool
-	visits    atomic.Uint64 // Switches so far
+	visits    int64         // Switches begun and ended so far; by hot.Store, but for the beginning
 	attention atomic.Uint32 // why the task must not simply go back to the guest
 
 	restart     linux.Errno // the ERESTART code of a call that a signal ended

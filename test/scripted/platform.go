@@ -11,6 +11,7 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/arch"
+	"garrison/platform/hot"
 	"garrison/sentry/mm/mmtest"
 )
 
@@ -63,13 +64,20 @@ type context struct {
 	event   chan platform.Event
 	resume  chan struct{}
 	kicked  atomic.Bool
+	running atomic.Int64
 	kicks   chan struct{}
 	fpu     []byte
 }
 
 // Switch implements platform.Context.
-func (c *context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Event, error) {
+func (c *context) Switch(as platform.AddressSpace, regs *arch.Regs) (ev platform.Event, err error) {
 	c.as, c.regs = as, regs
+	began := hot.Now()
+	c.running.Store(began)
+	defer func() {
+		c.running.Store(0)
+		ev.Began, ev.Ended = began, hot.Now()
+	}()
 	if c.kicked.Swap(false) {
 		return platform.Event{Kind: platform.Interrupted}, nil
 	}
@@ -79,7 +87,7 @@ func (c *context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 		c.started = true
 		go c.begin()
 	}
-	ev := <-c.event
+	ev = <-c.event
 	if ev.Kind == spinning {
 		for !c.kicked.Swap(false) {
 			<-c.kicks
@@ -103,6 +111,9 @@ func (c *context) stop(ev platform.Event) {
 		runtime.Goexit()
 	}
 }
+
+// Running implements platform.Context.
+func (c *context) Running() int64 { return c.running.Load() }
 
 // Interrupt implements platform.Context.
 func (c *context) Interrupt() {
