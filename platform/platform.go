@@ -140,6 +140,14 @@ type Context interface {
 	Release()
 }
 
+// An Answerer is a Context that can answer system calls without a Switch's
+// return, where they come by Facts.Gate.
+type Answerer interface {
+	// Answer makes system call nr return v, until it is told something else.
+	// Calls by the processor's instruction are reported as ever.
+	Answer(nr, v uint64)
+}
+
 // An Event says why Switch returned. It is a copy: nothing in it points at
 // memory that a guest can change.
 type Event struct {

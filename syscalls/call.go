@@ -29,6 +29,12 @@ func call0[R res](name string, fn func(*kernel.Task) (R, error)) kernel.Syscall 
 	return entry(name, func(t *kernel.Task, _ *[6]uint64) (uint64, error) { return result(fn(t)) })
 }
 
+// constant makes c one that the platform may answer.
+func constant(c kernel.Syscall) kernel.Syscall {
+	c.Constant = true
+	return c
+}
+
 func call1[A arg, R res](name string, fn func(*kernel.Task, A) (R, error)) kernel.Syscall {
 	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) { return result(fn(t, A(a[0]))) }, show[A])
 }

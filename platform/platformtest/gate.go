@@ -24,6 +24,7 @@ var gateTests = []suiteTest{
 	{"GateInterrupts", testGateInterrupts},
 	{"GateInterruptOnce", testGateInterruptOnce},
 	{"GateWithoutGS", testGateWithoutGS},
+	{"GateAnswers", testGateAnswers},
 	{"HotSite", testHotSite},
 }
 
@@ -304,6 +305,58 @@ func testGateWithoutGS(t *testing.T, p platform.Platform) {
 	g.syscall()
 	if g.regs.OrigRAX != 0x10 || g.regs.RBX != 78 || g.regs.RIP != gateReturn+5 {
 		t.Fatalf("%+v", g.regs)
+	}
+}
+
+// Calls that the context was told the results of don't come out, by the gate;
+// children and other programs know nothing of it.
+func testGateAnswers(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	a, ok := g.c.(platform.Answerer)
+	if !ok {
+		t.Fatal("a gate, and nobody to tell answers to")
+	}
+	// Call 100 is answered with 101, which is answered with 0, which is not.
+	a.Answer(100, 101)
+	for i := range uint64(20) {
+		g.regs = filled(i)
+		g.regs.GSBase, g.regs.RBX, g.regs.RAX = 0, 0, 100
+		g.regs.RFLAGS |= 1
+		if i == 10 {
+			g.syscall()
+			a.Answer(101, 0)
+			continue
+		}
+		want := g.regs
+		g.syscall()
+		nr, calls := uint64(101), uint64(2)
+		if i > 10 {
+			nr, calls = 0, 3
+		}
+		if g.regs.OrigRAX != nr || g.regs.RBX != calls {
+			t.Fatalf("call %d came, after %d", g.regs.OrigRAX, g.regs.RBX)
+		}
+		g.regs.RAX, g.regs.OrigRAX, g.regs.RIP, g.regs.RCX, g.regs.R11 = want.RAX, want.OrigRAX, want.RIP, want.RCX, want.R11
+		g.regs.RBX, g.regs.RFLAGS = want.RBX, g.regs.RFLAGS&1|want.RFLAGS&^1
+		if g.regs != want {
+			t.Fatalf("registers\n%+v, want\n%+v", g.regs, want)
+		}
+	}
+	h := g.fork()
+	h.regs.RIP, h.regs.RAX, h.regs.RBX = codeAt, 100, 0
+	elsewhere(func() {
+		defer h.release()
+		if h.syscall(); h.regs.OrigRAX != 100 {
+			t.Errorf("the child's call %d came", h.regs.OrigRAX)
+		}
+	})()
+	g.regs.RIP, g.regs.RAX, g.regs.OrigRAX = codeAt, 1<<40, ^uint64(0)
+	if g.syscall(); g.regs.OrigRAX != 1<<40 {
+		t.Fatalf("call %#x came", g.regs.OrigRAX)
 	}
 }
 

@@ -28,8 +28,9 @@ type Context struct {
 
 	watched bool // the event was seen by watching, not slept for
 
-	called arch.Regs // the guest's registers at its last call by the gate
-	hot    hotSites
+	answers []told
+	called  arch.Regs // the guest's registers at its last call by the gate
+	hot     hotSites
 
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the stub may be running guest code
@@ -229,6 +230,9 @@ func (n *Context) join(c *Context) error {
 // inhabit makes t n's thread.
 func (c *Context) inhabit(s *space, t *thread) {
 	t.refs.Add(1)
+	for _, a := range c.answers {
+		t.region.page.answer[a.nr] = a.v + 1
+	}
 	c.space, c.thread = s, t
 	c.current.Store(t)
 }

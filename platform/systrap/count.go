@@ -36,16 +36,20 @@ func (c *counts) came(kind int, watched bool) {
 // Counts implements platform.Counter.
 func (p *Platform) Counts() []platform.Count {
 	p.mu.Lock()
-	total := p.counted
+	total, answered := p.counted, p.answered.Load()
 	for c := range p.contexts {
 		total.collect(c)
+		if t := c.current.Load(); t != nil {
+			answered += atomic.LoadUint64(&t.region.page.answered)
+		}
 	}
 	p.mu.Unlock()
-	out := make([]platform.Count, 0, counters+2)
+	out := make([]platform.Count, 0, counters+3)
 	for i, name := range countNames {
 		out = append(out, platform.Count{Name: name, N: total[i]})
 	}
 	return append(out,
+		platform.Count{Name: "answered", N: answered},
 		platform.Count{Name: "operations", N: p.operations.Load()},
 		platform.Count{Name: "verified", N: p.verifier.verified.Load()})
 }

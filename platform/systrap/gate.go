@@ -3,6 +3,7 @@ package systrap
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -46,7 +47,8 @@ func stubPage() []byte {
 
 // begin prepares the page of a thread that has not run yet.
 func (p *page) begin(g *gateStages) {
-	p.gate, p.noted = 0, 0
+	p.gate, p.noted, p.answered = 0, 0, 0
+	clear(p.answer[:])
 	p.waitStart, p.waitLen = g.waits, g.replied-g.waits
 }
 
@@ -82,6 +84,24 @@ func (c *Context) plain(regs *arch.Regs) bool {
 	c.called.RAX, c.called.OrigRAX = regs.RAX, regs.OrigRAX
 	return *regs == c.called
 }
+
+// Answer implements platform.Answerer.
+func (c *Context) Answer(nr, v uint64) {
+	if nr >= answers {
+		return
+	}
+	i := slices.IndexFunc(c.answers, func(a told) bool { return a.nr == nr })
+	if i < 0 {
+		i = len(c.answers)
+		c.answers = append(c.answers, told{nr: nr})
+	}
+	if c.answers[i].v = v; c.thread != nil {
+		c.thread.region.page.answer[nr] = v + 1
+	}
+}
+
+// A told is what Answer was told.
+type told struct{ nr, v uint64 }
 
 // hostGS is what GS must be for the guest to have base there: unless the guest
 // wants it to be something, it is where the gate finds the region.

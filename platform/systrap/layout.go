@@ -26,7 +26,7 @@ const (
 	stubFirstFile = 2 // the lowest of the descriptors to map
 )
 
-// A page is a thread's context page, the first of its region. Guest threads can
+// A page is a thread's context page, the start of its region. Guest threads can
 // write it: what is read from it is a claim, and is read once. A reply to a call
 // by the gate is in the first 64 bytes, the call in the next 128: what one
 // processor writes and another reads moves by lines of 64.
@@ -42,7 +42,7 @@ type page struct {
 	ops         uint32 // how many
 	yields      uint32 // how often it gives up the processor, before that
 	result      uint64 // of the last operation: 0, or -errno; the child's id
-	_           uint64
+	answered    uint64 // calls that the gate has answered
 
 	call gateCall
 
@@ -59,7 +59,15 @@ type page struct {
 		call stub.Call
 		_    uint64
 	}
+
+	answer [answers]uint64 // what a call by the gate returns at once, plus 1; 0: nothing
 }
+
+// answers is how many system calls, by number, can be answered in the gate.
+const answers = 512
+
+// contextSize is what the page takes of the region; the alternate stack has the rest.
+const contextSize = 2 * arch.PageSize
 
 // A gateCall is the guest's registers at a call by the gate.
 type gateCall struct {
@@ -67,7 +75,7 @@ type gateCall struct {
 	rsp, rbx, rbp, r12, r13, r14, r15, flag uint64
 }
 
-// maxOps is how many operations fit the page.
+// maxOps is how many operations fit the page, which is two of the host's.
 const maxOps = 60
 
 // What page.state says.

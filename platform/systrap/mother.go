@@ -74,7 +74,7 @@ func motherScript() *script.Script {
 	s.Call("map region", unix.SYS_MMAP, i(stubRegions), i(regionSize), i(unix.PROT_READ|unix.PROT_WRITE),
 		i(unix.MAP_SHARED|unix.MAP_FIXED), i(stubControl), i(0))
 	word := binary.LittleEndian.AppendUint64
-	stack := s.Bytes(word(word(word(nil, stubRegions+arch.PageSize), 0), regionSize-arch.PageSize))
+	stack := s.Bytes(word(word(word(nil, stubRegions+contextSize), 0), regionSize-contextSize))
 	s.Call("sigaltstack", unix.SYS_SIGALTSTACK, stack, i(0))
 	const sigInfo, onStack, restorer = 4, 0x08000000, 0x04000000
 	action := s.Bytes(word(word(word(word(nil, stubText), sigInfo|onStack|restorer), stubText), math.MaxUint64))

@@ -10,9 +10,9 @@
 // BX is the thread's region, SP the signal frame in it. The context page's
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
 // 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
-// 44 yields, 48 result, 64 registers, 192 FS base, 200 GS base, 208 child's region,
+// 44 yields, 48 result, 56 answered, 64 registers, 192 FS base, 200 GS base, 208 child's region,
 // 216 child's offset, 224 noted, 232 start and 240 length of gate.s's wait,
-// 256 operations.
+// 256 operations, 4096 answers.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
 TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0

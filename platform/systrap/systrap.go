@@ -45,6 +45,7 @@ type Platform struct {
 	gate       gateStages
 
 	births     sync.Mutex    // held while a stub clones itself
+	answered   atomic.Uint64 // calls that the gates of threads have answered that are gone, as they say
 	operations atomic.Uint64 // host calls that stubs were told to make
 
 	mu       sync.Mutex

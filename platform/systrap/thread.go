@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"garrison/platform/arch"
 	"garrison/platform/stub"
 )
 
@@ -119,7 +118,7 @@ func (t *thread) condemn(err error) {
 func (t *thread) look() (f sigframe, err error) {
 	p := t.region.page
 	off := p.frame - t.region.addr()
-	if off < arch.PageSize || off > uint64(regionSize-frameSize) || off%8 != 0 {
+	if off < contextSize || off > uint64(regionSize-frameSize) || off%8 != 0 {
 		return f, fmt.Errorf("systrap: signal frame at %#x", p.frame)
 	}
 	t.frame, t.gated, t.fs, t.gs = int(off), false, p.fs, p.gs
@@ -259,7 +258,7 @@ func (t *thread) copyFrame(n *thread) {
 	copy(to.bytes[t.frame:], from.bytes[t.frame:])
 	f := n.live()
 	delta := to.addr() - from.addr()
-	f.stack, f.stackFlag, f.stackSize = to.addr()+arch.PageSize, 0, regionSize-arch.PageSize
+	f.stack, f.stackFlag, f.stackSize = to.addr()+contextSize, 0, regionSize-contextSize
 	f.fpstate += delta
 	p := to.page
 	p.begin(&t.p.gate)
@@ -302,6 +301,7 @@ func (t *thread) affinity(set *unix.CPUSet) error {
 // end is called when the thread's process is dead, or when the thread has been
 // told to exit.
 func (t *thread) end(dead bool) {
+	t.p.answered.Add(atomic.LoadUint64(&t.region.page.answered))
 	t.p.verifier.forget(t, dead)
 	t.mu.Lock()
 	t.tid, t.armed = 0, nil

@@ -48,6 +48,7 @@ type Options struct {
 type Kernel struct {
 	platform platform.Platform
 	table    *Table
+	constant []uint64 // numbers of its calls that are Constant
 	tracer   Tracer
 	opts     Options
 	facts    platform.Facts
@@ -84,6 +85,11 @@ type Kernel struct {
 func New(o Options) *Kernel {
 	k := &Kernel{platform: o.Platform, table: o.Table, tracer: o.Tracer, opts: o, VFS: o.VFS}
 	k.facts, k.xstate = o.Platform.Facts(), arch.HostXState()
+	for nr := range k.table {
+		if k.table[nr].Constant {
+			k.constant = append(k.constant, uint64(nr))
+		}
+	}
 	if k.VFS == nil {
 		k.VFS = vfs.New(nil)
 	}

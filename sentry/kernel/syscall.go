@@ -15,6 +15,10 @@ type Syscall struct {
 	Trace   func(*Task, *[6]uint64) string // the call as strace(1) writes it, without result
 	Refused linux.Errno                    // what it always answers, 0 if it is implemented
 	Why     string                         // and why
+
+	// Constant: without arguments, it returns what follows from the task's
+	// number and credentials, and does nothing else. The platform may answer it.
+	Constant bool
 }
 
 // A Table is the system calls by number. A zero entry answers ENOSYS.

@@ -59,6 +59,8 @@ type taskRun struct {
 	visits    int64         // Switches begun and ended so far; by hot.Store, but for the beginning
 	attention atomic.Uint32 // why the task must not simply go back to the guest
 
+	told identity // what the platform's answers are of
+
 	restart     linux.Errno // the ERESTART code of a call that a signal ended
 	restartFn   RestartFn   // what restart_syscall(2) does; nil: EINTR
 	personality uint32
