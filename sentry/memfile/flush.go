@@ -6,15 +6,12 @@ import (
 	"garrison/sentry/interval"
 )
 
-// tick is what the timer runs: pages that were to be kept become free two ticks
-// later.
+// tick is what the timer runs: references that were to be kept are given up two
+// ticks later.
 func (f *File) tick() {
 	f.mu.Lock()
-	for r := range f.late[1].All() {
-		f.dirty.Insert(r, set{})
-		f.dirtyN += r.Len()
-	}
-	f.late[1], f.late[0] = f.late[0], interval.Map[uint64, set]{}
+	f.decRefsLocked(f.late[1])
+	f.late[1], f.late[0] = f.late[0], f.late[1][:0]
 	f.mu.Unlock()
 	f.Reclaim()
 }
@@ -66,10 +63,9 @@ func (f *File) Reclaim() (any bool) {
 		f.arenas.Remove(a.r, nil)
 	}
 	again := f.dirtyN > 0 || len(f.doomed) > 0 || // what was pinned
-		f.late[0].Len() > 0 || f.late[1].Len() > 0
-	if again && !f.armed {
-		f.armed = true
-		f.timer.Reset(flushDelay)
+		len(f.late[0]) > 0 || len(f.late[1]) > 0
+	if again {
+		f.armLocked()
 	}
 	f.mu.Unlock()
 	return len(work) > failed
@@ -97,8 +93,6 @@ func (f *File) takeLocked() (work []Range, arenas []*Arena) {
 			continue
 		}
 		f.dirty.Remove(a.r, func(r Range, _ set) { f.dirtyN -= r.Len() })
-		f.late[0].Remove(a.r, nil)
-		f.late[1].Remove(a.r, nil)
 		arenas, work = append(arenas, a), append(work, a.r)
 	}
 	f.doomed = kept

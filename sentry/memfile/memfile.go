@@ -53,7 +53,7 @@ type File struct {
 	size   uint64                          // of the host file; protected by mu, as all below
 	uses   interval.Map[uint64, use]       // pages that can't be allocated
 	dirty  interval.Map[uint64, set]       // pages without references whose memory is still there
-	late   [2]interval.Map[uint64, set]    // the same, but to be kept for another tick of the timer, or two
+	late   [2][]Range                      // references to give up with the next tick of the timer, or the one after it
 	arenas interval.Map[uint64, arenaSlot] // every arena
 	pins   []Range                         // ranges that host calls are using
 	dirtyN uint64                          // bytes in dirty
@@ -125,29 +125,37 @@ func (f *File) IncRefs(rs []Range) {
 
 // DecRef gives up a reference to each page of r. The memory of pages that have
 // none left goes back to the host a little later, in batches.
-func (f *File) DecRef(r Range) { f.decRefs([]Range{r}, &f.dirty) }
-
-// DecRefs is DecRef of many ranges.
-func (f *File) DecRefs(rs []Range) { f.decRefs(rs, &f.dirty) }
+func (f *File) DecRef(r Range) { f.DecRefs([]Range{r}) }
 
 // DecRefLate is DecRef for pages that the address space's other threads may still
-// read until the host has been told otherwise: their memory stays for at
-// least flushDelay.
-func (f *File) DecRefLate(r Range) { f.decRefs([]Range{r}, &f.late[0]) }
-
-// decRefs gives up references; pages that have none left go to free.
-func (f *File) decRefs(rs []Range, free *interval.Map[uint64, set]) {
+// read until the host has been told otherwise: it takes effect after flushDelay
+// at the earliest, whoever else gives up the pages meanwhile.
+func (f *File) DecRefLate(r Range) {
 	f.mu.Lock()
-	last := false
+	defer f.mu.Unlock()
+	f.late[0] = append(f.late[0], r)
+	f.armLocked()
+}
+
+// DecRefs is DecRef of many ranges.
+func (f *File) DecRefs(rs []Range) {
+	f.mu.Lock()
+	flush := f.decRefsLocked(rs) && f.scheduleLocked()
+	f.mu.Unlock()
+	if flush {
+		f.Flush()
+	}
+}
+
+// decRefsLocked gives up references; last says that there are pages that have none left.
+func (f *File) decRefsLocked(rs []Range) (last bool) {
 	for _, r := range rs {
 		gone := false
 		f.uses.Update(r, func(er Range, u *use) {
 			if u.n--; u.n == 0 {
 				gone = true
-				free.Insert(er, set{})
-				if free == &f.dirty {
-					f.dirtyN += er.Len()
-				}
+				f.dirty.Insert(er, set{})
+				f.dirtyN += er.Len()
 			}
 		})
 		if gone {
@@ -157,11 +165,7 @@ func (f *File) decRefs(rs []Range, free *interval.Map[uint64, set]) {
 			}
 		}
 	}
-	flush := last && f.scheduleLocked()
-	f.mu.Unlock()
-	if flush {
-		f.Flush()
-	}
+	return last
 }
 
 // scheduleLocked sees to it that dirty pages are flushed in time; it is true if
@@ -170,11 +174,15 @@ func (f *File) scheduleLocked() bool {
 	if f.dirtyN >= flushBytes {
 		return true
 	}
+	f.armLocked()
+	return false
+}
+
+func (f *File) armLocked() {
 	if !f.armed && !f.closed {
 		f.armed = true
 		f.timer.Reset(flushDelay)
 	}
-	return false
 }
 
 // Exclusive reports whether h's owner alone has references to all pages of r,

@@ -125,6 +125,29 @@ func TestFork(t *testing.T) {
 	}
 }
 
+// TestLate: what one gives up late stays, though another gives it up at once.
+func TestLate(t *testing.T) {
+	f := newFile(t)
+	h := f.NewHolder()
+	a, _ := h.NewArena(1)
+	r := Range{Start: a.Range().Start, End: a.Range().Start + page}
+	a.AllocAt(r)
+	fill(t, f, r, 'x')
+	f.IncRef(r)
+	f.DecRefLate(r)
+	f.DecRef(r)
+	f.Flush()
+	if f.Bytes(r.Start, 1)[0] != 'x' {
+		t.Fatal("it has gone")
+	}
+	f.Settle()
+	if n := usage(t, f); n != 0 {
+		t.Fatal(n, "bytes left")
+	}
+	h.Close()
+	f.Flush()
+}
+
 func TestPool(t *testing.T) {
 	f := newFile(t)
 	p := f.NewPool()

@@ -182,7 +182,11 @@ func (s *Space) replaceRun(r arch.Range, x *run, y run) {
 	if x.host != nil {
 		s.unhost(x.host, r.Len())
 	}
-	if x.owned {
+	switch {
+	case !x.owned:
+	case s.alone():
+		s.env.memory.DecRef(x.memory(r))
+	default:
 		s.env.memory.DecRefLate(x.memory(r))
 	}
 }

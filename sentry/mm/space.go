@@ -160,6 +160,10 @@ func (s *Space) IncUsers() bool {
 	}
 }
 
+// alone reports whether nobody but the caller uses the space, and so nothing
+// runs in it: its only thread is the caller's, in the kernel.
+func (s *Space) alone() bool { return s.users.Load() == 1 }
+
 // DecUsers takes a user away; the last takes the space with it: then no Switch
 // into it is in progress nor will begin. The caller holds no lock of rank File
 // or later: files may be closed.
