@@ -57,6 +57,51 @@ func (a *Arena) AllocAt(r Range) bool {
 	return a.allocAtLocked(r)
 }
 
+// TakeAt is AllocAt for an owner that has nothing running: it may also have
+// pages that it has just given up, and whose memory was to go a little later.
+func (a *Arena) TakeAt(r Range) bool {
+	f := a.f
+	f.mu.Lock()
+	ok := a.allocAtLocked(r)
+	if ok || !a.takeLocked(r) {
+		f.mu.Unlock()
+		return ok
+	}
+	f.mu.Unlock()
+	if f.punch(r) != nil && !f.zero(r) {
+		f.DecRef(r)
+		return false
+	}
+	return true
+}
+
+// takeLocked makes r, part of which is dirty, the owner's again, if all else
+// of it is free.
+func (a *Arena) takeLocked(r Range) bool {
+	f := a.f
+	if !a.reusable() || !a.r.Covers(r) || f.pinnedLocked(r) {
+		return false
+	}
+	used, dirty := uint64(0), uint64(0)
+	for ur, u := range f.uses.In(r) {
+		if u.n != 0 {
+			return false
+		}
+		used += ur.Intersect(r).Len()
+	}
+	for dr := range f.dirty.In(r) {
+		dirty += dr.Intersect(r).Len()
+	}
+	if used != dirty {
+		return false // some of it is being punched, or is to be kept
+	}
+	f.dirty.Remove(r, nil)
+	f.dirtyN -= dirty
+	f.uses.Remove(r, nil)
+	f.uses.Insert(r, use{n: 1})
+	return true
+}
+
 func (a *Arena) allocAtLocked(r Range) bool {
 	if a.closed || !a.r.Covers(r) || r.Len() == 0 || !a.f.uses.Empty(r) {
 		return false
@@ -107,14 +152,18 @@ func (f *File) doomLocked(a *Arena) {
 // A Holder is an address space as a File sees it: who may still see which
 // arenas. Its methods are called under the space's own lock.
 type Holder struct {
-	f     *File
-	held  map[*Arena]struct{} // protected by f.mu
-	owned []*Arena
-	last  Range // of the arena Hold was last asked about
+	f      *File
+	held   map[*Arena]struct{} // protected by f.mu
+	unsure map[*Arena]struct{} // parts of these were unmapped, as far as is known
+	owned  []*Arena
+	last   Range // of the arena Hold was last asked about
+	lastUn Range // of the arena Unmapped was
 }
 
 // NewHolder returns the Holder of a new, empty address space.
-func (f *File) NewHolder() *Holder { return &Holder{f: f, held: make(map[*Arena]struct{})} }
+func (f *File) NewHolder() *Holder {
+	return &Holder{f: f, held: make(map[*Arena]struct{}), unsure: make(map[*Arena]struct{})}
+}
 
 func (h *Holder) has(a *Arena) bool { _, ok := h.held[a]; return ok }
 
@@ -152,13 +201,48 @@ func (h *Holder) holdLocked(a *Arena) {
 	}
 }
 
-// Fork returns the Holder of a copy of the address space.
-func (h *Holder) Fork() *Holder {
+// Unmapped notes that the address space was told to unmap pages of r, which its
+// host process may not have done: a copy may see them, too. (What something else
+// is mapped over is seen by nobody.)
+func (h *Holder) Unmapped(r Range) {
+	if h.lastUn.Covers(r) {
+		return
+	}
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	for ar, s := range h.f.arenas.In(r) {
+		h.unsure[s.Arena] = struct{}{}
+		h.lastUn = ar
+	}
+}
+
+// Unsure is the number of arenas that Unmapped has noted.
+func (h *Holder) Unsure() int { return len(h.unsure) }
+
+// Sure says that all that was unmapped is known to be.
+func (h *Holder) Sure() {
+	clear(h.unsure)
+	h.lastUn = Range{}
+}
+
+// Fork returns the Holder of a copy of the address space, which maps pages of
+// shown now.
+func (h *Holder) Fork(shown []Range) *Holder {
 	n := h.f.NewHolder()
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
-	for a := range h.held {
+	for a := range h.unsure {
 		n.holdLocked(a)
+		n.unsure[a] = struct{}{}
+	}
+	for _, r := range shown {
+		if n.last.Covers(r) {
+			continue
+		}
+		for ar, s := range h.f.arenas.In(r) {
+			n.holdLocked(s.Arena)
+			n.last = ar
+		}
 	}
 	return n
 }
@@ -178,6 +262,7 @@ func (h *Holder) Close() {
 		}
 	}
 	clear(h.held)
+	h.Sure()
 	for _, a := range h.owned {
 		a.own = 0
 		a.close()

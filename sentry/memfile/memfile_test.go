@@ -87,7 +87,7 @@ func TestFork(t *testing.T) {
 	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
 	a.AllocAt(r)
 	fill(t, f, r, 'x')
-	child := h.Fork()
+	child := h.Fork([]Range{r})
 	f.IncRef(r)
 	if f.Exclusive(r, h) || f.Exclusive(r, child) {
 		t.Fatal("shared pages are exclusive")
@@ -106,7 +106,7 @@ func TestFork(t *testing.T) {
 	if !a.AllocAt(r) || f.Bytes(r.Start, 1)[0] != 0 {
 		t.Fatal("not reusable after the child's death")
 	}
-	grand := h.Fork()
+	grand := h.Fork([]Range{r})
 	f.IncRef(r)
 	f.DecRef(r)
 	h.Close() // the parent dies first
@@ -146,6 +146,82 @@ func TestLate(t *testing.T) {
 	}
 	h.Close()
 	f.Flush()
+}
+
+// TestForkOfWhatIsShown: a copy has no say in pages that the original no longer
+// shows, unless the host has not proved that it does not.
+func TestForkOfWhatIsShown(t *testing.T) {
+	f := newFile(t)
+	h := f.NewHolder()
+	a, _ := h.NewArena(1)
+	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
+	for _, unmapped := range []bool{false, true} {
+		a.AllocAt(r)
+		fill(t, f, r, 'x')
+		f.DecRef(r)
+		if unmapped {
+			h.Unmapped(r)
+		}
+		child := h.Fork(nil)
+		grand := child.Fork(nil)
+		child.Close()
+		if a.TakeAt(r) == unmapped {
+			t.Fatal("unmapped:", unmapped, "but taken:", !unmapped)
+		}
+		if !unmapped && f.Bytes(r.Start, 1)[0] != 0 {
+			t.Fatal("not zero")
+		}
+		if !unmapped {
+			f.DecRef(r)
+		}
+		f.Flush()
+		grand.Close()
+		h.Sure()
+	}
+	child := h.Fork(nil)
+	if !a.TakeAt(r) {
+		t.Fatal("a copy counts for what is proved to be unmapped")
+	}
+	child.Close()
+	f.DecRef(r)
+	h.Close()
+}
+
+// TestTake: an owner can have at once what it has just given up, but nothing that
+// somebody has, or that a host call uses.
+func TestTake(t *testing.T) {
+	f := newFile(t)
+	h := f.NewHolder()
+	a, _ := h.NewArena(1)
+	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
+	half := Range{Start: r.Start, End: r.Start + 2*page}
+	a.AllocAt(r)
+	fill(t, f, r, 'x')
+	f.DecRef(half)
+	if a.AllocAt(half) || a.TakeAt(r) {
+		t.Fatal("allocated what is in use")
+	}
+	f.Pin(half)
+	if a.TakeAt(half) {
+		t.Fatal("took what is pinned")
+	}
+	f.Unpin(half)
+	if !a.TakeAt(half) || a.TakeAt(half) {
+		t.Fatal("taken:", false)
+	}
+	if b := f.Bytes(r.Start, 4*page); b[0] != 0 || b[2*page] != 'x' {
+		t.Fatal("half of it is to be zero")
+	}
+	f.DecRefLate(half)
+	if a.TakeAt(half) {
+		t.Fatal("took what others may read for a moment")
+	}
+	f.DecRef(Range{Start: half.End, End: r.End})
+	h.Close()
+	f.Settle()
+	if f.uses.Len() != 0 || f.arenas.Len() != 0 || f.dirty.Len() != 0 || f.dirtyN != 0 {
+		t.Fatal("left:", f.uses.Len(), f.arenas.Len(), f.dirty.Len(), f.dirtyN)
+	}
 }
 
 func TestPool(t *testing.T) {

@@ -38,6 +38,10 @@ const (
 func (s *Space) allocate(r, around arch.Range, shadow bool) (uint64, error) {
 	m := &s.mem
 	m.used += r.Len()
+	take := (*memfile.Arena).AllocAt
+	if s.alone() {
+		take = (*memfile.Arena).TakeAt
+	}
 	over := 0
 	for i := len(m.windows) - 1; i >= 0; i-- {
 		w := &m.windows[i]
@@ -45,7 +49,7 @@ func (s *Space) allocate(r, around arch.Range, shadow bool) (uint64, error) {
 			continue
 		}
 		off := w.arena.Range().Start + uint64(r.Start-w.at.Start)
-		if w.arena.AllocAt(memfile.Range{Start: off, End: off + r.Len()}) {
+		if take(w.arena, memfile.Range{Start: off, End: off + r.Len()}) {
 			return off, nil
 		}
 		over++

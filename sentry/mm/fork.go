@@ -15,12 +15,15 @@ func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	defer s.unlock()
 	s.protectForFork()
 	s.flush()
+	if s.holder.Unsure() > maxUnsure && s.as.Barrier(by) == nil {
+		s.holder.Sure()
+	}
 	as, err := s.as.Fork(by)
 	if err != nil {
 		return nil, err
 	}
 	c := newSpace(s.env, lim)
-	c.as, c.holder = as, s.holder.Fork()
+	c.as, c.holder = as, s.holder.Fork(s.pageFile())
 	// Mappables learn of the copy before it is complete; who then invalidates
 	// it waits. Nobody has the lock, so trying it can't fail.
 	c.mu.TryLock()
@@ -35,6 +38,21 @@ func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	s.forkRuns(c)
 	s.forkVMAs(c)
 	return c, nil
+}
+
+// maxUnsure is how many arenas a fork may let the copy hold on to only because the
+// host has not proved what it was told to unmap.
+const maxUnsure = 4
+
+// pageFile is what the runs show of the page file.
+func (s *Space) pageFile() []memfile.Range {
+	all := make([]memfile.Range, 0, s.runs.Len())
+	for r, x := range s.runs.All() {
+		if x.host == nil {
+			all = append(all, x.memory(rng(r)))
+		}
+	}
+	return all
 }
 
 // protectForFork makes private pages copy-on-write: one Protect for each stretch
@@ -60,6 +78,7 @@ func (s *Space) forkRuns(c *Space) {
 	c.runs = s.runs.Clone()
 	for r, v := range s.vmas.All() {
 		if v.is(vmDontFork|vmWipeOnFork) && !c.runs.Empty(r) {
+			c.unmapping(rng(r))
 			c.runs.Remove(r, nil)
 			c.as.Unmap(rng(r))
 		}

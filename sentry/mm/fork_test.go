@@ -106,6 +106,48 @@ func TestForkExclusive(t *testing.T) {
 	w.check()
 }
 
+// TestForkManyTimes: copies of the same pages, again and again, take turns in few
+// places of the page file, though each begins while a child has the pages.
+func TestForkManyTimes(t *testing.T) {
+	w := newWorld(t)
+	s := w.space()
+	a := w.mmap(s, MMapOpts{Length: 64 * page, Prot: rw, Flags: anon})
+	g := guest{s: s}
+	for i := range uint64(64) {
+		g.store(t, a+arch.Addr(i*page), i)
+	}
+	for i := range uint64(500) {
+		b := w.mmap(s, MMapOpts{Length: 2 * page, Prot: rw, Flags: anon})
+		g.store(t, b, i)
+		c, err := s.Fork(nil, w.lim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := a + arch.Addr(i%4*16*page)
+		g.store(t, at, 1000+i)
+		h := guest{s: c}
+		if v := h.load(t, at); v == 1000+i {
+			t.Fatal("the child reads", v)
+		}
+		h.store(t, at+page, 0)
+		if v := h.load(t, b); v != i {
+			t.Fatal("the child reads", v, "not", i)
+		}
+		c.DecUsers()
+		if v := g.load(t, at+page); v != i%4*16+1 {
+			t.Fatal("the parent reads", v, "not", i%4*16+1)
+		}
+		if err := s.Unmap(b, 2*page); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(s.mem.windows); n > 16 {
+		t.Fatal(n, "windows")
+	}
+	s.DecUsers()
+	w.check()
+}
+
 func TestDontNeed(t *testing.T) {
 	w := newWorld(t)
 	s := w.space()

@@ -211,6 +211,7 @@ func (s *Space) moveRuns(old arch.Range, to arch.Addr) {
 		return
 	}
 	s.changes++
+	s.unmapping(old)
 	s.ops.unmap(s, old)
 	s.tlb.flush(old)
 	type moved struct {

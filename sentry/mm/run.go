@@ -105,8 +105,18 @@ func (s *Space) unmapRuns(r arch.Range) {
 		return
 	}
 	// The host is told before the pages are given up: the platform keeps order.
+	s.unmapping(r)
 	s.ops.unmap(s, r)
 	s.forgetRuns(r)
+}
+
+// unmapping is called before the host is told to unmap the runs in r.
+func (s *Space) unmapping(r arch.Range) {
+	for rr, x := range s.runs.In(ivl(r)) {
+		if x.host == nil {
+			s.holder.Unmapped(x.memory(rng(rr)))
+		}
+	}
 }
 
 // fill maps what is not yet mapped of r, which lies in the mapping v at vr, as
