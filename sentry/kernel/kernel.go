@@ -71,6 +71,7 @@ type Kernel struct {
 	pi lock.Mutex[lock.Futex] // serialises hand-overs of futexes
 
 	running atomic.Int64 // tasks that are not asleep, for load and timers
+	runners runners
 	forks   atomic.Uint64
 	gate    pauseGate
 

@@ -9,11 +9,11 @@ import (
 	"garrison/sentry/linux"
 )
 
-// start begins t's life on a goroutine of its own.
+// start begins t's life on a goroutine that it has for itself.
 func (t *Task) start(s state) {
 	t.state = s
 	t.k.running.Add(1)
-	go t.loop()
+	t.k.runners.run(t)
 }
 
 func (t *Task) loop() {
