@@ -1,6 +1,7 @@
 package systrap
 
 import (
+	"fmt"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -57,6 +58,16 @@ func schedYield() { _, _, _ = syscall.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 // futexWake wakes who sleeps at at. It does not block.
 func futexWake(at *uint32) {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(at)), futexWakeShared, 1<<30, 0, 0, 0)
+}
+
+// quietChildren gives SIGCHLD its default action, which is to do nothing: Go's
+// handler would be run at the end of each stub, by a thread that sleeps.
+func quietChildren() error {
+	var sa [4]uint64 // struct kernel_sigaction: SIG_DFL
+	if _, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&sa)), 0, 8, 0, 0); e != 0 {
+		return fmt.Errorf("systrap: rt_sigaction SIGCHLD: %w", e)
+	}
+	return nil
 }
 
 // A notification is struct seccomp_notif: a thread's host call that the filter

@@ -70,6 +70,9 @@ func New(o Options) (*Platform, error) {
 	if err := usable(o); err != nil {
 		return nil, err
 	}
+	if err := quietChildren(); err != nil {
+		return nil, err
+	}
 	p := &Platform{spaces: map[*space]struct{}{}, contexts: map[*Context]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime)}
 	_, p.gate = gateText()
 	var err error

@@ -116,8 +116,12 @@ func (v *verifier) verify(n *notification) error {
 	v.mu.Lock()
 	t := v.threads[int(n.tid)]
 	if t == nil {
-		defer v.mu.Unlock()
-		return v.birthLocked(n, called)
+		b, err := v.birthLocked(n, called)
+		v.mu.Unlock()
+		if b != nil {
+			b.seen.Wake() // who is woken runs at once, and wants v.mu
+		}
+		return err
 	}
 	v.mu.Unlock()
 	t.mu.Lock()
@@ -144,21 +148,20 @@ func (v *verifier) verify(n *notification) error {
 }
 
 // birthLocked looks at the first call of a thread that nobody knows.
-func (v *verifier) birthLocked(n *notification, called stub.Call) error {
+func (v *verifier) birthLocked(n *notification, called stub.Call) (*birth, error) {
 	b := v.born
 	if b == nil || called != b.first || n.ip != v.sites.region {
-		return fmt.Errorf("systrap: %v by an unknown thread", called)
+		return nil, fmt.Errorf("systrap: %v by an unknown thread", called)
 	}
 	tid := int(n.tid)
 	if pid, told := v.exited[tid]; told && unix.Tgkill(pid, tid, 0) == nil {
-		return fmt.Errorf("systrap: thread %d has not exited as told", tid)
+		return nil, fmt.Errorf("systrap: thread %d has not exited as told", tid)
 	}
 	delete(v.exited, tid)
 	v.born = nil
 	v.threads[tid] = b.t
 	b.t.bind(tid)
-	b.seen.Wake()
-	return nil
+	return b, nil
 }
 
 // expect says that the birth b is next. There may be no other under way.
