@@ -152,6 +152,9 @@ func (t *Task) endSleep() {
 	}
 }
 
+// Sleeps implements wait.Sleeper.
+func (t *Task) Sleeps() {}
+
 // Wake implements wait.Waker.
 func (t *Task) Wake(*wait.Watch, wait.Events) { t.spot.Wake() }
 

@@ -139,8 +139,12 @@ func (t *Task) leave() state {
 	}
 	status := g.sig.status
 	g.sig.mu.Unlock()
+	parent := g.parent
 	hangUp := k.endGroup(g, status)
 	k.tasks.Unlock()
+	if parent != nil {
+		parent.Children.Open() // not before: who waits runs at once, and wants tasks
+	}
 	if hangUp != nil {
 		hangUp.Disassociated(true)
 	}

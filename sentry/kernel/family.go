@@ -85,6 +85,9 @@ func (k *Kernel) adopt(c, heir *ThreadGroup) {
 		if k.tellOfEnd(c) {
 			k.reap(c)
 		}
+		if heir != nil {
+			heir.Children.Open()
+		}
 		return
 	}
 	k.orphanCheck(c, old, nil)
@@ -128,7 +131,6 @@ func (k *Kernel) tellOfEnd(g *ThreadGroup) (nobodyWaits bool) {
 		info.Signo = int32(g.signal)
 		p.Signal(info)
 	}
-	p.Children.Open()
 	return nobodyWaits || p.reaps
 }
 

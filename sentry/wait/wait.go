@@ -59,6 +59,14 @@ type Waker interface{ Wake(*Watch, Events) }
 // not, the next exclusive watch is told as well.
 type Taker interface{ Take(*Watch, Events) bool }
 
+// A Sleeper is a Waker that runs at once, in the place of who wakes it, and that
+// an event tells nothing else: a Queue calls its Wake, with no watch, when it is
+// unlocked, perhaps after the watch has gone.
+type Sleeper interface {
+	Waker
+	Sleeps()
+}
+
 // tell wakes w and reports whether w has taken an event for itself.
 func (w *Watch) tell(e Events) bool {
 	if !w.Exclusive {
@@ -99,26 +107,44 @@ func (q *Queue) Unwatch(w *Watch) {
 // Notify wakes the watches that asked for any of e, or for which e is an error
 // or a hang-up. Call it after the change, with no lock that Ready takes.
 func (q *Queue) Notify(e Events) {
+	var few [4]Sleeper
+	sleepers := few[:0]
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	taken := false
 	for w := range q.ws.All() {
-		if (w.Mask|Always)&e != 0 && !(w.Exclusive && taken) {
-			taken = w.tell(e) || taken
+		if (w.Mask|Always)&e == 0 || w.Exclusive && taken {
+			continue
 		}
+		if s, ok := w.To.(Sleeper); ok {
+			sleepers = append(sleepers, s)
+			taken = taken || w.Exclusive
+			continue
+		}
+		taken = w.tell(e) || taken
+	}
+	q.mu.Unlock()
+	for _, s := range sleepers {
+		s.Wake(nil, e)
 	}
 }
 
 // NotifyOne is Notify for the first watch that it concerns.
 func (q *Queue) NotifyOne(e Events) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	for w := range q.ws.All() {
-		if (w.Mask|Always)&e != 0 {
-			w.To.Wake(w, e)
-			return
+		if (w.Mask|Always)&e == 0 {
+			continue
 		}
+		s, ok := w.To.(Sleeper)
+		if !ok {
+			w.To.Wake(w, e)
+			break
+		}
+		q.mu.Unlock()
+		s.Wake(nil, e)
+		return
 	}
+	q.mu.Unlock()
 }
 
 // Empty reports whether nobody watches. The answer may be old at once.
