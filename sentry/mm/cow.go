@@ -41,9 +41,13 @@ func (s *Space) makeWritable(p, vr arch.Range, v *vma) error {
 		return nil
 	case !x.cow:
 		return s.refill(p, vr, v, arch.Write)
-	case x.owned && s.env.memory.Exclusive(x.memory(r), s.holder):
-		s.uncow(r, v)
-		return nil
+	}
+	if x.owned { // since a fork
+		s.heat.add(p)
+		if s.env.memory.Exclusive(x.memory(r), s.holder) {
+			s.uncow(r, v)
+			return nil
+		}
 	}
 	c := p
 	if x.owned || v.is(vmProgram) || s.runs.Len() > s.env.maxRuns {

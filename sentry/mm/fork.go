@@ -13,17 +13,20 @@ import (
 func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	s.mu.Lock()
 	defer s.unlock()
-	s.protectForFork()
+	c := newSpace(s.env, lim)
+	c.heat, c.holder = s.heat, s.holder.Fork(s.pageFile())
+	copies := s.copyHot(c)
+	s.protectForFork(copies)
 	s.flush()
 	if s.holder.Unsure() > maxUnsure && s.as.Barrier(by) == nil {
 		s.holder.Sure()
 	}
 	as, err := s.as.Fork(by)
 	if err != nil {
+		c.abandon(copies)
 		return nil, err
 	}
-	c := newSpace(s.env, lim)
-	c.as, c.holder = as, s.holder.Fork(s.pageFile())
+	c.as = as
 	// Mappables learn of the copy before it is complete; who then invalidates
 	// it waits. Nobody has the lock, so trying it can't fail.
 	c.mu.TryLock()
@@ -35,7 +38,7 @@ func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	if c.exe = s.exe; c.exe != nil {
 		c.exe.IncRef()
 	}
-	s.forkRuns(c)
+	s.forkRuns(c, copies)
 	s.forkVMAs(c)
 	return c, nil
 }
@@ -55,12 +58,24 @@ func (s *Space) pageFile() []memfile.Range {
 	return all
 }
 
-// protectForFork makes private pages copy-on-write: one Protect for each stretch
-// that could be written.
-func (s *Space) protectForFork() {
+// protectForFork makes private pages copy-on-write, but for those that the child
+// has copies of: one Protect for each stretch that could be written.
+func (s *Space) protectForFork(but []warm) {
 	s.changes++
 	s.tlb.clear()
-	s.runs.Update(span{End: ^arch.Addr(0)}, func(r span, x *run) {
+	at := arch.Addr(0)
+	for _, w := range but {
+		s.protectRuns(span{Start: at, End: w.r.Start})
+		at = w.r.End
+	}
+	s.protectRuns(span{Start: at, End: ^arch.Addr(0)})
+}
+
+func (s *Space) protectRuns(in span) {
+	if in.Len() == 0 {
+		return
+	}
+	s.runs.Update(in, func(r span, x *run) {
 		if !x.owned {
 			return
 		}
@@ -73,9 +88,12 @@ func (s *Space) protectForFork() {
 }
 
 // forkRuns gives c, whose host process is a copy of s's, the runs of s but for
-// those of mappings that are not to be copied.
-func (s *Space) forkRuns(c *Space) {
+// those of mappings that are not to be copied, and the copies that were made.
+func (s *Space) forkRuns(c *Space, copies []warm) {
 	c.runs = s.runs.Clone()
+	for _, w := range copies {
+		c.runs.Remove(ivl(w.r), nil)
+	}
 	for r, v := range s.vmas.All() {
 		if v.is(vmDontFork|vmWipeOnFork) && !c.runs.Empty(r) {
 			c.unmapping(rng(r))
@@ -96,6 +114,9 @@ func (s *Space) forkRuns(c *Space) {
 		}
 	}
 	s.env.memory.IncRefs(owned)
+	for _, w := range copies {
+		c.addRun(w.r, w.x)
+	}
 }
 
 // forkVMAs gives c, which has its runs, the mappings of s.

@@ -76,6 +76,7 @@ type Space struct {
 	vmas  interval.Map[arch.Addr, vma] // what the guest asked for; protected by mu, as all below
 	runs  interval.Map[arch.Addr, run] // what the host has mapped
 	mem   allocator
+	heat  *heat
 	ops   opQueue
 	count counters
 	hosts map[HostFile]uint64 // bytes that runs map of each
@@ -106,7 +107,7 @@ func New(e *Env, lim *limits.Set) (*Space, error) {
 }
 
 func newSpace(e *Env, lim *limits.Set) *Space {
-	s := &Space{env: e, hosts: make(map[HostFile]uint64)}
+	s := &Space{env: e, heat: new(heat), hosts: make(map[HostFile]uint64)}
 	s.lim.Store(lim)
 	s.users.Store(1)
 	return s

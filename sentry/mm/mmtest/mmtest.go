@@ -79,13 +79,14 @@ func (g Page) Join(l, _ interval.Range[arch.Addr], o Page) (Page, bool) {
 
 // An AddressSpace is a table of host mappings.
 type AddressSpace struct {
-	p     *Platform
-	mu    sync.Mutex
-	pages interval.Map[arch.Addr, Page] // protected by mu, as all below
-	Ops   int                           // operations so far
-	Log   []string                      // of them, if Logging
-	Loud  bool
-	dead  bool
+	p      *Platform
+	mu     sync.Mutex
+	pages  interval.Map[arch.Addr, Page] // protected by mu, as all below
+	NoFork bool                          // Fork is to fail
+	Ops    int                           // operations so far
+	Log    []string                      // of them, if Logging
+	Loud   bool
+	dead   bool
 }
 
 func span(r arch.Range) interval.Range[arch.Addr] {
@@ -144,6 +145,9 @@ func (a *AddressSpace) Protect(r arch.Range, access arch.Access) {
 func (a *AddressSpace) Fork(platform.Context) (platform.AddressSpace, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.NoFork {
+		return nil, errors.New("mmtest: no fork")
+	}
 	n, err := a.p.NewAddressSpace()
 	n.(*AddressSpace).pages = a.pages.Clone()
 	return n, err
