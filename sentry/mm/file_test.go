@@ -1,6 +1,7 @@
 package mm
 
 import (
+	"slices"
 	"testing"
 
 	"garrison/platform/arch"
@@ -47,6 +48,64 @@ func TestPrivateFile(t *testing.T) {
 		if f.refs.Load() != 0 || f.ids.Load() != 0 || f.Mapped() {
 			t.Fatal("references left:", f.refs.Load(), f.ids.Load())
 		}
+	}
+}
+
+// TestSegments: what a dynamic linker maps over a library that it has mapped
+// whole is the same pages with other rights, or else mapped anew.
+func TestSegments(t *testing.T) {
+	const read, exec = linux.PROT_READ, linux.PROT_READ | linux.PROT_EXEC
+	w := newWorld(t)
+	s := w.space()
+	f, other := newHostFile(t, 20), newHostFile(t, 20)
+	lib := func(f *hostFile, at arch.Addr, from, n uint64, p linux.Prot) int {
+		t.Helper()
+		flags := linux.MAP_PRIVATE | linux.MAP_DENYWRITE
+		if at != 0 {
+			flags |= linux.MAP_FIXED
+		}
+		before := host(s).Ops
+		w.mmap(s, MMapOpts{Addr: at, Length: n * page, Offset: from * page, Prot: p, Flags: flags, File: f, Identity: f.identity(), MaxProt: exec})
+		return host(s).Ops - before
+	}
+	lib(f, 0, 0, 20, read)
+	a := s.Regions(true)[0].Range.Start
+	if n := lib(f, a+5*page, 5, 5, exec); n != 1 { // one Protect
+		t.Fatal(n, "operations for the text")
+	}
+	if n := lib(f, a+10*page, 10, 5, read); n != 0 {
+		t.Fatal(n, "operations for what is mapped so already")
+	}
+	lib(f, a+15*page, 14, 5, rw)
+	lib(other, a, 0, 2, read)
+	lib(f, a+2*page, 3, 1, read)
+	lib(f, a+3*page, 3, 1, linux.PROT_NONE)
+	g := guest{s: s}
+	for i, want := range map[arch.Addr]uint64{0: 1000, 1: 1001, 2: 1003, 4: 1004, 5: 1005, 9: 1009, 14: 1014, 15: 1014, 19: 1018} {
+		if got := g.load(t, a+i*page); got != want {
+			t.Fatal("page", i, "reads", got)
+		}
+	}
+	g.wantSignal(t, a+3*page, false, linux.SIGSEGV, linux.SEGV_ACCERR)
+	g.wantSignal(t, a+6*page, true, linux.SIGSEGV, linux.SEGV_ACCERR)
+	g.store(t, a+15*page, 7)
+	var access []arch.Access
+	for _, r := range s.Regions(true) {
+		if r.Range.Start < a+20*page { // not [vsyscall]
+			access = append(access, r.Access)
+		}
+	}
+	want := []arch.Access{arch.Read, arch.Read, arch.NoAccess, arch.Read, arch.Read | arch.Exec, arch.Read, arch.Read | arch.Write}
+	if !slices.Equal(access, want) {
+		t.Fatal(access)
+	}
+	if f.refs.Load() != 1 || other.refs.Load() != 1 {
+		t.Fatal("references:", f.refs.Load(), other.refs.Load())
+	}
+	s.DecUsers()
+	w.check()
+	if f.refs.Load() != 0 || other.refs.Load() != 0 || f.ids.Load() != 0 || f.Mapped() {
+		t.Fatal("references left")
 	}
 }
 

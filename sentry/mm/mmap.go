@@ -66,30 +66,41 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 		return 0, err
 	}
 	if replaced > 0 {
-		s.unmapRuns(r)
 		s.dropVMAs(r)
 	}
 	if o.File != nil || o.Identity != nil {
 		v.shown, taken = s.show(r, &o)
 	}
 	if err := s.insertVMA(r, v); err != nil {
+		s.unmapRuns(r)
 		if v.shown.vmas == 0 { // ours alone, and not taken
 			taken = false
 		}
 		return 0, err
 	}
-	if v.is(vmProgram) && v.file() != nil && v.isData() && r.Len() <= eagerCopy {
-		s.copyData(r, &v)
-	}
-	if _, err := s.fill(r, r, &v); err == linux.ENOMEM && v.file() == nil {
+	if replaced > 0 && !s.reuseRun(r, &v) {
 		s.unmapRuns(r)
-		s.dropVMAs(r)
+	}
+	if err := s.fillNew(r, &v); err != nil {
 		return 0, err
 	}
 	if o.Flags&(linux.MAP_POPULATE|linux.MAP_NONBLOCK) == linux.MAP_POPULATE || v.flags&(vmLocked|vmLockOnFault) == vmLocked {
 		s.populate(r)
 	}
 	return r.Start, nil
+}
+
+// fillNew fills a new mapping. For want of memory, it goes again.
+func (s *Space) fillNew(r arch.Range, v *vma) error {
+	if v.is(vmProgram) && v.file() != nil && v.isData() && r.Len() <= eagerCopy {
+		s.copyData(r, v)
+	}
+	if _, err := s.fill(r, r, v); err == linux.ENOMEM && v.file() == nil {
+		s.unmapRuns(r)
+		s.dropVMAs(r)
+		return err
+	}
+	return nil
 }
 
 // show is the shown for a new mapping: the neighbour's if it shows the same

@@ -184,6 +184,26 @@ func (s *Space) fillFile(r, vr arch.Range, v *vma) (uint64, error) {
 	return n, nil
 }
 
+// reuseRun keeps what the host has mapped at r, with other rights, if it is the
+// very pages that v, a new mapping, is to show: a dynamic linker maps a library
+// whole, and then its segments over that.
+func (s *Space) reuseRun(r arch.Range, v *vma) bool {
+	if v.file() == nil || v.is(vmShared) || v.access == arch.NoAccess || v.access&arch.Write != 0 {
+		return false
+	}
+	rr, x, ok := s.runs.Lookup(r.Start)
+	if !ok || !rng(rr).Covers(r) || x.host == nil || !x.cow {
+		return false
+	}
+	p, err := v.shown.file.Pages(v.off, r.Len(), v.access|arch.Read)
+	if err != nil || p.Len < r.Len() || p.Host != x.host || p.Off != x.off+uint64(r.Start-rr.Start) ||
+		x.can != p.Access&v.max&^arch.Write || !x.can.Has(v.host()) {
+		return false
+	}
+	s.setRunAccess(r, v)
+	return true
+}
+
 // opQueue gathers what the platform is to be told, so that neighbours become
 // one operation.
 type opQueue struct {
