@@ -152,6 +152,33 @@ func (im *image) span() arch.Range {
 	return r
 }
 
+// whole is a segment to map before all others, so that the host has one mapping
+// to make for several of them, and rights to change: those from the first on that
+// are not written, without gaps in the file or between them. Its size is 0 if
+// there is but one.
+func (im *image) whole() (w linux.ElfProgram) {
+	for i, p := range im.load {
+		if p.Flags&linux.PF_W != 0 || p.Flags&linux.PF_R == 0 || p.Filesz == 0 || p.Filesz != p.Memsz {
+			break
+		}
+		if i == 0 {
+			w = p
+			w.Flags = linux.PF_R
+			continue
+		}
+		end, _ := arch.Addr(w.Vaddr + w.Filesz).Up()
+		if arch.Addr(p.Vaddr).Down() != end || p.Vaddr-w.Vaddr != p.Offset-w.Offset {
+			break
+		}
+		w.Filesz = p.Vaddr + p.Filesz - w.Vaddr
+		w.Memsz = w.Filesz
+	}
+	if len(im.load) > 0 && w.Filesz == im.load[0].Filesz {
+		w.Filesz = 0
+	}
+	return w
+}
+
 // prot is p's flags as mmap(2) wants them.
 func prot(p *linux.ElfProgram) (a linux.Prot) {
 	if p.Flags&linux.PF_R != 0 {

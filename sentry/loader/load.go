@@ -170,6 +170,11 @@ func (b *builder) mapImage(im *image, at arch.Addr) (placed, error) {
 	if id != nil {
 		defer id.DecRef()
 	}
+	if whole := im.whole(); whole.Filesz > 0 {
+		if err := b.mapSegment(&whole, pl.bias, file, id); err != nil {
+			return pl, err
+		}
+	}
 	for i := range im.load {
 		p := &im.load[i]
 		if err := b.mapSegment(p, pl.bias, file, id); err != nil {
