@@ -360,11 +360,12 @@ func (c *Context) leave() {
 	// A thread that never ran has to be seized to be told to exit.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if t := &c.thread; attached || t.seize() == nil {
-		// Detached, it exits and is reaped by nobody's effort: a traced thread
-		// that is the first of its process could not be waited for, and would
-		// take the process along when its tracer's thread ends.
-		_ = t.exit()
+	t := &c.thread
+	// Detached, it exits and is reaped by nobody's effort: a traced thread
+	// that is the first of its process could not be waited for, and would
+	// take the process along when its tracer's thread ends.
+	if (!attached && t.seize() != nil || t.exit() != nil) && tid != s.stub.pid {
+		reap(tid) // it was killed: the first thread can't be reaped before it
 	}
 	c.forgetThread()
 	delete(s.threads, tid)
