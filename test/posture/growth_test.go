@@ -1,0 +1,93 @@
+package posture
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A size is how much of everything a sandbox has.
+type size struct {
+	goroutines, descriptors, threads, stubs int
+	pss                                     int // KiB, of all its processes
+}
+
+// size looks at the sandbox when it is at rest.
+func (b *box) size() (s size) {
+	b.t.Helper()
+	settle(b.t, b)
+	out, err := b.command("debug", "--stacks", b.id).CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("%v: %s", err, out)
+	}
+	s.goroutines = strings.Count("\n"+string(out), "\ngoroutine ")
+	settle(b.t, b)
+	for who, pids := range b.processes() {
+		for _, pid := range pids {
+			fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+			tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+			rollup, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+			if _, rest, ok := strings.Cut(string(rollup), "\nPss:"); ok {
+				n, _ := strconv.Atoi(strings.Fields(rest)[0])
+				s.pss += n
+			}
+			s.descriptors += len(fds)
+			if s.threads += len(tasks); who == "stub" {
+				s.stubs++
+			}
+		}
+	}
+	return s
+}
+
+// cycle makes a process of the sandbox fork and exec n times.
+func (b *box) cycle(n int) {
+	b.t.Helper()
+	script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do /bin/true || exit 1; i=$((i+1)); done; echo $i", n)
+	out, err := b.command("exec", b.id, "/bin/sh", "-c", script).CombinedOutput()
+	if want := strconv.Itoa(n); err != nil || strings.TrimSpace(string(out)) != want {
+		b.t.Fatalf("%v: %s, want %s", err, out, want)
+	}
+}
+
+// Bounds of what a sandbox may have more after any number of processes. Go keeps
+// threads that it once needed, and its heap has a size between two collections.
+const (
+	moreThreads = 8
+	morePSS     = 12 << 10
+)
+
+// TestGrowth asserts that processes that have come and gone leave nothing behind.
+func TestGrowth(t *testing.T) {
+	cycles := 3000
+	if os.Getenv(longTier) != "" {
+		cycles = 10_000
+	}
+	for _, platform := range platforms {
+		t.Run(platform, func(t *testing.T) {
+			b := newBox(t, []string{"sleep", "100000"}, nil).on(platform)
+			b.start()
+			b.cycle(1500) // what is kept for the next time is there afterwards
+			before := b.size()
+			b.cycle(cycles)
+			after := b.size()
+			t.Logf("%+v became %+v", before, after)
+			if before.goroutines < 5 || before.descriptors < 10 || before.stubs < 1 || before.pss < 1000 {
+				t.Errorf("that can't be all: %+v", before)
+			}
+			if after.goroutines > before.goroutines || after.descriptors > before.descriptors || after.stubs > before.stubs {
+				t.Errorf("%+v became %+v in %d cycles", before, after, cycles)
+			}
+			if after.threads > before.threads+moreThreads || after.pss > before.pss+morePSS {
+				t.Errorf("%+v became %+v in %d cycles: more than ever", before, after, cycles)
+			}
+			b.checkLog()
+			if left, _ := filepath.Glob(filepath.Join(b.root, "*")); len(left) == 0 {
+				t.Error("the container is not on record")
+			}
+		})
+	}
+}
