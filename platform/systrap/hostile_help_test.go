@@ -131,12 +131,17 @@ func parseMapping(line string) (m mapping, ok bool) {
 	return m, err == nil
 }
 
+// pid is h's process, or 0 if it has ended as far as the sentry knows.
+func (h *hostile) pid() int {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	return h.s.pid
+}
+
 // unharmed fails the test if h's process has got anything since before.
 func (h *hostile) unharmed(what string, before footprint) {
 	h.t.Helper()
-	h.s.mu.Lock()
-	pid := h.s.pid
-	h.s.mu.Unlock()
+	pid := h.pid()
 	if pid == 0 {
 		return
 	}
@@ -156,7 +161,7 @@ func (h *hostile) begin() footprint {
 	if _, err := h.c.Switch(h.s, &regs); err != nil {
 		h.t.Fatal(err)
 	}
-	f, err := footprintOf(h.s.pid)
+	f, err := footprintOf(h.pid())
 	if err != nil {
 		h.t.Fatal(err)
 	}

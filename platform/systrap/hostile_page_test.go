@@ -79,8 +79,8 @@ func TestForgedPage(t *testing.T) {
 		data := testFileWith(t)
 		h := newHostile(t, p, testFileWith(t, codeForge...), data)
 		h.begin()
+		pid := h.pid()
 		stop := h.forged(f)
-		pid := h.s.pid
 		second := fmt.Sprintf("-%x ", regionAddr(2))
 		was, err := footprintOf(pid)
 		for err == nil && !strings.Contains(was.maps, second) { // the new thread has been seen, and is about to map its region
@@ -126,13 +126,12 @@ func (h *hostile) deceived(what string, data *testFile, was footprint) {
 // is, against what its kernel was told.
 func (h *hostile) believed(what, mapping string, want bool) {
 	h.t.Helper()
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	if h.s.err != nil || h.s.pid == 0 {
+	pid := h.pid()
+	if pid == 0 {
 		return
 	}
-	maps, err := os.ReadFile("/proc/" + strconv.Itoa(h.s.pid) + "/maps")
-	if err == nil && len(maps) > 0 && strings.Contains(string(maps), mapping) != want {
+	maps, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/maps")
+	if err == nil && len(maps) > 0 && h.pid() == pid && strings.Contains(string(maps), mapping) != want {
 		h.t.Errorf("%s: believed mapped %v, and is not so:\n%s", what, want, maps)
 	}
 }

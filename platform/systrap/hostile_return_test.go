@@ -10,23 +10,38 @@ import (
 	"garrison/platform/platformtest"
 )
 
+// looping is a byte of the guest's data.
+const looping = testData + 0x7000
+
 // returning is a guest that jumps to the stub's rt_sigreturn with a frame of its
-// own at testData, which edit changes. What it returns to is an endless loop.
-func returning(t *testing.T, p *Platform, edit func(f *sigframe, at uint64)) *hostile {
+// own at testData, which edit changes. What it returns to writes to
+// looping, for ever.
+func returning(t *testing.T, p *Platform, edit func(f *sigframe, at uint64)) (*hostile, *testFile) {
 	data := testFileWith(t)
-	h := newHostile(t, p, testFileWith(t, 0xff, 0xe5, 0xeb, 0xfe, 0x0f, 0x05), data) // jmp *%rbp; jmp to itself; syscall
-	ret := textAt(t, 0x48, 0x83, 0xc4, 0x08)                                         // add $8,%rsp
+	h := newHostile(t, p, testFileWith(t, 0xff, 0xe5, 0xc6, 0x06, 0x01, 0xeb, 0xfb, 0x0f, 0x05), data) // jmp *%rbp; movb $1,(%rsi); jmp to it; syscall
+	ret := textAt(t, 0x48, 0x83, 0xc4, 0x08)                                                           // add $8,%rsp
 	var frame [frameSize]byte
 	const at = testData + 0x1000
 	f := frameOf(frame[:])
 	f.rip, f.rsp, f.rflags, f.segments = testCode+2, testData+0x8000, 0x202, 0x002b000000000033
 	f.stack, f.stackSize, f.mask = stubRegions+4096, regionSize-4096, ^uint64(openSignals)
+	f.rsi = looping
 	edit(f, at)
 	if _, err := unix.Pwrite(data.fd, frame[:], at-testData); err != nil {
 		t.Fatal(err)
 	}
 	h.regs.RBP, h.regs.RSP = ret, at
-	return h
+	return h, data
+}
+
+// interruptLoop interrupts h when it has come to its loop.
+func (h *hostile) interruptLoop(data *testFile) {
+	for b := []byte{0}; b[0] == 0; time.Sleep(time.Millisecond) {
+		if _, err := unix.Pread(data.fd, b, looping-testData); err != nil {
+			return // the test is over
+		}
+	}
+	h.c.Interrupt()
 }
 
 // A guest may return with a signal frame that no host has made.
@@ -53,20 +68,24 @@ func TestOwnFrames(t *testing.T) {
 	edits["state with all features"] = func(f *sigframe, at uint64) { f.fpstate, f.flags = at+0x400, ^uint64(0) }
 	for name, edit := range edits {
 		t.Run(name, func(t *testing.T) {
-			h := returning(t, p, edit)
+			h, data := returning(t, p, edit)
 			defer h.release()
-			h.regs.RIP = testCode + 4
+			h.regs.RIP = testCode + 7
 			was := h.begin()
 			h.regs.RIP = testCode
-			pid := h.s.pid
+			pid := h.pid()
 			// Some don't come back.
-			end := time.AfterFunc(100*time.Millisecond, func() { _ = unix.Kill(pid, unix.SIGKILL) })
-			defer end.Stop()
-			interrupt := time.AfterFunc(5*time.Millisecond, h.c.Interrupt)
-			defer interrupt.Stop()
+			if name != "honest" {
+				defer time.AfterFunc(100*time.Millisecond, func() { _ = unix.Kill(pid, unix.SIGKILL) }).Stop()
+			}
+			if name == "honest" {
+				go h.interruptLoop(data)
+			} else {
+				defer time.AfterFunc(5*time.Millisecond, h.c.Interrupt).Stop()
+			}
 			for range 3 {
 				ev, err := h.c.Switch(h.s, &h.regs)
-				if name == "honest" && (err != nil || ev.Kind != platform.Interrupted || h.regs.RIP != testCode+2) {
+				if name == "honest" && (err != nil || ev.Kind != platform.Interrupted || h.regs.RIP != testCode+2 && h.regs.RIP != testCode+5) {
 					t.Errorf("%+v, %v, %+v", ev, err, h.regs)
 				}
 				if err != nil || ev.Kind == platform.Interrupted {
@@ -98,10 +117,10 @@ func TestEvadedInterrupts(t *testing.T) {
 	}
 	results := make(chan result)
 	for name, edit := range evasions {
-		h := returning(t, p, edit)
+		h, data := returning(t, p, edit)
 		go func() {
 			defer h.release()
-			time.AfterFunc(50*time.Millisecond, h.c.Interrupt)
+			go h.interruptLoop(data)
 			ev, err := h.c.Switch(h.s, &h.regs)
 			results <- result{name, ev, err}
 		}()

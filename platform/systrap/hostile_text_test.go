@@ -90,7 +90,7 @@ func TestJumpAtRandom(t *testing.T) {
 	t.Logf("seed %#x", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	code := testFileWith(t, 0xff, 0xe5) // jmp *%rbp
-	for i := 0; i < 400 && !testing.Short() || i < 50 || long && time.Now().Before(end); i++ {
+	for i := 0; i < 200 && !testing.Short() || i < 50 || long && time.Now().Before(end); i++ {
 		any := func() uint64 { return values[r.IntN(len(values))] }
 		var words []byte
 		for range 40 {
@@ -155,7 +155,7 @@ func TestFutexMisuse(t *testing.T) {
 			stop := h.accomplice(regs)
 			defer stop()
 			moves := strings.HasPrefix(name, "move")
-			if pid := h.s.pid; moves {
+			if pid := h.pid(); moves {
 				end := time.AfterFunc(time.Second, func() { _ = unix.Kill(pid, unix.SIGKILL) })
 				defer end.Stop()
 			}
@@ -169,7 +169,7 @@ func TestFutexMisuse(t *testing.T) {
 					t.Fatalf("call %d: %+v, %v", n, ev, err)
 				}
 			}
-			if f, err := footprintOf(h.s.pid); err != nil || f.fds != was.fds {
+			if f, err := footprintOf(h.pid()); err != nil || f.fds != was.fds {
 				t.Errorf("%v: %+v, was %+v", err, f, was)
 			}
 		})
