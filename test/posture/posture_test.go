@@ -86,6 +86,7 @@ type box struct {
 	t                   *testing.T
 	root, bundle, id    string
 	init, sentry, gofer int // host pids
+	platform, name      string
 }
 
 var count int
@@ -129,7 +130,11 @@ func newBox(t *testing.T, args []string, edit func(*specs.Spec)) *box {
 }
 
 func (b *box) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(runtime, append([]string{"--root", b.root, "--debug-log", b.log()}, args...)...)
+	global := []string{"--root", b.root, "--debug-log", b.log()}
+	if b.platform != "" {
+		global = append(global, "--platform", b.platform)
+	}
+	cmd := exec.Command(runtime, append(global, args...)...)
 	cmd.Dir, cmd.WaitDelay = b.bundle, 10*time.Second
 	return cmd
 }
