@@ -10,7 +10,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate bench $(PARTS) bench-smoke bench-report deps root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate stress bench $(PARTS) bench-smoke bench-report deps root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -55,6 +55,12 @@ docker: build root ## dockerd, containerd and podman, on sockets of their own
 
 mutate: build ## does a case fail for every call that is broken on purpose?
 	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -timeout 3h
+
+stress: build ## guests at random for 60 s, hostile ones too, and 10,000 processes; COUNT=10 does it so often
+	GARRISON_STRESS=60s $(GOTEST) -count=$(COUNT) ./platform/systrap ./platform/ptrace -timeout $(COUNT)0m
+	GARRISON_STRESS=60s $(GOTEST) -count=$(COUNT) ./test/posture -run 'TestIdle|TestGrowth' -timeout $(COUNT)0m
+
+COUNT = 1
 
 bench: build deps root ## runc, crun, gVisor and Garrison side by side (BENCHMARKS.md)
 	$(GO) run ./test/bench -root $(ROOT)
