@@ -63,7 +63,10 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 	}
 	began := c.p.cpus.Resume(&c.place)
 	c.beforeGuest(began)
+	c.inGuest.Store(true)
 	ev, err := c.run(s, regs)
+	c.inGuest.Store(false)
+	s.leftGuest()
 	ev.Began, ev.Ended = began, c.p.cpus.Pause(&c.place)
 	c.afterGuest(ev.Ended)
 	return ev, err
@@ -72,14 +75,9 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 // Running implements platform.Context.
 func (c *Context) Running() int64 { return c.place.Running() }
 
-// run resumes the guest until there is an event.
+// run resumes the guest until there is an event. inGuest is set.
 func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) {
 	t := c.thread
-	c.inGuest.Store(true)
-	defer func() {
-		c.inGuest.Store(false)
-		s.leftGuest()
-	}()
 	for {
 		// Interrupts that come while the stub leaves the gate are seen below.
 		if t.gated && (c.step || s.pending.Load() || !c.plain(regs)) {
