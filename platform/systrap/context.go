@@ -29,6 +29,7 @@ type Context struct {
 	watched bool // the event was seen by watching, not slept for
 
 	answers []told
+	site    uint64    // where its last call by SYSCALL returns to
 	called  arch.Regs // the guest's registers at its last call by the gate
 	hot     hotSites
 
@@ -121,18 +122,19 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	t := c.thread
 	p := t.region.page
-	p.spins, p.yields = 0, 0
+	t.spins, t.yields = 0, 0
 	if c.place.IsApart() {
-		p.spins = c.p.watch
-	} else if c.pace.yields {
-		p.yields = yieldTimes
+		t.spins = c.p.watch
+	} else if c.pace.yielding {
+		t.yields = yieldTimes
 	}
+	p.spins, p.yields = t.spins, t.yields
 	if t.gated {
 		p.ret = regs.RAX
 	} else {
-		if t.worked {
+		if t.worked || regs.RIP != c.site {
 			t.worked = false
-			c.hot.special(regs.RIP)
+			c.hot.special(c.site)
 		}
 		t.live().load(regs, c.step)
 		if gs := t.hostGS(regs.GSBase); regs.FSBase != t.fs || gs != t.gs {
@@ -142,10 +144,8 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	}
 	t.send(flags)
 	if c.watched = c.place.IsApart() && c.watch(); !c.watched {
-		if c.pace.yields {
-			t.yield()
-		}
-		if err := t.receive(&c.interrupted); err != nil {
+		t.yield()
+		if err := t.sleep(&c.interrupted); err != nil {
 			return err
 		}
 	}

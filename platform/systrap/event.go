@@ -52,7 +52,8 @@ func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err 
 	switch {
 	case sig == unix.SIGSYS && f.code == sysSeccomp:
 		ev = syscallEvent(&f, regs)
-		ev.Hot = c.hot.note(regs.RIP)
+		c.site = regs.RIP
+		ev.Hot = c.hot.note(c.site)
 		return ev, true, nil
 	case sig == interruptSignal:
 		// Without the flag it is late, or a Barrier's.

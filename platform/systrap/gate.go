@@ -142,8 +142,8 @@ func (c *Context) inGate(f *sigframe, regs *arch.Regs) (happened bool) {
 	return unix.Signal(f.signo) == interruptSignal && c.interrupted.Swap(false)
 }
 
-// hotSites counts system calls by where they come from.
-type hotSites [64]struct {
+// hotSites counts system calls by where they come from, in sets of two.
+type hotSites [64][2]struct {
 	ip    uint64
 	times uint32
 }
@@ -155,7 +155,13 @@ const hotTimes = 64
 // note takes account of a call that returns to ip, and reports whether it is
 // the one that makes its site hot.
 func (h *hotSites) note(ip uint64) bool {
-	s := &h[ip/2%uint64(len(h))]
+	set := &h[ip*0x9e3779b97f4a7c15>>58]
+	s := &set[0]
+	switch {
+	case s.ip == ip:
+	case set[1].ip == ip, set[1].times < s.times:
+		s = &set[1]
+	}
 	if s.ip != ip {
 		s.ip, s.times = ip, 0
 	}
@@ -166,8 +172,11 @@ func (h *hotSites) note(ip uint64) bool {
 // special takes account of a call that returns to ip and whose reply needs the
 // signal frame: it would gain nothing.
 func (h *hotSites) special(ip uint64) {
-	if s := &h[ip/2%uint64(len(h))]; s.ip == ip {
-		s.times = 0
+	set := &h[ip*0x9e3779b97f4a7c15>>58]
+	for i := range set {
+		if set[i].ip == ip {
+			set[i].times = 0
+		}
 	}
 }
 
@@ -178,7 +187,7 @@ func (t *thread) ready() error {
 		return nil
 	}
 	t.send(flagReport)
-	if err := t.receive(nil); err != nil {
+	if err := t.receive(); err != nil {
 		return err
 	}
 	if t.region.page.gate != 0 {

@@ -17,16 +17,15 @@ import (
 // once when one takes so long that somebody else must have had a processor; the
 // more often that was so, the later it begins again.
 type pace struct {
-	event   int64 // when the guest last stopped
-	score   int   // how many quick hand-overs there were lately
-	fresh   bool  // the stub has still to be woken on its new processor
-	since   int64 // when the two came together again
-	backoff int64 // for how long they stay so, in ns
+	event int64 // when the guest last stopped,
+	left  int64 // and when it last began to run
+	score int   // how many quick hand-overs there were lately
+	slow  int64 // how long the last took that was not
+	fresh bool  // the stub has still to be woken on its new processor
 
-	left         int64 // when the guest last began to run
-	yields       bool  // each gives up the processor before it sleeps
-	yieldsFrom   int64 // not before
-	yieldBackoff int64 // how long not, the next time, in ns
+	apart    spell
+	yield    spell
+	yielding bool
 }
 
 const (
@@ -34,7 +33,6 @@ const (
 	crowdTime  = int64(500 * time.Microsecond) // what only others can be the cause of
 	enterScore = 400
 	leaveScore = 8
-	goodScore  = 4096 // it was worth it
 	maxScore   = 8192
 
 	yieldScore = 8
@@ -43,45 +41,61 @@ const (
 	// watchTime is how long either side watches before it sleeps.
 	watchTime = 50 * time.Microsecond
 
-	minBackoff = int64(time.Millisecond)
-	maxBackoff = int64(time.Second)
+	minPause = int64(time.Millisecond)
+	maxPause = int64(time.Second)
 
 	// looksAtOnce bounds how long assembly runs, which nothing can preempt.
 	looksAtOnce = 64
 )
 
+// A spell is a time during which something is tried that may turn out badly,
+// and the pause after it.
+type spell struct{ began, until, pause int64 }
+
+// over ends the spell, which cost slow in the end. Pauses grow while that is much
+// of what the spells last: somebody needs the processors. What comes once in a
+// while, such as the sentry's own collection of garbage, is none of that.
+func (s *spell) over(now, slow int64) {
+	if now-s.began > 10*slow {
+		s.pause = 0
+	}
+	s.pause = min(max(2*s.pause, minPause), maxPause)
+	s.until = now + s.pause
+}
+
 // beforeGuest is called when the guest is about to run.
 func (c *Context) beforeGuest(now int64) {
 	p := &c.pace
 	p.took(now-p.event, c.place.IsApart())
-	p.left, p.yields = now, false
+	p.left = now
 	if c.place.IsApart() {
 		if p.score < leaveScore {
 			c.together()
 		}
 		return
 	}
-	if p.score < enterScore || now-p.since < p.backoff || !c.p.cpus.Apart(&c.place) {
-		p.yields = p.score >= yieldScore && now >= p.yieldsFrom
+	if p.score >= enterScore && now >= p.apart.until && c.p.cpus.Apart(&c.place) {
+		p.apart.began, p.fresh, p.yielding = now, true, false
+		c.counts.add(countApart)
 		return
 	}
-	p.fresh = true
-	c.counts.add(countApart)
+	was := p.yielding
+	p.yielding = p.score >= yieldScore && now >= p.yield.until
+	if p.yielding && !was {
+		p.yield.began = now
+	}
 }
 
 // afterGuest is called when the guest has stopped.
 func (c *Context) afterGuest(now int64) {
 	p := &c.pace
-	if p.yields && now-p.left > crowdTime {
-		p.yieldBackoff = nextBackoff(p.yieldBackoff)
-		p.yieldsFrom = now + p.yieldBackoff
+	if t := now - p.left; p.yielding && t > crowdTime {
+		p.yield.over(now, t)
 	}
 	if !p.fresh {
 		p.took(now-p.event, c.place.IsApart())
 	}
-	if p.score++; p.score >= goodScore {
-		p.score, p.backoff, p.yieldBackoff = min(p.score, maxScore), 0, 0
-	}
+	p.score = min(p.score+1, maxScore)
 	p.event, p.fresh = now, false
 }
 
@@ -89,6 +103,9 @@ func (c *Context) afterGuest(now int64) {
 // together cost as much as some fifty quick hand-overs gain, so it takes an
 // unbroken series of them to go, and more than one that is slow to come back.
 func (p *pace) took(t int64, apart bool) {
+	if t > quickTime {
+		p.slow = t
+	}
 	switch {
 	case t > crowdTime, t > quickTime && !apart:
 		p.score = 0
@@ -101,35 +118,41 @@ func (p *pace) took(t int64, apart bool) {
 func (c *Context) together() {
 	p := &c.pace
 	c.p.cpus.Together(&c.place)
-	p.score, p.since = 0, hot.Now()
-	p.backoff = nextBackoff(p.backoff)
+	p.score = 0
+	p.apart.over(hot.Now(), p.slow)
 }
-
-func nextBackoff(b int64) int64 { return min(max(2*b, minBackoff), maxBackoff) }
 
 // watch looks for the stub's event, and reports whether it has come in time. If
 // that is no longer worth it, the two are together again.
 func (c *Context) watch() bool {
-	state := &c.thread.region.page.state
 	times := int64(c.p.watch)
 	if c.pace.fresh {
 		times *= 10
 	}
-	for n := times; n > 0; n -= looksAtOnce {
-		if spin(state, looksAtOnce) {
-			return true
-		}
+	if c.thread.watch(times) {
+		return true
 	}
+	c.pace.slow = int64(watchTime)
 	if c.pace.score /= 2; c.pace.score < leaveScore {
 		c.together()
 	}
 	return false
 }
 
-// yield gives up the processor to the stub, until that has told something or
-// there is nobody to give it up to.
+// watch looks for what the stub tells up to n times, and reports whether it has.
+func (t *thread) watch(n int64) bool {
+	for ; n > 0; n -= looksAtOnce {
+		if spin(&t.region.page.state, looksAtOnce) {
+			return true
+		}
+	}
+	return false
+}
+
+// yield gives up the processor, as often as is worth it, until the stub has
+// told something.
 func (t *thread) yield() {
-	for n := 0; n < yieldTimes && t.region.page.loadState() != stateEvent; n++ {
+	for n := t.yields; n > 0 && t.region.page.loadState() != stateEvent; n-- {
 		schedYield()
 	}
 }

@@ -19,10 +19,14 @@ type thread struct {
 	region region
 	pid    int // its process; 0 means its own id, once that is known
 
-	frame  int    // where in the region the signal frame is, when the stub has told something
-	gated  bool   // there is none: it waits in the gate
-	worked bool   // it has been told to do something since its event
-	fs, gs uint64 // what the stub has in these registers
+	frame  int  // where in the region the signal frame is, when the stub has told something
+	gated  bool // there is none: it waits in the gate
+	worked bool // it has been told to do something since its event
+
+	// How often each side looks for the other's word, and gives up the processor
+	// to it, before it sleeps: see pace.
+	spins, yields uint32
+	fs, gs        uint64 // what the stub has in these registers
 
 	// refs counts who may still look at the region: the space, and the Context.
 	refs atomic.Int32
@@ -65,9 +69,18 @@ func (t *thread) send(flags uint32) {
 	}
 }
 
-// receive sleeps until the stub has told something. interrupted, if not nil,
+// receive waits until the stub has told something.
+func (t *thread) receive() error {
+	if t.watch(int64(t.spins)) {
+		return nil
+	}
+	t.yield()
+	return t.sleep(nil)
+}
+
+// sleep sleeps until the stub has told something. interrupted, if not nil,
 // says whether the thread has been asked to.
-func (t *thread) receive(interrupted *atomic.Bool) error {
+func (t *thread) sleep(interrupted *atomic.Bool) error {
 	p := t.region.page
 	if p.loadState() == stateEvent {
 		return nil
@@ -168,7 +181,7 @@ func (t *thread) do(calls []armed) error {
 	}
 	t.arm(calls)
 	t.send(flagOps | flagReport)
-	if err := t.receive(nil); err != nil {
+	if err := t.receive(); err != nil {
 		return err
 	}
 	if v := t.region.page.result; v > ^uint64(4095) {
@@ -238,7 +251,7 @@ func (t *thread) clone(flags uint64, r region) (*thread, error) {
 	t.p.verifier.expect(b)
 	t.arm([]armed{{call: stub.Call{Nr: unix.SYS_CLONE, Args: [6]uint64{flags}}}})
 	t.send(flagClone)
-	err := t.receive(nil)
+	err := t.receive()
 	if v := p.result; err == nil && v > ^uint64(4095) {
 		err = fmt.Errorf("systrap: clone stub: %w", unix.Errno(-v))
 	}
