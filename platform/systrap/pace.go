@@ -31,7 +31,7 @@ type pace struct {
 const (
 	quickTime  = int64(20 * time.Microsecond)  // what is quick, there and back
 	crowdTime  = int64(500 * time.Microsecond) // what only others can be the cause of
-	enterScore = 400
+	enterScore = 200
 	leaveScore = 8
 	maxScore   = 8192
 
@@ -66,7 +66,7 @@ func (s *spell) over(now, slow int64) {
 // beforeGuest is called when the guest is about to run.
 func (c *Context) beforeGuest(now int64) {
 	p := &c.pace
-	p.took(now-p.event, c.place.IsApart())
+	p.took(now - p.event)
 	p.left = now
 	if c.place.IsApart() {
 		if p.score < leaveScore {
@@ -93,7 +93,7 @@ func (c *Context) afterGuest(now int64) {
 		p.yield.over(now, t)
 	}
 	if !p.fresh {
-		p.took(now-p.event, c.place.IsApart())
+		p.took(now - p.event)
 	}
 	p.score = min(p.score+1, maxScore)
 	p.event, p.fresh = now, false
@@ -102,12 +102,12 @@ func (c *Context) afterGuest(now int64) {
 // took takes account of the time since the last event. Going apart and coming
 // together cost as much as some fifty quick hand-overs gain, so it takes an
 // unbroken series of them to go, and more than one that is slow to come back.
-func (p *pace) took(t int64, apart bool) {
+func (p *pace) took(t int64) {
 	if t > quickTime {
 		p.slow = t
 	}
 	switch {
-	case t > crowdTime, t > quickTime && !apart:
+	case t > crowdTime:
 		p.score = 0
 	case t > quickTime:
 		p.score /= 2
