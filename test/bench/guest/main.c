@@ -33,8 +33,8 @@
 	{"io", "remove a small file, " on, "unlink(2) of a file of 1 KiB", op_small_remove, where, 100}
 
 static const struct op ops[] = {
-	{"micro", "getpid", "getpid(2): into the kernel and back, and nothing else", op_getpid, ""},
-	{"micro", "getppid", "getppid(2): the same, for a value that no library could keep", op_getppid, ""},
+	{"micro", "getpid", "getpid(2): nothing to do; a kernel may let the caller keep the answer", op_getpid, ""},
+	{"micro", "getppid", "getppid(2): into the kernel and back, and next to nothing else", op_getppid, ""},
 	{"micro", "read /dev/zero", "read(2) of one byte of /dev/zero", op_read_zero, "/dev"},
 	{"micro", "pread 4 KiB, tmpfs", "pread(2) of the same 4 KiB of a file", op_pread, "/tmp"},
 	{"micro", "pread 4 KiB, root", "the same on the root", op_pread, "/work"},

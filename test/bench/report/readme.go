@@ -7,7 +7,7 @@ import (
 )
 
 // headline is the lines that the README shows.
-var headline = []string{"getpid", "run", "1 idle sandbox"}
+var headline = []string{"getppid", "run", "1 idle sandbox"}
 
 // What the figures of the README stand between.
 const (
