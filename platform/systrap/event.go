@@ -61,10 +61,16 @@ func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err 
 	case f.code <= 0:
 		return ev, false, nil // sent by a process, so from outside
 	}
+	ev, happened = c.signalEvent(&f, regs)
+	return ev, happened, nil
+}
+
+// signalEvent is the event of a signal that the guest's own instruction raised.
+func (c *Context) signalEvent(f *sigframe, regs *arch.Regs) (ev platform.Event, happened bool) {
 	ev = platform.Event{
 		Kind: platform.Signal, Addr: arch.Addr(f.addr), Signal: f.signo, Code: f.code, Trap: f.trap, Error: f.err,
 	}
-	switch sig {
+	switch unix.Signal(f.signo) {
 	case unix.SIGSEGV:
 		if f.code == segvMapErr || f.code == segvAccErr {
 			ev.Kind, ev.Access = platform.Fault, faultAccess(f.err)
@@ -77,20 +83,20 @@ func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err 
 		}
 	case unix.SIGTRAP:
 		if c.step && f.code != siKernel && f.code != trapBrkpt {
-			return platform.Event{Kind: platform.Stepped}, true, nil
+			return platform.Event{Kind: platform.Stepped}, true
 		}
 	case unix.SIGILL:
 		if f.code == siKernel {
 			// uretprobe(2) and uprobe(2), which no filter sees, away from where
 			// the host itself calls them. The number is lost.
 			f.rax, f.arch = sysUretprobe, unix.AUDIT_ARCH_X86_64
-			return syscallEvent(&f, regs), true, nil
+			return syscallEvent(f, regs), true
 		}
 	case unix.SIGFPE, unix.SIGSYS:
 	default: // no signal that the stub's handler is for: the guest made it up
-		return ev, false, nil
+		return ev, false
 	}
-	return ev, true, nil
+	return ev, true
 }
 
 // faultAccess is what a page fault's error code says was attempted.
