@@ -51,9 +51,10 @@ func (stands) NewContext() platform.Context { return still{} }
 
 type still struct{ platform.Context }
 
-func (still) ResetFPU()  {}
-func (still) Release()   {}
-func (still) Interrupt() {}
+func (still) ResetFPU()      {}
+func (still) Release()       {}
+func (still) Interrupt()     {}
+func (still) Running() int64 { return 0 }
 
 // New makes a world. Its init was called as "/init", "an arg" with A=1 and B=2 in
 // its environment.
