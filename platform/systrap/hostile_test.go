@@ -1,6 +1,7 @@
 package systrap
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -224,5 +225,21 @@ func TestRegionsAreUsedAgain(t *testing.T) {
 	}
 	if n := len(h.s.used); n > 20 {
 		t.Errorf("200 threads, one after the other, have used %d regions", n)
+	}
+}
+
+// An operation that the host refuses ends the space, even the last of those that
+// ride with a reply.
+func TestRefusedOperation(t *testing.T) {
+	p := newTestPlatform(t).(*Platform)
+	defer p.Release()
+	code := testFileWith(t, 0x0f, 0x05, 0xeb, 0xfc) // syscall; jmp to the start
+	h := newHostile(t, p, code, testFileWith(t))
+	if _, err := h.c.Switch(h.s, &h.regs); err != nil {
+		t.Fatal(err)
+	}
+	h.s.Map(testData+0x100000, testFileWith(t), 1, arch.PageSize, arch.Read) // no page begins there
+	if _, err := h.c.Switch(h.s, &h.regs); !errors.Is(err, unix.EINVAL) {
+		t.Fatalf("Switch: %v", err)
 	}
 }

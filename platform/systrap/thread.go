@@ -154,7 +154,7 @@ func (t *thread) arm(calls []armed) {
 			t.armed = append(t.armed, calls[i])
 		}
 	}
-	p.ops = uint32(len(calls))
+	p.ops, p.result = uint32(len(calls)), 0
 	t.p.operations.Add(uint64(len(calls)))
 }
 
@@ -164,13 +164,13 @@ func (t *thread) done() error {
 	left := len(t.armed)
 	t.armed = t.armed[:0]
 	t.mu.Unlock()
-	if left == 0 {
-		return nil
-	}
 	if v := t.region.page.result; v > ^uint64(4095) {
 		return fmt.Errorf("systrap: host refuses an operation: %w", unix.Errno(-v))
 	}
-	return errors.New("systrap: stub did not do as told")
+	if left > 0 {
+		return errors.New("systrap: stub did not do as told")
+	}
+	return nil
 }
 
 // do makes the stub, which has told something, make host calls. It returns the
@@ -183,9 +183,6 @@ func (t *thread) do(calls []armed) error {
 	t.send(flagOps | flagReport)
 	if err := t.receive(); err != nil {
 		return err
-	}
-	if v := t.region.page.result; v > ^uint64(4095) {
-		return fmt.Errorf("systrap: host refuses an operation: %w", unix.Errno(-v))
 	}
 	return t.done()
 }
