@@ -13,14 +13,14 @@ import (
 // fdsNode is /proc/pid/fd, fdinfosNode /proc/pid/fdinfo.
 func fdsNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{
-		Mode: 0o500, Subject: subject(), Allow: sameProcess,
+		Mode: 0o500, Subject: subject, Allow: sameProcess,
 		More: fds{p, func(f *openFD, at pseudo.Place) vfs.Inode { return &fdLink{f, at} }, linux.S_IFLNK},
 	})
 }
 
 func fdinfosNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{
-		Mode: 0o555, Subject: subject(), Allow: tracedDir,
+		Mode: 0o555, Subject: subject, Allow: tracedDir,
 		More: fds{p, newFDInfo, linux.S_IFREG},
 	})
 }

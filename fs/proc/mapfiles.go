@@ -13,7 +13,7 @@ import (
 // addresses.
 func mapFilesNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{
-		Mode: 0o500, Subject: subject(), Allow: sameProcess, More: mapFiles{p},
+		Mode: 0o500, Subject: subject, Allow: sameProcess, More: mapFiles{p},
 	})
 }
 
@@ -36,7 +36,7 @@ func (d mapFiles) Lookup(_ vfs.Ctx, name string, at pseudo.Place) (vfs.Inode, er
 	if d.find(name) == nil {
 		return nil, linux.ENOENT
 	}
-	return pseudo.NewFile(at, d.p, subject(), &entry{Mode: 0o600, Link: func(*process, vfs.Ctx) (string, error) {
+	return pseudo.NewFile(at, d.p, subject, &entry{Mode: 0o600, Link: func(*process, vfs.Ctx) (string, error) {
 		if r := d.find(name); r != nil {
 			return r.Name, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"garrison/fs/pseudo"
 	"garrison/sentry/linux"
@@ -33,7 +34,7 @@ func netNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 type netEntry = pseudo.Entry[*socket.Network]
 
 // netTable is /proc/pid/net, proc_pid_net(5).
-func netTable() []netEntry {
+var netTable = sync.OnceValue(func() []netEntry {
 	const (
 		head4   = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 		head6   = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
@@ -78,7 +79,7 @@ func netTable() []netEntry {
 		{Name: "wireless", Show: netText("Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n" +
 			" face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n")},
 	}
-}
+})
 
 func netText(s string) func(*socket.Network, vfs.Ctx, *bytes.Buffer) error {
 	return func(_ *socket.Network, _ vfs.Ctx, w *bytes.Buffer) error {

@@ -95,7 +95,7 @@ func (d pids) Links() int { return len(d.fs.k.Groups(d.fs.ns)) }
 
 // tasksNode is /proc/PID/task.
 func tasksNode(p *process, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
-	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{Subject: subject(), More: tasks{p}})
+	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{Subject: subject, More: tasks{p}})
 }
 
 // tasks is the threads of a process.

@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"sync"
+
 	"garrison/fs/pseudo"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
@@ -42,17 +44,16 @@ func (p *process) owner(mode linux.FileMode) (uid, gid uint32) {
 }
 
 // subject is what pseudo has to know of a process.
-func subject() *pseudo.Subject[*process] {
-	return &pseudo.Subject[*process]{
-		Owner: (*process).owner,
-		Alive: (*process).alive,
-	}
+var subject = &pseudo.Subject[*process]{
+	Owner: (*process).owner,
+	Alive: (*process).alive,
 }
 
 type entry = pseudo.Entry[*process]
 
-// processTable is /proc/PID.
-func processTable() []entry {
+// processTable is /proc/PID. The tables are made once: an entry is told whom it is
+// asked about, and some 50 of them for each process would be most of what it costs.
+var processTable = sync.OnceValue(func() []entry {
 	return append(commonTable(),
 		entry{Name: "task", Node: tasksNode},
 		entry{Name: "autogroup", Mode: 0o644, Show: showAutogroup, Store: ignoreWrite},
@@ -63,12 +64,12 @@ func processTable() []entry {
 		entry{Name: "timerslack_ns", Mode: 0o666, Show: showTimerslack, Store: storeTimerslack},
 		entry{Name: "map_files", Mode: 0o500, Node: mapFilesNode},
 	)
-}
+})
 
 // threadTable is /proc/PID/task/TID.
-func threadTable() []entry {
+var threadTable = sync.OnceValue(func() []entry {
 	return append(commonTable(), entry{Name: "children", Show: showChildren})
-}
+})
 
 // commonTable is what processes and threads both have, by name.
 func commonTable() []entry {
@@ -136,11 +137,11 @@ func attrTable() []entry {
 
 // newProcessDir makes /proc/PID, newThreadDir /proc/PID/task/TID.
 func newProcessDir(p *process, at pseudo.Place) vfs.Inode {
-	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{Subject: subject(), Table: processTable(), Allow: allowed})
+	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{Subject: subject, Table: processTable(), Allow: allowed})
 }
 
 func newThreadDir(p *process, at pseudo.Place) vfs.Inode {
-	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{Subject: subject(), Table: threadTable(), Allow: allowed})
+	return pseudo.NewDir(at, p, pseudo.DirSpec[*process]{Subject: subject, Table: threadTable(), Allow: allowed})
 }
 
 // allowed applies hidepid: EPERM to those who may not look, ENOENT if they are not
