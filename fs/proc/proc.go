@@ -7,6 +7,8 @@
 package proc
 
 import (
+	"strconv"
+
 	"garrison/fs/pseudo"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
@@ -51,25 +53,45 @@ func Root(c vfs.Ctx, k *kernel.Kernel, conf *Config, ns *kernel.PIDNamespace, a 
 		return nil, err
 	}
 	fs := &FS{k: k, conf: conf, ns: ns, sys: a.System, options: o}
-	fs.place = (&pseudo.FS{Magic: linux.PROC_SUPER_MAGIC, Blksize: 1024, Options: o.show(), Time: c.Now()}).Root()
+	files := &pseudo.FS{Magic: linux.PROC_SUPER_MAGIC, Blksize: 1024, Options: o.show(), Time: c.Now()}
 	fs.boot = k.Clocks.Boottime.Now() - k.Uptime()
 	spec := pseudo.DirSpec[*FS]{Table: rootTable(), More: pids{fs}}
 	if o.pidOnly {
 		spec.Table = selfTable()
 	}
-	return pseudo.NewDir(fs.place, fs, spec), nil
+	return pseudo.NewRoot(files, fs, spec, fs), nil
 }
 
 // A FS is one mounted instance.
 type FS struct {
-	k     *kernel.Kernel
-	conf  *Config
-	ns    *kernel.PIDNamespace // whose numbers the names are
-	sys   *vfs.System
-	place pseudo.Place
-	boot  int64 // CLOCK_BOOTTIME when the kernel began, in nanoseconds
+	k    *kernel.Kernel
+	conf *Config
+	ns   *kernel.PIDNamespace // whose numbers the names are
+	sys  *vfs.System
+	boot int64 // CLOCK_BOOTTIME when the kernel began, in nanoseconds
 	options
+
+	forgets func() // ends what Start has begun
 }
+
+// Start implements vfs.Starter. The names of a task that is no more are not kept:
+// each would hold the task, until as many others are known as the cache has room for.
+func (fs *FS) Start(at *vfs.Filesystem) {
+	fs.forgets = fs.k.OnReap(func(r kernel.Reaped) {
+		n := r.Task.In(fs.ns)
+		if n == 0 {
+			return
+		}
+		name := strconv.Itoa(int(n))
+		at.Forget(name) // a thread has one here, too
+		if r.Task != r.Process {
+			at.Forget(strconv.Itoa(int(r.Process.In(fs.ns))), "task", name)
+		}
+	})
+}
+
+// Shutdown implements vfs.Shutter.
+func (fs *FS) Shutdown() { fs.forgets() }
 
 // caller is the task that c is; nil if c is the kernel itself.
 func caller(c vfs.Ctx) *kernel.Task {

@@ -108,6 +108,23 @@ func (d *dir[S]) Statfs(vfs.Ctx) (linux.Statfs, error) { return d.statfs(), nil 
 // ShowOptions implements vfs.Shower, where d is a root.
 func (d *dir[S]) ShowOptions() string { return d.FS.Options }
 
+// A root is the root directory of a filesystem that wants to know of its life.
+type root[S any] struct {
+	*dir[S]
+	Life
+}
+
+// A Life is told when a filesystem begins and when it ends.
+type Life interface {
+	vfs.Starter
+	vfs.Shutter
+}
+
+// NewRoot is NewDir for the root of fs, of whose life l is told.
+func NewRoot[S any](fs *FS, s S, spec DirSpec[S], l Life) vfs.Inode {
+	return &root[S]{NewDir(fs.Root(), s, spec).(*dir[S]), l}
+}
+
 // A guardedDir has rules of its own for who may look inside.
 type guardedDir[S any] struct {
 	*dir[S]

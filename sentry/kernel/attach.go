@@ -139,6 +139,7 @@ func (g *ThreadGroup) removeThread(n *Task) {
 	}
 	g.k.live--
 	g.k.users.account(n.Creds().RUID).threads.Add(-1)
+	g.lost(n.pid)
 	n.pid.leaves()
 }
 

@@ -63,7 +63,9 @@ func (t *Task) killSiblings() error {
 		k.tasks.Lock()
 		if g.alive == 1 {
 			t.takeLead()
+			reaped := k.reapWatch.take()
 			k.tasks.Unlock()
+			reaped.tell()
 			return nil
 		}
 		k.tasks.Unlock()
@@ -95,6 +97,7 @@ func (t *Task) takeLead() {
 	t.maker = old.maker
 	t.cputime.begun = old.cputime.begun
 	own.Exits.Open()
+	g.lost(own)
 	own.leaves()
 }
 

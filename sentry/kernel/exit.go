@@ -129,7 +129,9 @@ func (t *Task) leave() state {
 		pid.Exits.Open()
 	}
 	if g.alive > 0 {
+		reaped := k.reapWatch.take()
 		k.tasks.Unlock()
+		reaped.tell()
 		g.departures.Open()
 		return nil
 	}
@@ -141,7 +143,9 @@ func (t *Task) leave() state {
 	g.sig.mu.Unlock()
 	parent := g.parent
 	hangUp := k.endGroup(g, status)
+	reaped := k.reapWatch.take()
 	k.tasks.Unlock()
+	reaped.tell()
 	if parent != nil {
 		parent.Children.Open() // not before: who waits runs at once, and wants tasks
 	}

@@ -175,7 +175,9 @@ func (k *Kernel) endNamespace(g *ThreadGroup) {
 		}
 	}
 	t := g.sigLast()
+	reaped := k.reapWatch.take()
 	k.tasks.Unlock()
+	reaped.tell()
 	for {
 		ticket := ns.leaving.Ticket()
 		k.tasks.RLock()

@@ -80,6 +80,7 @@ type Kernel struct {
 	containers map[string]*Container
 	terminals  map[Terminal]*control
 	live       int // tasks that have a pid
+	reapWatch  reapWatch
 }
 
 // New returns a kernel with no containers.

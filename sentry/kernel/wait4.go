@@ -51,6 +51,8 @@ func (t *Task) Wait(w *WaitSpec) (WaitResult, error) {
 // what is waited for.
 func (t *Task) lookForChild(w *WaitSpec) (r WaitResult, some bool) {
 	k := t.k
+	var reaped reapWatch
+	defer func() { reaped.tell() }()
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
 	for c := range t.tg.children.All() {
@@ -60,7 +62,9 @@ func (t *Task) lookForChild(w *WaitSpec) (r WaitResult, some bool) {
 		some = true
 		if c.exited {
 			if w.Options&linux.WEXITED != 0 {
-				return t.waitExited(c, w), true
+				r = t.waitExited(c, w)
+				reaped = k.reapWatch.take()
+				return r, true
 			}
 			continue
 		}

@@ -296,6 +296,13 @@ func (s *System) SetCacheSize(n int) {
 	s.Trim(n)
 }
 
+// Names is how many names the cache knows, with those in use.
+func (s *System) Names() int {
+	s.dcache.mu.Lock()
+	defer s.dcache.mu.Unlock()
+	return s.dcache.n
+}
+
 // Trim gives up names in the cache that nobody uses until at most n are left.
 func (s *System) Trim(n int) {
 	k := &s.dcache
@@ -323,13 +330,18 @@ func (s *System) Trim(n int) {
 // looked up anew: an overlay has changed it behind the back of its upper layer's mount.
 // What is in use stays.
 func Invalidate(top Path, path []string) {
-	d := top.d
-	d.ref()
+	top.d.ref()
+	top.d.forget(path, (*Dentry).child)
+}
+
+// forget takes the name that path leads to out of the cache. find finds the name of
+// one step, held. The caller's reference to d is given back.
+func (d *Dentry) forget(path []string, find func(d *Dentry, name string) *Dentry) {
 	for i, name := range path {
 		if d.dir == nil {
 			break
 		}
-		x := d.child(name)
+		x := find(d, name)
 		if x == nil {
 			break
 		}

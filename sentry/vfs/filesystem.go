@@ -59,6 +59,9 @@ func (s *System) NewFilesystemOf(t *Type, root Inode) *Filesystem {
 	}
 	fs.root = d
 	fs.refs.Store(1)
+	if x, ok := root.(Starter); ok {
+		x.Start(fs)
+	}
 	s.mu.Lock()
 	s.fss[fs] = struct{}{}
 	s.mu.Unlock()
@@ -98,6 +101,26 @@ func (fs *Filesystem) DecRef() {
 	}
 	fs.root.unhashed.Store(true)
 	fs.root.unref()
+}
+
+// Forget makes the cache give up the name that path leads to from the root, and all
+// below it that nobody uses: the filesystem knows that it will not come back. A lookup
+// that has begun before is waited for, so that it can't bring the name in again. What
+// something is mounted on stays.
+func (fs *Filesystem) Forget(path ...string) {
+	if !fs.root.tryRef() {
+		return
+	}
+	fs.root.forget(path, func(d *Dentry, name string) *Dentry {
+		d.dir.op.Lock()
+		defer d.dir.op.Unlock()
+		x := d.child(name)
+		if x != nil && x.mounted.Load() != 0 {
+			x.unref()
+			x = nil
+		}
+		return x
+	})
 }
 
 // Sync writes back: syncfs(2).

@@ -226,6 +226,8 @@ type (
 	Remounter interface {
 		Remount(c Ctx, o Options) error
 	}
+	// Starter is told which filesystem it is the root of, before anybody sees it.
+	Starter interface{ Start(fs *Filesystem) }
 	// Shutter is told when the last mount and the last open file are gone.
 	Shutter interface{ Shutdown() }
 	// Devicer says which device number stat shows. One of vfs's own.
