@@ -24,6 +24,7 @@ var gateTests = []suiteTest{
 	{"GateInterrupts", testGateInterrupts},
 	{"GateInterruptOnce", testGateInterruptOnce},
 	{"GateWithoutGS", testGateWithoutGS},
+	{"GateFS", testGateFS},
 	{"GateAnswers", testGateAnswers},
 	{"HotSite", testHotSite},
 }
@@ -289,22 +290,6 @@ func testGateInterruptOnce(t *testing.T, p platform.Platform) {
 			t.Errorf("event %+v", ev)
 		}
 		seen.Store(i)
-	}
-}
-
-// A guest that has taken GS for itself, unseen, makes its calls all the same.
-func testGateWithoutGS(t *testing.T, p platform.Platform) {
-	g := newGateGuest(t, p)
-	if g == nil {
-		return
-	}
-	defer g.release()
-	code := append([]byte{0xf3, 0x48, 0x0f, 0xae, 0xd8}, codeGate(p.Facts().Gate)...) // wrgsbase %rax
-	copy(g.mem.view[codeOff:], code)
-	g.regs.RAX, g.regs.RBX = 0x10, 77
-	g.syscall()
-	if g.regs.OrigRAX != 0x10 || g.regs.RBX != 78 || g.regs.RIP != gateReturn+5 {
-		t.Fatalf("%+v", g.regs)
 	}
 }
 

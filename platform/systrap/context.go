@@ -82,7 +82,7 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 	for {
 		// Interrupts that come while the stub leaves the gate are seen below.
 		if t.gated && (c.step || s.pending.Load() || !c.plain(regs)) {
-			if err := t.ready(); err != nil {
+			if err := c.leaveGate(regs); err != nil {
 				return ev, c.fail(err)
 			}
 		}

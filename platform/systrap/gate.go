@@ -85,6 +85,22 @@ func (c *Context) plain(regs *arch.Regs) bool {
 	return *regs == c.called
 }
 
+// leaveGate makes the stub, which waits in the gate, wait in its handler. FS and
+// GS, which the gate doesn't tell, are now known: the guest may have loaded them
+// itself since they last were.
+func (c *Context) leaveGate(regs *arch.Regs) error {
+	if err := c.thread.ready(); err != nil {
+		return err
+	}
+	if regs.FSBase == c.called.FSBase {
+		regs.FSBase = c.thread.fs
+	}
+	if regs.GSBase == c.called.GSBase {
+		regs.GSBase = c.thread.guestGS()
+	}
+	return nil
+}
+
 // Answer implements platform.Answerer.
 func (c *Context) Answer(nr, v uint64) {
 	if nr >= answers {
@@ -127,6 +143,7 @@ func (t *thread) guestGS() uint64 {
 func (c *Context) inGate(f *sigframe, regs *arch.Regs) (happened bool) {
 	ip := f.rip
 	regs.OrigRAX = ^uint64(0)
+	regs.FSBase, regs.GSBase = c.thread.fs, c.thread.guestGS()
 	if ip >= c.p.gate.waits {
 		return (unix.Signal(f.signo) == interruptSignal || unix.Signal(f.signo) == unix.SIGSYS) && c.interrupted.Swap(false)
 	}

@@ -11,11 +11,10 @@ import (
 // scheduler, two sleeps and two wake-ups. While hand-overs are quick, each first
 // gives up the processor a few times without going to sleep, in the hope that
 // the other is all that waits for it, which saves the latter. And while a guest
-// makes one quick system call after another and a
-// processor has nothing else to do, the stub gets it, and each watches the page
-// for what the other does. Both end when hand-overs are no longer quick, and at
-// once when one takes so long that somebody else must have had a processor; the
-// more often that was so, the later it begins again.
+// makes one quick system call after another and a processor has nothing else to
+// do, the stub gets it, and each watches the page for what the other does. Both
+// end when hand-overs are no longer quick, and at once when one takes so long
+// that somebody else must have had a processor; then they pause, see spell.
 type pace struct {
 	event int64 // when the guest last stopped,
 	left  int64 // and when it last began to run
@@ -100,8 +99,8 @@ func (c *Context) afterGuest(now int64) {
 }
 
 // took takes account of the time since the last event. Going apart and coming
-// together cost as much as some fifty quick hand-overs gain, so it takes an
-// unbroken series of them to go, and more than one that is slow to come back.
+// together cost as much as some fifty quick hand-overs gain, so it takes a series
+// of them to go, and more than one that is slow to come back.
 func (p *pace) took(t int64) {
 	if t > quickTime {
 		p.slow = t
