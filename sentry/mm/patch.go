@@ -65,13 +65,13 @@ func (s *Space) PatchCall(ip arch.Addr, nr uint64) {
 	if !ok || v.access&arch.Write != 0 || s.patch.off || s.room() != nil {
 		return
 	}
-	t, known := s.trampolineFor(p.Start, vr)
-	if t == nil {
-		return
-	}
 	s.edit(p, &x, vr, func(code []byte) bool {
 		site, ok := callsite.Find(code, int(ip-p.Start), nr)
 		if !ok {
+			return false
+		}
+		t, known := s.trampolineFor(p.Start, vr)
+		if t == nil {
 			return false
 		}
 		slot := callsite.SlotAt(t.used)

@@ -135,6 +135,9 @@ func TestPatchCallRefused(t *testing.T) {
 		x.s.PatchCall(c.ip, c.nr)
 		x.unpatched(x.s, "no site")
 	}
+	if len(x.s.patch.tramp) > 0 {
+		t.Fatal("a trampoline page for nothing")
+	}
 	if err := x.s.Protect(x.text, page, textProt|linux.PROT_WRITE); err != nil {
 		t.Fatal(err)
 	}
