@@ -1,4 +1,5 @@
 #include "textflag.h"
+#include "wait_amd64.h"
 
 // The gate: a system call by way of a jump. Guest code whose SYSCALL instruction
 // has been patched comes here with the call's number in AX and the address to
@@ -53,58 +54,17 @@ enter:
 	MOVQ	R14, 168(BX)
 	MOVQ	R15, 176(BX)
 	MOVL	$1, 36(BX)
-	MOVL	$1, AX
-	XCHGL	AX, 0(BX)
+	PUBLISH
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x52 // gateWaits
 	CMPL	4(BX), $0
-	JNE	wake
+	JEQ	wait
+	WAKE_SENTRY
 
 wait:
-	MOVL	32(BX), CX
-	MOVL	44(BX), DX
-
-spin:
-	CMPL	0(BX), $2
-	JEQ	resume
-	SUBL	$1, CX
-	JCS	yield
-	PAUSE
-	JMP	spin
-
-yield:
-	SUBL	$1, DX
-	JCS	block
-	MOVL	$24, AX // sched_yield
-	SYSCALL
-	CMPL	0(BX), $2
-	JNE	yield
-	JMP	resume
-
-wake:
-	MOVQ	BX, DI
-	MOVL	$1, SI  // FUTEX_WAKE
-	MOVL	$1, DX
-	MOVL	$202, AX // futex
-	SYSCALL
-	JMP	wait
-
-block:
-	MOVL	$1, AX
-	XCHGL	AX, 8(BX)
-	MOVL	0(BX), DX
-	CMPL	DX, $2
-	JEQ	resume
-	MOVQ	BX, DI
-	XORL	SI, SI  // FUTEX_WAIT
-	XORL	R10, R10
-	MOVL	$202, AX // futex
-	SYSCALL
-	JMP	block
+	AWAIT_REPLY(DX)
 
 resume:
-	MOVL	$0, 8(BX)
-	MOVL	12(BX), R11
-	MOVL	$0, 0(BX)
+	TAKE_REPLY(R11)
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x53 // gateReplied
 	ORL	224(BX), R11
 	JNE	trap

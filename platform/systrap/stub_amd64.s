@@ -1,4 +1,5 @@
 #include "textflag.h"
+#include "wait_amd64.h"
 
 // The text of stub processes: one page, mapped readable and executable at
 // stubText in every address space. It is the handler of every signal a guest's
@@ -34,56 +35,16 @@ TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
 	MOVL	AX, 36(BX)
 
 publish:
-	// Exchanges order "say what happened" before "does anybody sleep?" here,
-	// and the other way round on the other side: no wake-up is lost.
-	MOVL	$1, AX
-	XCHGL	AX, 0(BX)
+	PUBLISH
 	CMPL	4(BX), $0
 	JEQ	wait
-	MOVQ	BX, DI
-	MOVL	$1, SI  // FUTEX_WAKE
-	MOVL	$1, DX
-	MOVL	$202, AX // futex
-	SYSCALL
+	WAKE_SENTRY
 
 wait:
-	MOVL	32(BX), CX
-	MOVL	44(BX), R15
-
-spin:
-	CMPL	0(BX), $2
-	JEQ	resume
-	SUBL	$1, CX
-	JCS	yield
-	PAUSE
-	JMP	spin
-
-yield:
-	SUBL	$1, R15
-	JCS	block
-	MOVL	$24, AX // sched_yield
-	SYSCALL
-	CMPL	0(BX), $2
-	JNE	yield
-	JMP	resume
-
-block:
-	MOVL	$1, AX
-	XCHGL	AX, 8(BX)
-	MOVL	0(BX), DX
-	CMPL	DX, $2
-	JEQ	resume
-	MOVQ	BX, DI
-	XORL	SI, SI  // FUTEX_WAIT
-	XORL	R10, R10
-	MOVL	$202, AX // futex
-	SYSCALL
-	JMP	block
+	AWAIT_REPLY(R15)
 
 resume:
-	MOVL	$0, 8(BX)
-	MOVL	12(BX), R13
-	MOVL	$0, 0(BX)
+	TAKE_REPLY(R13)
 	TESTL	$1, R13
 	JEQ	done
 	MOVL	40(BX), R14
