@@ -218,7 +218,11 @@ func (n *Context) join(c *Context) error {
 	t, err := c.thread.clone(threadFlags, r)
 	if err != nil {
 		s.spare = append(s.spare, exited{region: r})
-		return s.brokenLocked(err)
+		err = s.brokenLocked(err)
+		if t.begun() {
+			t.end(true)
+		}
+		return err
 	}
 	s.threads[t] = n
 	n.inhabit(s, t)

@@ -66,7 +66,7 @@ wait:
 resume:
 	TAKE_REPLY(R11)
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x53 // gateReplied
-	ORL	224(BX), R11
+	ORL	208(BX), R11
 	JNE	trap
 	MOVL	184(BX), AX
 	ADDB	$0x7f, AX
@@ -81,7 +81,7 @@ resume:
 	JMP	CX
 
 trap:
-	MOVL	$0, 224(BX)
+	MOVL	$0, 208(BX)
 	MOVL	$0xffff, AX // no call
 	SYSCALL
 	UNDEF

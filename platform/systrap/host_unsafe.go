@@ -70,6 +70,11 @@ func quietChildren() error {
 	return nil
 }
 
+// childOf is the process that waitid has told of, or 0.
+func childOf(info *unix.Siginfo) int {
+	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), 12)))
+}
+
 // A notification is struct seccomp_notif: a thread's host call that the filter
 // wants verified.
 type notification struct {

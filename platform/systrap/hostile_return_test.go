@@ -100,9 +100,10 @@ func TestOwnFrames(t *testing.T) {
 
 // A thread that has blocked the interrupt, or has its signals delivered where
 // the sentry doesn't look, is ended with its process when it is interrupted. That
-// takes some seconds, in which its neighbours go on.
+// takes a while, in which its neighbours go on.
 func TestEvadedInterrupts(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
+	p.patience = 3
 	defer p.Release()
 	defer neighbours(t, p)()
 	evasions := map[string]func(f *sigframe, at uint64){

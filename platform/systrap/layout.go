@@ -46,14 +46,12 @@ type page struct {
 
 	call gateCall
 
-	fs, gs      uint64
-	childRegion uint64
-	childOffset uint64
-	noted       uint32 // a signal came while the gate waited
-	_           uint32
-	waitStart   uint64 // where the gate's text waits
-	waitLen     uint64
-	_           uint64
+	fs, gs    uint64
+	noted     uint32 // a signal came while the gate waited
+	_         uint32
+	waitStart uint64 // where the gate's text waits
+	waitLen   uint64
+	_         [3]uint64
 
 	op [maxOps]struct {
 		call stub.Call

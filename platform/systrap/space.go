@@ -326,4 +326,5 @@ func (s *space) endLocked(err error) {
 	clear(s.threads)
 	s.left.Broadcast()
 	s.p.untrack(s)
+	s.p.verifier.reapLost()
 }

@@ -11,19 +11,27 @@
 // BX is the thread's region, SP the signal frame in it. The context page's
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
 // 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
-// 44 yields, 48 result, 56 answered, 64 registers, 192 FS base, 200 GS base, 208 child's region,
-// 216 child's offset, 224 noted, 232 start and 240 length of gate.s's wait,
-// 256 operations, 4096 answers.
+// 44 yields, 48 result, 56 answered, 64 registers, 192 FS base, 200 GS base,
+// 208 noted, 216 start and 224 length of gate.s's wait, 256 operations,
+// 4096 answers.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
 TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
+	// Nothing may interrupt the text below, which runs with signals blocked. A
+	// guest that has jumped there with them open can have that happen between a
+	// system call and what must follow it. Then CX, in no memory that others
+	// could write, still is where that call returns to: within this text.
+	MOVQ	$0x7fffc0000000, AX // stubText
+	XORQ	CX, AX
+	SHRQ	$11, AX // it ends at stubGate
+	JEQ	exit
 	MOVQ	SP, BX
 	ANDQ	$~0x7fff, BX
 	// A signal, other than by a system call, that came while the gate waits for
 	// a reply is for after that: see gate_amd64.s.
 	MOVQ	176(SP), AX
-	SUBQ	232(BX), AX
-	CMPQ	AX, 240(BX)
+	SUBQ	216(BX), AX
+	CMPQ	AX, 224(BX)
 	JCS	note
 	MOVQ	SP, 16(BX)
 	RDFSBASEQ	AX
@@ -88,7 +96,7 @@ return:
 	UNDEF
 
 note:
-	MOVL	$1, 224(BX)
+	MOVL	$1, 208(BX)
 	XORL	R13, R13
 	JMP	return
 
@@ -107,24 +115,22 @@ clone:
 	MOVQ	288(BX), R10
 	MOVQ	296(BX), R8
 	MOVQ	304(BX), R9
-	MOVQ	208(BX), R12
-	MOVQ	216(BX), R13
 	SYSCALL
 	TESTQ	AX, AX
 	JNE	failed // or not: the result is the parent's to look at
 
-	// The new thread maps its own region before it touches anything.
-	MOVQ	R12, DI
+	// The new thread maps its own region before it touches anything. Where, DX,
+	// and of what, R8 and R9, are arguments of the clone that the host had no use
+	// for and the verifier has seen: they can't be others.
+	MOVQ	DX, DI
 	MOVL	$0x8000, SI
 	MOVL	$3, DX    // PROT_READ|PROT_WRITE
 	MOVL	$0x11, R10 // MAP_SHARED|MAP_FIXED
-	XORL	R8, R8    // stubControl
-	MOVQ	R13, R9
 	MOVL	$9, AX    // mmap
 	SYSCALL
-	CMPQ	AX, R12
+	CMPQ	AX, DI
 	JNE	exit
-	MOVQ	R12, BX
+	MOVQ	DI, BX
 	MOVQ	16(BX), SP
 	JMP	wait
 

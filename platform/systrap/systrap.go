@@ -42,9 +42,9 @@ type Platform struct {
 	cpus       *place.CPUs
 	mother     *mother
 	watch      uint32 // how often to look for watchTime
+	patience   int    // how many waits a stub may leave unanswered
 	gate       gateStages
 
-	births     sync.Mutex    // held while a stub clones itself
 	answered   atomic.Uint64 // calls that the gates of threads have answered that are gone, as they say
 	operations atomic.Uint64 // host calls that stubs were told to make
 
@@ -73,7 +73,7 @@ func New(o Options) (*Platform, error) {
 	if err := quietChildren(); err != nil {
 		return nil, err
 	}
-	p := &Platform{spaces: map[*space]struct{}{}, contexts: map[*Context]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime)}
+	p := &Platform{spaces: map[*space]struct{}{}, contexts: map[*Context]struct{}{}, xstate: arch.HostXState(), watch: looks(watchTime), patience: patience}
 	_, p.gate = gateText()
 	var err error
 	if p.regions, err = newRegions(); err != nil {

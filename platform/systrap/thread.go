@@ -52,7 +52,7 @@ var errKilled = errors.New("systrap: stub process was killed")
 
 // How long the sentry waits for a stub before it looks whether that lives: it
 // is not told of its end. A stub that has let so many waits pass with an
-// interrupt unanswered does not want to be interrupted.
+// interrupt unanswered, or something that it was told to do, does not want to.
 const (
 	firstWait = 100 * time.Millisecond
 	maxWait   = time.Second
@@ -78,8 +78,9 @@ func (t *thread) receive() error {
 	return t.sleep(nil)
 }
 
-// sleep sleeps until the stub has told something. interrupted, if not nil,
-// says whether the thread has been asked to.
+// sleep sleeps until the stub has told something. interrupted says whether the
+// thread has been asked to stop; nil, that it has something to do, and no guest
+// code to run.
 func (t *thread) sleep(interrupted *atomic.Bool) error {
 	p := t.region.page
 	if p.loadState() == stateEvent {
@@ -104,10 +105,10 @@ func (t *thread) sleep(interrupted *atomic.Bool) error {
 		if !alive(t.pid) {
 			return errKilled
 		}
-		if interrupted == nil || !interrupted.Load() {
+		if interrupted != nil && !interrupted.Load() {
 			unanswered = 0
-		} else if unanswered++; unanswered > patience {
-			return errors.New("systrap: guest thread evades interrupts")
+		} else if unanswered++; unanswered > t.p.patience {
+			return errors.New("systrap: stub does not answer")
 		}
 		wait = min(2*wait, maxWait)
 	}
@@ -215,8 +216,7 @@ func (t *thread) fork(index int) (*thread, error) {
 	if err == nil {
 		return n, nil
 	}
-	// That it has failed is the stub's word: there may be a process all the same.
-	if n.pid != 0 {
+	if n.begun() {
 		t.p.finish(n)
 	} else {
 		t.p.regions.put(r)
@@ -225,40 +225,33 @@ func (t *thread) fork(index int) (*thread, error) {
 }
 
 // clone makes the stub clone itself, and returns the new thread, which waits
-// with a copy of t's frame in r. When there is an error, the thread that has not
-// become one is returned.
+// with a copy of t's frame in r. When there is an error, the thread is returned
+// as well: a hostile stub may have made it all the same.
 func (t *thread) clone(flags uint64, r region) (*thread, error) {
+	n := &thread{p: t.p, region: r}
 	if err := t.ready(); err != nil {
-		return &thread{}, err
+		return n, err
 	}
-	n := &thread{p: t.p, region: r, frame: t.frame, fs: t.fs, gs: t.gs}
+	n.frame, n.fs, n.gs = t.frame, t.fs, t.gs
 	n.refs.Store(1)
 	if flags == threadFlags {
 		n.pid = t.pid
 	}
 	t.copyFrame(n)
-	p := t.region.page
-	p.childRegion, p.childOffset = r.addr(), r.offset()
-	b := &birth{t: n, first: stub.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{
-		r.addr(), regionSize, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_FIXED, stubControl, r.offset(),
-	}}}
-	// One at a time, so that the thread nobody knows can only be this one.
-	t.p.births.Lock()
-	defer t.p.births.Unlock()
-	t.p.verifier.expect(b)
-	t.arm([]armed{{call: stub.Call{Nr: unix.SYS_CLONE, Args: [6]uint64{flags}}}})
+	b := t.p.verifier.expect(n)
+	t.arm([]armed{{call: b.clone(flags)}})
 	t.send(flagClone)
 	err := t.receive()
-	if v := p.result; err == nil && v > ^uint64(4095) {
-		err = fmt.Errorf("systrap: clone stub: %w", unix.Errno(-v))
-	}
 	if err == nil {
 		err = t.done()
 	}
 	if err == nil && !b.seen.Sleep(birthTimeout) {
 		err = errors.New("systrap: new thread does not begin")
 	}
-	t.p.verifier.expect(nil)
+	t.p.verifier.settle(b)
+	if err != nil && n.begun() {
+		err = fmt.Errorf("systrap: stub has cloned itself and denies it: %v", err)
+	}
 	return n, err
 }
 
@@ -285,6 +278,13 @@ func (t *thread) bind(tid int) {
 	if t.pid == 0 {
 		t.pid = tid
 	}
+}
+
+// begun reports whether the thread has been seen, and has not ended.
+func (t *thread) begun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tid != 0
 }
 
 // kick interrupts the thread if it runs guest code.

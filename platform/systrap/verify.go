@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"garrison/platform/park"
 	"garrison/platform/script"
 	"garrison/platform/stub"
 )
@@ -27,17 +26,11 @@ type verifier struct {
 	mu      sync.Mutex
 	threads map[int]*thread // by host thread id
 	exited  map[int]int     // threads that were told to exit, and their processes
-	born    *birth          // the only one under way, or nil
+	births  map[uint64]*birth
+	nonce   uint64 // of the last birth
+	lost    int    // births of which no thread was seen
 
 	verified atomic.Uint64 // calls that went through
-}
-
-// A birth is a thread that has been armed and has not been seen yet. Its first
-// own call is to map its region, and that its id is unknown shows that it is new.
-type birth struct {
-	t     *thread
-	first stub.Call
-	seen  park.Spot
 }
 
 // sites are the addresses behind the SYSCALL instructions of the stub's text.
@@ -63,7 +56,7 @@ func findSites() sites {
 func newVerifier(listener int) *verifier {
 	v := &verifier{
 		listener: listener, sites: findSites(), ended: make(chan struct{}),
-		threads: map[int]*thread{}, exited: map[int]int{},
+		threads: map[int]*thread{}, exited: map[int]int{}, births: map[uint64]*birth{},
 	}
 	go v.run()
 	return v
@@ -101,8 +94,7 @@ func (v *verifier) answer(n *notification) {
 		if t != nil {
 			t.condemn(err)
 		} else {
-			// A stray thread of some stub: it may not live on.
-			_ = unix.Kill(int(n.tid), unix.SIGKILL)
+			v.stray(int(n.tid))
 		}
 	} else {
 		v.verified.Add(1)
@@ -145,30 +137,6 @@ func (v *verifier) verify(n *notification) error {
 	}
 	t.armed = t.armed[1:]
 	return nil
-}
-
-// birthLocked looks at the first call of a thread that nobody knows.
-func (v *verifier) birthLocked(n *notification, called stub.Call) (*birth, error) {
-	b := v.born
-	if b == nil || called != b.first || n.ip != v.sites.region {
-		return nil, fmt.Errorf("systrap: %v by an unknown thread", called)
-	}
-	tid := int(n.tid)
-	if pid, told := v.exited[tid]; told && unix.Tgkill(pid, tid, 0) == nil {
-		return nil, fmt.Errorf("systrap: thread %d has not exited as told", tid)
-	}
-	delete(v.exited, tid)
-	v.born = nil
-	v.threads[tid] = b.t
-	b.t.bind(tid)
-	return b, nil
-}
-
-// expect says that the birth b is next. There may be no other under way.
-func (v *verifier) expect(b *birth) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.born = b
 }
 
 // know makes t, which has begun otherwise, known.
