@@ -7,9 +7,10 @@ type Regs struct {
 	RIP, RFLAGS, FSBase, GSBase, OrigRAX   uint64
 }
 
-// Syscall returns the number and arguments of the call the guest is making.
-func (r *Regs) Syscall() (nr uint64, args [6]uint64) {
-	return r.OrigRAX, [6]uint64{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
+// Syscall returns the number and arguments of the call the guest is making. The
+// number is the low half of its register, as to Linux.
+func (r *Regs) Syscall() (nr uint32, args [6]uint64) {
+	return uint32(r.OrigRAX), [6]uint64{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
 }
 
 // SetReturn sets what the guest sees as the result of its system call.

@@ -45,7 +45,7 @@ func testSyscallRegisters(t *testing.T, p platform.Platform) {
 		if g.regs != want {
 			t.Fatalf("registers\n%+v, want\n%+v", g.regs, want)
 		}
-		if nr, args := g.regs.Syscall(); nr != want.OrigRAX || args[3] != want.R10 {
+		if nr, args := g.regs.Syscall(); nr != uint32(want.OrigRAX) || args[3] != want.R10 {
 			t.Fatalf("Syscall: %#x %#x", nr, args)
 		}
 	}

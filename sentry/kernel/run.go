@@ -105,7 +105,7 @@ func (t *Task) dispatch() {
 	t.args = args
 	k := t.k
 	var call *Syscall
-	if nr < uint64(len(k.table)) {
+	if nr < uint32(len(k.table)) {
 		call = &k.table[nr]
 	}
 	if call == nil || call.Fn == nil {

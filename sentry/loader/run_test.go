@@ -50,7 +50,7 @@ func (k *tinyKernel) value(v uint64, err error) uint64 {
 
 func (k *tinyKernel) syscall(r *arch.Regs) uint64 {
 	nr, a := r.Syscall()
-	k.trace = append(k.trace, nr)
+	k.trace = append(k.trace, uint64(nr))
 	switch nr {
 	case unix.SYS_READ:
 		n, err := usermem.One(k.s, arch.Addr(a[1]), a[2]).Each(arch.Write, func(p [][]byte) (int64, error) {

@@ -4,6 +4,7 @@
 // covers: arch_prctl getppid
 #include "check.h"
 #include <asm/prctl.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -16,6 +17,22 @@ enum { MANY = 3000 };
 extern char site[], site_end[];
 long site_call(void);
 __asm__(".balign 64\nsite_call:\nsite:\n\tmov $110, %eax\n\tsyscall\n\tret\nsite_end:\n");
+
+// numbered makes the system call that the low half of nr names.
+static long numbered(unsigned long nr) {
+	long ret;
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr) : "rcx", "r11", "memory");
+	return ret;
+}
+
+static void wideNumbers(void) {
+	for (int i = 0; i < MANY; i++) {
+		CHECK(numbered(0xdeadbeef00000000 | SYS_getpid) == getpid());
+		CHECK(numbered(1ul << 32 | SYS_getppid) == getppid());
+		CHECK(numbered(0xffffffff) == -ENOSYS && numbered(0xffffffffffffffff) == -ENOSYS);
+		CHECK(numbered(0x80000000 | SYS_getpid) == -ENOSYS);
+	}
+}
 
 static volatile int hits;
 static volatile double spoil;
@@ -160,6 +177,7 @@ int main(void) {
 	CHECK(waitpid(p, &st, 0) == p && st == 0);
 	unseen(was);
 	heat();
+	wideNumbers();
 	puts("well");
 	return 0;
 }
