@@ -104,11 +104,14 @@ func (t *Task) Sleep(d ktime.Deadline) error {
 // Wake ends it.
 func (t *Task) sleep(o wait.Object, mask wait.Events, d ktime.Deadline, ends uint32) error {
 	mask |= wait.Always
-	if o != nil && o.Ready(mask) != 0 {
+	// A call that finds again and again that o was not ready after all can be
+	// killed all the same.
+	killed := t.attention.Load()&ends&attnKill != 0
+	if !killed && o != nil && o.Ready(mask) != 0 {
 		t.status.Store(uint32(Running))
 		return nil
 	}
-	if t.attention.Load()&ends != 0 {
+	if killed || t.attention.Load()&ends != 0 {
 		t.status.Store(uint32(Running))
 		return linux.ERESTARTSYS
 	}

@@ -76,7 +76,10 @@ func (s *Socket) Receive(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *Ms
 			continue
 		}
 		if err == linux.EAGAIN {
-			if err = p.wait(c, s.proto, wait.Readable); err == nil {
+			if o := s.later(flags); o != nil {
+				err = p.wait(c, o, wait.Readable)
+			}
+			if err == nil {
 				continue
 			}
 		}
@@ -85,6 +88,15 @@ func (s *Socket) Receive(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *Ms
 		}
 		return 0, err
 	}
+}
+
+// later is what a receiving call that got EAGAIN has to wait for; nil if it does
+// not wait.
+func (s *Socket) later(flags linux.MsgFlags) wait.Object {
+	if l, ok := s.proto.(Later); ok {
+		return l.Later(flags)
+	}
+	return s.proto
 }
 
 // Transmit is send(2) and sendmsg(2): it waits unless flags have MSG_DONTWAIT.

@@ -99,6 +99,14 @@ type (
 		// nil is the socket itself.
 		Elsewhere(c vfs.Ctx, addr []byte) wait.Object
 	}
+
+	// Later: a receiving call that got EAGAIN does not wait, as others do, for
+	// the socket to be readable.
+	Later interface {
+		// Later is what becomes readable when it is worth another try; nil
+		// if the call does not wait.
+		Later(flags linux.MsgFlags) wait.Object
+	}
 )
 
 // A Family makes sockets of one address family in one network namespace.

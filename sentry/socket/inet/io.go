@@ -9,6 +9,7 @@ import (
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
+	"garrison/sentry/wait"
 )
 
 // A payload is guest memory as the stack reads it and writes to it. rest is what has
@@ -119,6 +120,14 @@ func (e *Endpoint) destination(b []byte) (tcpip.FullAddress, error) {
 		return a, linux.EINVAL
 	}
 	return toLoopback(e.kind.Family, a), nil
+}
+
+// Later implements socket.Later: nobody waits for errors.
+func (e *Endpoint) Later(flags linux.MsgFlags) wait.Object {
+	if flags&linux.MSG_ERRQUEUE != 0 {
+		return nil
+	}
+	return e
 }
 
 // Recv implements socket.Proto.

@@ -80,9 +80,6 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 
 // Recv implements socket.Proto.
 func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
-	if flags&linux.MSG_ERRQUEUE != 0 {
-		return 0, linux.EAGAIN // nothing is ever there
-	}
 	if e.typ == linux.SOCK_STREAM {
 		return e.recvStream(c, dst, flags, m)
 	}

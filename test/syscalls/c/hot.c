@@ -178,6 +178,5 @@ int main(void) {
 	unseen(was);
 	heat();
 	wideNumbers();
-	puts("well");
 	return 0;
 }
