@@ -53,12 +53,17 @@ type spell struct{ began, until, pause int64 }
 
 // over ends the spell, which cost slow in the end. Pauses grow while that is much
 // of what the spells last: somebody needs the processors. What comes once in a
-// while, such as the sentry's own collection of garbage, is none of that.
+// while, such as the sentry's own collection of garbage, is none of that. But one
+// spell that was luckier than most, because a neighbour was elsewhere for a few
+// turns, does not make the next ones longer.
 func (s *spell) over(now, slow int64) {
-	if now-s.began > 10*slow {
-		s.pause = 0
+	switch lasted := now - s.began; {
+	case lasted < 10*slow:
+		s.pause *= 2
+	case lasted > 40*slow:
+		s.pause /= 2
 	}
-	s.pause = min(max(2*s.pause, minPause), maxPause)
+	s.pause = min(max(s.pause, minPause), maxPause)
 	s.until = now + s.pause
 }
 
