@@ -10,7 +10,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate stress bench $(PARTS) bench-smoke bench-report deps root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -67,6 +67,9 @@ bench: build deps root ## runc, crun, gVisor and Garrison side by side (BENCHMAR
 
 $(PARTS): bench-%: build deps root
 	$(GO) run ./test/bench -root $(ROOT) -part $* -o bin/$@.json
+
+bench-loaded: build deps root ## beside busy loops: micro again, and what the loops get; added to what make bench found
+	$(GO) run ./test/bench -root $(ROOT) -part loaded,share -add
 
 bench-smoke: build deps root ## every line of the benchmarks once, shortened: has it a number?
 	$(GOTEST) ./test/bench/...

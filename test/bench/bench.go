@@ -41,13 +41,14 @@ type effort struct {
 	runs, lives     int           // of containers: of each kind of start-up
 	crowds          int           // start-ups of many containers
 	parallel        int           // how many those are
-	idle            time.Duration // how long wake-ups are counted
+	idle            time.Duration // how long wake-ups are counted,
+	watched         time.Duration // and the time of busy loops, after a quarter of that
 	crowd           [3]int        // how many idle sandboxes there are for each line of memory
 }
 
 var (
-	full    = effort{40_000, 5, 1, 15, 5, 3, 20, 10 * time.Second, [3]int{1, 10, 50}}
-	cursory = effort{2_000, 1, 10, 1, 1, 1, 4, time.Second, [3]int{1, 2, 3}}
+	full    = effort{40_000, 5, 1, 15, 5, 3, 20, 10 * time.Second, 3 * time.Second, [3]int{1, 10, 50}}
+	cursory = effort{2_000, 1, 10, 1, 1, 1, 4, time.Second, 100 * time.Millisecond, [3]int{1, 2, 3}}
 )
 
 // newBench makes ready what all parts need. The caller closes it.

@@ -52,6 +52,14 @@ func TestNames(t *testing.T) {
 			t.Errorf("the job %s does nothing", j.name)
 		}
 	}
+	for _, s := range shares {
+		add(s.name, s.means)
+	}
+	for _, name := range loadedOps {
+		if add(name+beside, "as in micro"); !strings.Contains(string(source), `"`+name+`"`) {
+			t.Errorf("the loaded line %q is no operation", name)
+		}
+	}
 	for _, s := range starts {
 		add(s.name, s.means)
 	}

@@ -14,8 +14,7 @@ import (
 // commandLimit is how long one command of a runtime may take.
 const commandLimit = 30 * time.Second
 
-// A container is one that outlives the command that made it. Its program waits
-// for ever.
+// A container is one that outlives the command that made it.
 type container struct {
 	rt      runtime
 	dir, id string
@@ -23,12 +22,17 @@ type container struct {
 	deleted bool
 }
 
-// create makes one of the tiny root. The caller removes it.
+// create makes one of the tiny root, which does nothing. The caller removes it.
 func (b *bench) create(ctx context.Context, rt runtime) (*container, error) {
 	dir, err := b.tinyBox("idle")
 	if err != nil {
 		return nil, err
 	}
+	return createOf(ctx, rt, dir)
+}
+
+// createOf makes one of a bundle. The caller removes it, and with it the bundle.
+func createOf(ctx context.Context, rt runtime, dir string) (*container, error) {
 	c := &container{rt: rt, dir: dir, id: bundle.ID(dir)}
 	begin := time.Now()
 	if _, err := c.command(ctx, "create", "--bundle", dir, c.id); err != nil {

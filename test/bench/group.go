@@ -17,10 +17,11 @@ import (
 // run in. What was used and which processes there are is read from it, whoever
 // their parents are.
 type group struct {
-	name string      // below the root of each hierarchy
-	all  []hierarchy // runtimes make groups below name in all of them
-	acct hierarchy   // the one that counts CPU time
-	home string      // where this command came from, in acct
+	name   string               // below the root of each hierarchy
+	all    []hierarchy          // runtimes make groups below name in all of them
+	acct   hierarchy            // the one that counts CPU time
+	shares hierarchy            // the one that shares it out
+	homes  map[hierarchy]string // where this command came from, in those two
 }
 
 // newGroup makes the group and moves this command there.
@@ -31,31 +32,53 @@ func newGroup() (*group, error) {
 	}
 	g := &group{name: fmt.Sprintf("garrison-bench-%d", os.Getpid()), all: hs}
 	for _, h := range hs {
-		if h.v2 || slices.Contains(strings.Split(h.controllers, ","), "cpuacct") {
+		if h.has("cpuacct") {
 			g.acct = h
 		}
-	}
-	if g.acct.dir == "" {
-		return nil, errors.New("no cgroup hierarchy here counts CPU time")
-	}
-	own, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil, err
-	}
-	for l := range strings.Lines(string(own)) {
-		f := strings.SplitN(strings.TrimSpace(l), ":", 3)
-		if len(f) == 3 && (g.acct.v2 && f[1] == "" || slices.Contains(strings.Split(f[1], ","), "cpuacct")) {
-			g.home = f[2]
+		if h.has("cpu") {
+			g.shares = h
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(g.dir(), "self"), 0o755); err != nil {
-		return nil, err
+	if g.acct.dir == "" || g.shares.dir == "" {
+		return nil, errors.New("no cgroup hierarchy here counts CPU time and shares it out")
 	}
-	if err := g.enter(filepath.Join(g.name, "self")); err != nil {
+	if err := g.moveIn(); err != nil {
+		g.moveOut()
 		g.remove()
 		return nil, err
 	}
 	return g, nil
+}
+
+// moveIn moves this command to the group, and keeps in mind where it came from.
+func (g *group) moveIn() error {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return err
+	}
+	g.homes = map[hierarchy]string{}
+	for l := range strings.Lines(string(own)) {
+		f := strings.SplitN(strings.TrimSpace(l), ":", 3)
+		for _, h := range []hierarchy{g.acct, g.shares} {
+			if len(f) != 3 || h.v2 != (f[1] == "") || !h.v2 && !h.has(strings.Split(f[1], ",")[0]) {
+				continue
+			}
+			g.homes[h] = f[2]
+			if err := os.MkdirAll(filepath.Join(h.dir, g.name, "self"), 0o755); err != nil {
+				return err
+			}
+			if err := h.enter(filepath.Join(g.name, "self")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (g *group) moveOut() {
+	for h, home := range g.homes {
+		_ = h.enter(home)
+	}
 }
 
 func (g *group) dir() string { return filepath.Join(g.acct.dir, g.name) }
@@ -63,9 +86,14 @@ func (g *group) dir() string { return filepath.Join(g.acct.dir, g.name) }
 // path is the cgroupsPath of a container.
 func (g *group) path(id string) string { return "/" + g.name + "/" + id }
 
-func (g *group) enter(path string) error {
-	procs := filepath.Join(g.acct.dir, path, "cgroup.procs")
-	return os.WriteFile(procs, []byte(strconv.Itoa(os.Getpid())), 0)
+// neighbour moves a process to the ith of some groups beside those of containers,
+// each of which has as large a share of the processors as they.
+func (g *group) neighbour(pid, i int) error {
+	dir := filepath.Join(g.shares.dir, g.name, fmt.Sprintf("neighbour-%d", i))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
 }
 
 // cpu is the CPU time that everything in the group has used so far, but for
@@ -132,7 +160,7 @@ func (g *group) sweep() int {
 // close ends what is in the group, and removes it.
 func (g *group) close() {
 	g.sweep()
-	_ = g.enter(g.home)
+	g.moveOut()
 	g.remove()
 }
 

@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -48,6 +51,17 @@ type hierarchy struct {
 	dir         string
 	v2          bool
 	controllers string // of version 1, as in its mount options
+}
+
+// enter moves this command to a group.
+func (h hierarchy) enter(path string) error {
+	procs := filepath.Join(h.dir, path, "cgroup.procs")
+	return os.WriteFile(procs, []byte(strconv.Itoa(os.Getpid())), 0)
+}
+
+// has reports whether the hierarchy can have a controller of version 1's name.
+func (h hierarchy) has(controller string) bool {
+	return h.v2 || slices.Contains(strings.Split(h.controllers, ","), controller)
 }
 
 // hierarchies are all that are mounted.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"regexp"
@@ -23,7 +24,7 @@ import (
 type options struct {
 	parts, run, only            string
 	rounds, slowRounds          int
-	smoke, compare              bool
+	smoke, compare, add         bool
 	root, runsc, platforms      string
 	peer, peerPlatform          string
 	out, report, page, chartOut string
@@ -31,7 +32,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.parts, "part", strings.Join(partNames(), ","), "the `parts` to measure, with commas between")
+	flag.StringVar(&o.parts, "part", "", "the `parts` to measure, of "+strings.Join(partNames(true), ",")+" (default: "+strings.Join(partNames(false), ",")+"; all with -smoke)")
 	flag.StringVar(&o.run, "run", "", "measure only the lines whose names match this `regexp`")
 	flag.StringVar(&o.only, "only", "", "measure only the runtimes whose names match this `regexp`")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each runtime takes its turn")
@@ -43,6 +44,7 @@ func main() {
 	flag.StringVar(&o.peer, "peer", os.Getenv("PEER"), "gVisor's runsc (default: Debian's, /usr/bin/runsc)")
 	flag.StringVar(&o.peerPlatform, "peer-platform", os.Getenv("PEER_PLATFORM"), "gVisor's platform (default: ptrace)")
 	flag.StringVar(&o.out, "o", "bin/bench.json", "the `file` that the results go to")
+	flag.BoolVar(&o.add, "add", false, "put the parts into that file beside those it has, which must be of this machine")
 	flag.StringVar(&o.report, "report", "", "measure nothing: make the page and the chart of this `file` of results")
 	flag.BoolVar(&o.compare, "compare", false, "measure nothing: say which medians differ in two files of results, which are the arguments")
 	flag.StringVar(&o.page, "page", "BENCHMARKS.md", "the page that -report writes")
@@ -62,8 +64,11 @@ func run(o options) error {
 	if o.report != "" {
 		return publish(o)
 	}
+	if o.parts == "" {
+		o.parts = strings.Join(partNames(o.smoke), ",")
+	}
 	for name := range strings.SplitSeq(o.parts, ",") {
-		if !slices.Contains(partNames(), name) {
+		if !slices.Contains(partNames(true), name) {
 			return fmt.Errorf("there is no part %q", name)
 		}
 	}
@@ -80,14 +85,35 @@ func run(o options) error {
 		return err
 	}
 	r.Table(os.Stdout)
+	failures := r.Failures()
+	if o.add {
+		if r, err = addTo(o.out, r); err != nil {
+			return err
+		}
+	}
 	if err := r.Write(o.out); err != nil {
 		return err
 	}
 	fmt.Printf("\n%s holds the numbers; go run ./test/bench -report %[1]s makes the page and the chart of them.\n", o.out)
-	if failures := r.Failures(); o.smoke && len(failures) > 0 {
+	if o.smoke && len(failures) > 0 {
 		return fmt.Errorf("%d lines have no number:\n%s", len(failures), strings.Join(failures, "\n"))
 	}
 	return nil
+}
+
+// addTo is the run that a file holds, if there is one, with r's parts.
+func addTo(file string, r *report.Run) (*report.Run, error) {
+	old, err := report.Read(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err == nil {
+		err = old.Join(r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("add to %s: %w", file, err)
+	}
+	return old, nil
 }
 
 // publish writes the page, the chart, and the figures of the README.

@@ -41,6 +41,10 @@ const char *path(const char *where, const char *name);
 // await waits for pid, which must exit with 0.
 void await(int pid);
 
+// storm makes a system call over and over, getpgid or pread, for so many seconds;
+// nothing is a busy loop.
+_Noreturn void storm(const char *call, int seconds);
+
 // attempt has body(arg) say the result of name, in a process group of its own
 // that is killed afterwards, and says FAILED for it if it does not end within
 // limit seconds or ends badly.
@@ -51,7 +55,10 @@ void attempt(const char *name, int limit, void (*body)(const void *), const void
 // which run alone is timed. What run and check print is the job's check.
 void jobs(int limit, char **names);
 
+enum { COMPUTED = 120000 }; // how often op_compute is done
+
 typedef u64 run(long n, const char *where);
+run op_compute;
 run op_getpid, op_getppid, op_read_zero, op_pread, op_pwrite, op_fstat, op_stat, op_open, op_signal, op_yield, op_clock;
 run op_mmap, op_touch, op_cow;
 run op_fork, op_vfork_exec, op_thread;

@@ -4,6 +4,7 @@
 //	guest list                          the operations: part, name, meaning
 //	guest run MICROS REPEATS LIMIT OP…  times operations
 //	guest jobs LIMIT JOB…               times shell jobs
+//	guest storm CALL SECONDS            makes that call over and over
 //	guest hello | idle | exit           says hello; waits for ever; ends
 //
 // A result is a line of its own: "result", name, nanoseconds, check; or
@@ -33,6 +34,7 @@
 	{"io", "remove a small file, " on, "unlink(2) of a file of 1 KiB", op_small_remove, where, 100}
 
 static const struct op ops[] = {
+	{"micro", "CPU only", "1,000 steps of arithmetic, of 120 million without a system call", op_compute, "", COMPUTED},
 	{"micro", "getpid", "getpid(2): nothing to do; a kernel may let the caller keep the answer", op_getpid, ""},
 	{"micro", "getppid", "getppid(2): into the kernel and back, and next to nothing else", op_getppid, ""},
 	{"micro", "read /dev/zero", "read(2) of one byte of /dev/zero", op_read_zero, "/dev"},
@@ -140,10 +142,11 @@ int main(int argc, char **argv) {
 		}
 		return 0;
 	}
+	if (strcmp(mode, "storm") == 0 && argc > 3) storm(argv[2], atoi(argv[3]));
 	if (strcmp(mode, "jobs") == 0 && argc > 3) {
 		jobs(atoi(argv[2]), argv + 3);
 		return 0;
 	}
-	fprintf(stderr, "usage: guest list | run MICROS REPEATS LIMIT OP... | jobs LIMIT JOB... | hello | idle | exit\n");
+	fprintf(stderr, "usage: guest list | run MICROS REPEATS LIMIT OP... | jobs LIMIT JOB... | storm CALL SECONDS | hello | idle | exit\n");
 	return 2;
 }

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -28,7 +29,7 @@ var colours = []color.Color{
 const legend = 4.5
 
 // Chart draws what each line costs in parts of what it costs under runc, as an
-// SVG file. A line that runc has no number for is not there.
+// SVG file. A line that runc has no number for, or that is no cost, is not there.
 func (r *Run) Chart(file string) error {
 	rows, ticks := r.chartRows()
 	plot.DefaultFont.Variant = "Sans"
@@ -113,9 +114,12 @@ type chartRow struct {
 // from top to bottom, with the name of its part above each group.
 func (r *Run) chartRows() (rows []chartRow, ticks []plot.Tick) {
 	for _, p := range r.Parts {
+		if !slices.ContainsFunc(p.Lines, func(l *Line) bool { return l.Unit != Share }) {
+			continue
+		}
 		ticks = append(ticks, plot.Tick{Label: "— " + p.Name + " —"})
 		for _, l := range p.Lines {
-			if _, ok := ratio(l.Results["runc"], l.Results["runc"]); ok {
+			if _, ok := ratio(l.Results["runc"], l.Results["runc"]); ok && l.Unit != Share {
 				rows = append(rows, chartRow{l, float64(len(ticks))})
 				ticks = append(ticks, plot.Tick{Label: l.Name})
 			}

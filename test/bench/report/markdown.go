@@ -19,6 +19,7 @@ As root, on a machine with Go and apt (what is missing is installed):
 
     make bench           # everything; about 20 minutes on 2 CPUs
     make bench-micro     # one part: micro, macro, start, memory or io
+    make bench-loaded    # on a busy machine, and what its neighbours get: loaded and share, added to bin/bench.json; 10 minutes
     make bench-smoke     # every line once, shortened: does it work? Its numbers mean nothing
     make bench-report    # this page and its chart, of what the last make bench found
 
@@ -32,7 +33,7 @@ Results go to ` + "`bin/bench.json`" + `. Nothing else should run on the machine
 
 The runtimes take turns (A B C A B C …), each as often as the table of runtimes says, after one turn that is thrown away. A
 number is the median of its rounds; *IQR* is the interquartile range in per cent of it; */ runc* and */ gVisor* are how often
-the median of that runtime goes into this one. **All lines are costs: less is better.** Each line checks its own result, and
+the median of that runtime goes into this one. **All lines are costs: less is better**, but for share. Each line checks its own result, and
 what it printed is compared between runtimes; one that is wrong, late or broken says FAILED, and why. *ref.* marks figures
 that were not measured here: present gVisor (August 2026) on systrap, and Linux beside it, on a virtual machine in which
 waking an idle CPU takes 35 µs. Their jobs are of the same kind, not the same: compare ratios, not times.
@@ -58,6 +59,9 @@ func (r *Run) Markdown(chart string) string {
 	}
 	for _, part := range r.Parts {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", part.Name, part.Means)
+		if !part.Began.IsZero() {
+			fmt.Fprintf(&b, "Measured apart from the others, on %s.\n\n", part.Began.Format("2 January 2006"))
+		}
 		r.grid(part).markdown(&b)
 		b.WriteString("\n")
 		for _, l := range part.Lines {

@@ -51,18 +51,21 @@ type Runtime struct {
 	Rounds  int
 }
 
-// A Unit is what the numbers of a line count. All are costs: less is better.
+// A Unit is what the numbers of a line count. All but Share are costs, of which
+// less is better.
 type Unit string
 
 const (
 	Nanoseconds Unit = "ns"
 	MiB         Unit = "MiB"
 	WakeUps     Unit = "wake-ups"
+	Share       Unit = "%"
 )
 
 // A Part is lines that are measured together, in the same way.
 type Part struct {
 	Name, Means string
+	Began       time.Time `json:",omitzero"` // if it was measured apart from the others
 	Lines       []*Line
 }
 

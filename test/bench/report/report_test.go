@@ -2,10 +2,12 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestQuantile(t *testing.T) {
@@ -102,7 +104,7 @@ func TestQuantity(t *testing.T) {
 		want string
 	}{
 		{0, Nanoseconds, "0 ns"}, {20.5, Nanoseconds, "20.5 ns"}, {4100, Nanoseconds, "4.10 µs"},
-		{35_400_000, Nanoseconds, "35.4 ms"}, {12e9, Nanoseconds, "12.0 s"}, {123.4, MiB, "123 MiB"}, {0.2512, MiB, "0.251 MiB"},
+		{35_400_000, Nanoseconds, "35.4 ms"}, {12e9, Nanoseconds, "12.0 s"}, {123.4, MiB, "123 MiB"}, {0.2512, MiB, "0.251 MiB"}, {47.11, Share, "47.1 %"},
 	} {
 		if got := quantity(c.v, c.u); got != c.want {
 			t.Errorf("quantity(%v, %s) = %q, want %q", c.v, c.u, got, c.want)
@@ -125,6 +127,35 @@ func TestWrittenAndRead(t *testing.T) {
 	back.Table(&b)
 	if a.String() != b.String() || r.Markdown("c.svg") != back.Markdown("c.svg") {
 		t.Errorf("what was read shows as\n%s\nwhat was written as\n%s", &b, &a)
+	}
+}
+
+func TestJoin(t *testing.T) {
+	r, later := sample(), sample()
+	later.Began = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	later.Parts = later.Parts[:1]
+	later.Parts[0].Lines = later.Parts[0].Lines[:1]
+	later.Parts = append(later.Parts, &Part{Name: "share"})
+	later.Runtimes = append(later.Runtimes, Runtime{Name: "crun"})
+	if err := r.Join(later); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range r.Parts {
+		names = append(names, fmt.Sprintf("%s of %d: %v", p.Name, len(p.Lines), p.Began.IsZero()))
+	}
+	if got, want := strings.Join(names, ", "), "micro of 1: false, memory of 2: true, share of 0: false"; got != want {
+		t.Errorf("joined: %s, want %s", got, want)
+	}
+	if n := len(r.Runtimes); n != 4 || r.Runtimes[3].Name != "crun" {
+		t.Errorf("there are %d runtimes: %v", n, r.Runtimes)
+	}
+	later.Runtimes[0].Version = "another"
+	if err := r.Join(later); err == nil {
+		t.Error("results of two versions of a runtime were joined")
+	}
+	if err := r.Join(&Run{Machine: Machine{CPUs: 3}}); err == nil {
+		t.Error("results of two machines were joined")
 	}
 }
 
