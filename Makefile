@@ -56,9 +56,9 @@ docker: build root ## dockerd, containerd and podman, on sockets of their own
 mutate: build ## does a case fail for every call that is broken on purpose?
 	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -timeout 3h
 
-stress: build ## guests at random for 60 s, hostile ones too, and 10,000 processes; COUNT=10 does it so often
+stress: build ## guests and system calls at random for 60 s, hostile ones too, and 10,000 processes; COUNT=10 does it so often
 	GARRISON_STRESS=60s $(GOTEST) -count=$(COUNT) ./platform/systrap ./platform/ptrace -timeout $(COUNT)0m
-	GARRISON_STRESS=60s $(GOTEST) -count=$(COUNT) ./test/posture -run 'TestIdle|TestGrowth' -timeout $(COUNT)0m
+	GARRISON_STRESS=60s $(GOTEST) -count=$(COUNT) ./test/posture -run 'TestIdle|TestGrowth|TestFuzz' -timeout $(COUNT)0m
 
 COUNT = 1
 

@@ -6,6 +6,7 @@ package syscalls
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"garrison/sentry/kernel"
@@ -36,42 +37,42 @@ func constant(c kernel.Syscall) kernel.Syscall {
 }
 
 func call1[A arg, R res](name string, fn func(*kernel.Task, A) (R, error)) kernel.Syscall {
-	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) { return result(fn(t, A(a[0]))) }, show[A])
+	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) { return result(fn(t, A(a[0]))) }, of[A]())
 }
 
 func call2[A, B arg, R res](name string, fn func(*kernel.Task, A, B) (R, error)) kernel.Syscall {
 	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) {
 		return result(fn(t, A(a[0]), B(a[1])))
-	}, show[A], show[B])
+	}, of[A](), of[B]())
 }
 
 func call3[A, B, C arg, R res](name string, fn func(*kernel.Task, A, B, C) (R, error)) kernel.Syscall {
 	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) {
 		return result(fn(t, A(a[0]), B(a[1]), C(a[2])))
-	}, show[A], show[B], show[C])
+	}, of[A](), of[B](), of[C]())
 }
 
 func call4[A, B, C, D arg, R res](name string, fn func(*kernel.Task, A, B, C, D) (R, error)) kernel.Syscall {
 	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) {
 		return result(fn(t, A(a[0]), B(a[1]), C(a[2]), D(a[3])))
-	}, show[A], show[B], show[C], show[D])
+	}, of[A](), of[B](), of[C](), of[D]())
 }
 
 func call5[A, B, C, D, E arg, R res](name string, fn func(*kernel.Task, A, B, C, D, E) (R, error)) kernel.Syscall {
 	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) {
 		return result(fn(t, A(a[0]), B(a[1]), C(a[2]), D(a[3]), E(a[4])))
-	}, show[A], show[B], show[C], show[D], show[E])
+	}, of[A](), of[B](), of[C](), of[D](), of[E]())
 }
 
 func call6[A, B, C, D, E, F arg, R res](name string, fn func(*kernel.Task, A, B, C, D, E, F) (R, error)) kernel.Syscall {
 	return entry(name, func(t *kernel.Task, a *[6]uint64) (uint64, error) {
 		return result(fn(t, A(a[0]), B(a[1]), C(a[2]), D(a[3]), E(a[4]), F(a[5])))
-	}, show[A], show[B], show[C], show[D], show[E], show[F])
+	}, of[A](), of[B](), of[C](), of[D](), of[E](), of[F]())
 }
 
 // raw is for the few calls that replace the task's registers: fn sees the
 // registers' values as they are.
-func raw(name string, fn kernel.SyscallFn, args ...shower) kernel.Syscall {
+func raw(name string, fn kernel.SyscallFn, args ...parameter) kernel.Syscall {
 	return entry(name, fn, args...)
 }
 
@@ -83,11 +84,20 @@ func refuse(name string, errno linux.Errno, why string) kernel.Syscall {
 	return e
 }
 
-// A shower formats one argument for a trace.
-type shower = func(*kernel.Task, uint64) string
+// A parameter is what is known of one argument.
+type parameter struct {
+	of   reflect.Type
+	show func(*kernel.Task, uint64) string // for a trace
+}
 
-func entry(name string, fn kernel.SyscallFn, args ...shower) kernel.Syscall {
-	return kernel.Syscall{Name: name, Fn: fn, Trace: trace(name, args)}
+func of[A arg]() parameter { return parameter{reflect.TypeFor[A](), show[A]} }
+
+func entry(name string, fn kernel.SyscallFn, args ...parameter) kernel.Syscall {
+	c := kernel.Syscall{Name: name, Fn: fn, Trace: trace(name, args)}
+	for i, a := range args {
+		c.Args[i] = a.of
+	}
+	return c
 }
 
 // show formats one argument; a type with a Trace method formats itself.
@@ -105,11 +115,11 @@ func show[A arg](t *kernel.Task, v uint64) string {
 	return fmt.Sprint(x)
 }
 
-func trace(name string, args []shower) func(*kernel.Task, *[6]uint64) string {
+func trace(name string, args []parameter) func(*kernel.Task, *[6]uint64) string {
 	return func(t *kernel.Task, a *[6]uint64) string {
 		s := make([]string, len(args))
-		for i, f := range args {
-			s[i] = f(t, a[i])
+		for i := range args {
+			s[i] = args[i].show(t, a[i])
 		}
 		return name + "(" + strings.Join(s, ", ") + ")"
 	}

@@ -120,8 +120,10 @@ func (s *sandbox) find(pid int) *kernel.ThreadGroup {
 	return nil
 }
 
-// stacks are the stacks of all goroutines.
+// stacks are the stacks of all goroutines. Those that serve what has become
+// garbage begin to end: another look finds what is in use.
 func stacks() string {
+	defer runtime.GC()
 	buf := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(buf, true)

@@ -1,6 +1,10 @@
 package kernel
 
-import "garrison/sentry/linux"
+import (
+	"reflect"
+
+	"garrison/sentry/linux"
+)
 
 // A SyscallFn is a system call as the dispatcher sees it: args are the six
 // argument registers. What it returns becomes RAX: the value, or the negated
@@ -12,6 +16,7 @@ type SyscallFn func(t *Task, args *[6]uint64) (uint64, error)
 type Syscall struct {
 	Name    string
 	Fn      SyscallFn
+	Args    [6]reflect.Type                // of the arguments, nil behind the last
 	Trace   func(*Task, *[6]uint64) string // the call as strace(1) writes it, without result
 	Refused linux.Errno                    // what it always answers, 0 if it is implemented
 	Why     string                         // and why

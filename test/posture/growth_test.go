@@ -15,16 +15,39 @@ type size struct {
 	pss                                     int // KiB, of all its processes
 }
 
-// size looks at the sandbox when it is at rest.
-func (b *box) size() (s size, stacks string) {
+// open is what the sandbox's processes have open, and how often.
+func (b *box) open() map[string]int {
+	all := map[string]int{}
+	for who, pids := range b.processes() {
+		for _, pid := range pids {
+			fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+			for _, fd := range fds {
+				link, _ := os.Readlink(fd)
+				all[who+" "+strings.TrimRight(link, "0123456789]")]++
+			}
+		}
+	}
+	return all
+}
+
+// stacks are those of the sentry's goroutines.
+func (b *box) stacks() string {
 	b.t.Helper()
-	settle(b.t, b)
 	out, err := b.command("debug", "--stacks", b.id).CombinedOutput()
 	if err != nil {
 		b.t.Fatalf("%v: %s", err, out)
 	}
-	stacks = string(out)
-	s.goroutines = strings.Count("\n"+stacks, "\ngoroutine ")
+	return string(out)
+}
+
+// size looks at the sandbox when it is at rest.
+func (b *box) size() (s size, stacks string) {
+	b.t.Helper()
+	b.stacks() // collects garbage
+	settle(b.t, b)
+	stacks = b.stacks()
+	// A network lives until its last connection has timed out, with its threads.
+	s.goroutines = strings.Count("\n"+stacks, "\ngoroutine ") - strings.Count(stacks, "\ncreated by gvisor.dev/gvisor/pkg/tcpip/")
 	settle(b.t, b)
 	for who, pids := range b.processes() {
 		for _, pid := range pids {

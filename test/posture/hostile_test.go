@@ -18,19 +18,6 @@ func alive(t *testing.T, script string, edit func(*specs.Spec)) string {
 	return out
 }
 
-// TestRandomCalls makes system calls without sense or reason.
-func TestRandomCalls(t *testing.T) {
-	alive(t, `for i in 1 2 3 4 5 6 7 8; do (cd /tmp; hostile calls $i 4000 </etc/passwd >/tmp/o$i 2>&1) & done; wait`, nil)
-}
-
-// TestRandomCallsWithoutRights does the same as nobody in particular.
-func TestRandomCallsWithoutRights(t *testing.T) {
-	alive(t, `for i in 11 12 13 14; do (cd /tmp; hostile calls $i 4000 </etc/passwd >/tmp/o$i 2>&1) & done; wait`, func(s *specs.Spec) {
-		s.Process.User = specs.User{UID: 1000, GID: 1000}
-		s.Process.Capabilities = &specs.LinuxCapabilities{}
-	})
-}
-
 // TestMemory touches more than the limit: the guest process dies, and nobody else.
 func TestMemory(t *testing.T) {
 	limit := int64(96 << 20)

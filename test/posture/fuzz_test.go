@@ -1,0 +1,127 @@
+package posture
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"garrison/syscalls"
+	"garrison/test/bundle"
+)
+
+// kindOf is what fuzz/fuzz.c makes of an argument of the type.
+func kindOf(of reflect.Type) byte {
+	switch name := of.String(); {
+	case strings.HasSuffix(name, ".FD"):
+		return 'f'
+	case strings.HasSuffix(name, ".pathname"):
+		return 'p'
+	case strings.HasSuffix(name, ".xattrName"):
+		return 'n'
+	case strings.HasPrefix(name, "usermem.Ptr["):
+		return 'b'
+	case strings.HasSuffix(name, ".address"):
+		return 'a'
+	case strings.HasSuffix(name, ".size"), strings.HasSuffix(name, ".offset"):
+		return 's'
+	case strings.HasSuffix(name, ".Signal"):
+		return 'g'
+	case strings.HasSuffix(name, ".id"):
+		return 'u'
+	case strings.HasSuffix(name, ".MapFlags"):
+		return 'm'
+	case strings.HasSuffix(name, "Flags"), strings.HasSuffix(name, ".Prot"), strings.HasSuffix(name, ".FileMode"):
+		return 'x'
+	}
+	return 'i'
+}
+
+// signatures is the table of system calls as the guest reads it.
+func signatures() string {
+	var all strings.Builder
+	for nr := range syscalls.Table {
+		c := &syscalls.Table[nr]
+		if c.Fn == nil || c.Refused != 0 {
+			continue
+		}
+		kinds := ""
+		for _, a := range c.Args {
+			if a != nil {
+				kinds += string(kindOf(a))
+			}
+		}
+		switch {
+		case c.Name == "ioctl":
+			kinds = "fra"
+		case kinds == "":
+			kinds = "-"
+		}
+		fmt.Fprintf(&all, "%d %s %s\n", nr, c.Name, kinds)
+	}
+	return all.String()
+}
+
+// connections is how many more descriptors there may be: of connections to the
+// gofer, one for each task that wanted something of it at the same time.
+const connections = 64
+
+// TestFuzz makes typed system calls at random, from many threads and processes,
+// some of them root in namespaces of their own, for GARRISON_STRESS (or a few
+// seconds) on each platform. A seed that fails is said.
+func TestFuzz(t *testing.T) {
+	limit := 4 * time.Second
+	if long, err := time.ParseDuration(os.Getenv(longTier)); err == nil {
+		limit = long
+	}
+	bin := filepath.Join(rootfs, "bin/fuzz")
+	if out, err := exec.Command("gcc", "-static", "-O1", "-Wall", "-Werror", "-Wno-unused-result", "-Wno-unused-value", "-pthread", "-o", bin, "fuzz/fuzz.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(rootfs, "etc/calls"), []byte(signatures()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, platform := range platforms {
+		t.Run(platform, func(t *testing.T) {
+			seed := os.Getenv("GARRISON_SEED")
+			if seed == "" {
+				seed = fmt.Sprint(time.Now().UnixNano() % 1_000_000)
+			}
+			t.Logf("GARRISON_SEED=%s", seed)
+			b := newBox(t, []string{"sleep", "100000"}, func(s *specs.Spec) {
+				bundle.Grant(s, "SYS_ADMIN SETUID SETGID SYS_CHROOT KILL DAC_OVERRIDE CHOWN MKNOD NET_ADMIN SYS_RESOURCE IPC_OWNER SYS_PTRACE")
+			}).on(platform)
+			b.start()
+			b.fuzz(seed, time.Second) // what is kept for the next time is there afterwards
+			before, _ := b.size()
+			had := b.open()
+			t.Log(b.fuzz(seed+"1", limit))
+			after, stacks := b.size()
+			t.Logf("%+v became %+v", before, after)
+			if after.goroutines > before.goroutines+few || after.descriptors > before.descriptors+connections || after.stubs > before.stubs+few {
+				t.Errorf("%+v became %+v:\n%v\n%v\n%s", before, after, had, b.open(), stacks)
+			}
+			if after.pss > before.pss+4*morePSS {
+				t.Errorf("%+v became %+v: more than ever", before, after)
+			}
+			b.checkLog()
+		})
+	}
+}
+
+// fuzz lets the guest make calls for as long as limit.
+func (b *box) fuzz(seed string, limit time.Duration) string {
+	b.t.Helper()
+	out, err := b.command("exec", b.id, "/bin/fuzz", "/etc/calls", seed, fmt.Sprint(limit.Seconds())).CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), "well\n") {
+		left, _ := b.command("exec", b.id, "/bin/sh", "-c", "cat /proc/[0-9]*/status").CombinedOutput()
+		b.t.Fatalf("%v: %s\n%s\n%s", err, out, left, b.stacks())
+	}
+	return string(out)
+}
