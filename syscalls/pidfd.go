@@ -1,6 +1,8 @@
 package syscalls
 
 import (
+	"garrison/fs/pidfd"
+	"garrison/fs/proc"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
@@ -30,12 +32,29 @@ func pidfdOpen(t *kernel.Task, pid int32, flags uint32) (kernel.FD, error) {
 	return newPidfd(t, p, linux.OpenFlags(flags&pidfdNonblock))
 }
 
+// signalTarget is the process that fd names: a pidfd, or a process's directory in
+// /proc, which for this call alone is as good. EBADF.
+func signalTarget(t *kernel.Task, fd kernel.FD) (*kernel.PID, error) {
+	f, err := t.File(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Release(t)
+	if x, ok := f.File().(*pidfd.File); ok {
+		return x.PID(), nil
+	}
+	if p := proc.PIDOf(f.Path()); p != nil {
+		return p, nil
+	}
+	return nil, linux.EBADF
+}
+
 // pidfdSendSignal implements pidfd_send_signal(2).
 func pidfdSendSignal(t *kernel.Task, fd kernel.FD, s linux.Signal, p usermem.Ptr[linux.SigInfo], flags uint32) (int, error) {
 	if flags&^(pidfdSignalThread|pidfdSignalGroup|pidfdSignalProcessGroup) != 0 || flags&(flags-1) != 0 {
 		return 0, linux.EINVAL
 	}
-	pid, _, err := pidOfFD(t, fd)
+	pid, err := signalTarget(t, fd)
 	if err != nil {
 		return 0, err
 	}

@@ -148,3 +148,13 @@ func (d tasks) Each(_ vfs.Ctx, key int64, f func(int64, string, linux.FileMode) 
 
 // Links implements pseudo.Dynamic.
 func (d tasks) Links() int { return d.p.g.Threads() }
+
+// PIDOf is the process whose directory at is, nil if it is none: that serves
+// pidfd_send_signal(2) as a pidfd does.
+func PIDOf(at vfs.Path) *kernel.PID {
+	p := subjectOf(at.Inode())
+	if p == nil || p.t != nil || number(at.Name()) != p.n {
+		return nil
+	}
+	return p.g.PID()
+}

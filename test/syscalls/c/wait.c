@@ -1,6 +1,7 @@
 // wait4(2), waitid(2): states, options, zombies, orphans.
 // covers: wait4 waitid kill prctl pidfd_open pidfd_send_signal pidfd_getfd
 #include "check.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -97,6 +98,16 @@ int main(void) {
 	CHECK(poll(&p, 1, 5000) == 1);
 	CHECK(waitid(P_PIDFD, pfd, &si, WEXITED) == 0 && si.si_status == SIGTERM && si.si_code == CLD_KILLED);
 	FAILS(syscall(SYS_pidfd_send_signal, pfd, SIGTERM, NULL, 0), ESRCH);
+	// A process's directory serves, too, for signals; others don't.
+	int self = open("/proc/self", O_RDONLY | O_DIRECTORY), path = open("/proc/self", O_PATH);
+	int task = open("/proc/self/task", O_RDONLY), thread = open("/proc/thread-self", O_RDONLY);
+	CHECK(self >= 0 && path >= 0 && task >= 0 && thread >= 0);
+	CHECK(syscall(SYS_pidfd_send_signal, self, 0, NULL, 0) == 0);
+	FAILS(syscall(SYS_pidfd_send_signal, path, 0, NULL, 0), EBADF);
+	FAILS(syscall(SYS_pidfd_send_signal, task, 0, NULL, 0), EBADF);
+	FAILS(syscall(SYS_pidfd_send_signal, thread, 0, NULL, 0), EBADF);
+	FAILS(syscall(SYS_pidfd_getfd, self, 0, 0), EBADF);
+	close(self), close(path), close(task), close(thread);
 	FAILS(syscall(SYS_pidfd_open, 1 << 22, 0), ESRCH);
 	FAILS(syscall(SYS_pidfd_open, -1, 0), EINVAL);
 	FAILS(syscall(SYS_pidfd_open, getpid(), 1), EINVAL);
