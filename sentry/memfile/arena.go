@@ -201,9 +201,9 @@ func (h *Holder) holdLocked(a *Arena) {
 	}
 }
 
-// Unmapped notes that the address space was told to unmap pages of r, which its
-// host process may not have done: a copy may see them, too. (What something else
-// is mapped over is seen by nobody.)
+// Unmapped notes that the address space was told to unmap pages of r, or to map
+// something else in their place, which its host process may not have done: a
+// copy may see them, too.
 func (h *Holder) Unmapped(r Range) {
 	if h.lastUn.Covers(r) {
 		return

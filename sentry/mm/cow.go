@@ -180,6 +180,7 @@ func (s *Space) copyData(r arch.Range, v *vma) {
 // replaceRun maps y at r, which x (from x.off on) shows so far. Until the host
 // does so, other threads go on reading x's pages: they stay as they are for a moment.
 func (s *Space) replaceRun(r arch.Range, x *run, y run) {
+	s.unmapping(r)
 	s.runs.Remove(ivl(r), nil)
 	s.tlb.flush(r)
 	s.addRun(r, y)

@@ -92,6 +92,7 @@ func (s *Space) protectRuns(in span) {
 func (s *Space) forkRuns(c *Space, copies []warm) {
 	c.runs = s.runs.Clone()
 	for _, w := range copies {
+		c.unmapping(w.r)
 		c.runs.Remove(ivl(w.r), nil)
 	}
 	for r, v := range s.vmas.All() {

@@ -216,3 +216,41 @@ func TestUnmapWhileChildLives(t *testing.T) {
 	s.DecUsers()
 	w.check()
 }
+
+// TestForkUnproved: what a child was told to map something else over, its own
+// child may see: it is not the parent's alone before that has ended.
+func TestForkUnproved(t *testing.T) {
+	w := newWorld(t)
+	s := w.space()
+	a := w.mmap(s, MMapOpts{Length: 4 * page, Prot: rw, Flags: anon})
+	g := guest{s: s}
+	for i := range arch.Addr(4) {
+		g.store(t, a+i*page, 1)
+	}
+	alone := func() bool {
+		_, x, _ := s.runs.Lookup(a)
+		return s.env.memory.Exclusive(x.memory(arch.Range{Start: a, End: a + 4*page}), s.holder)
+	}
+	c, err := s.Fork(nil, w.lim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := guest{s: c}
+	for i := range arch.Addr(4) {
+		h.store(t, a+i*page, 2)
+	}
+	gc, err := c.Fork(nil, w.lim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.DecUsers()
+	if alone() {
+		t.Error("alone, beside a grandchild")
+	}
+	gc.DecUsers()
+	if !alone() {
+		t.Error("not alone at last")
+	}
+	s.DecUsers()
+	w.check()
+}

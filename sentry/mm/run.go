@@ -110,7 +110,8 @@ func (s *Space) unmapRuns(r arch.Range) {
 	s.forgetRuns(r)
 }
 
-// unmapping is called before the host is told to unmap the runs in r.
+// unmapping is called before the host is told to unmap the runs in r, or to map
+// something else there.
 func (s *Space) unmapping(r arch.Range) {
 	for rr, x := range s.runs.In(ivl(r)) {
 		if x.host == nil {
