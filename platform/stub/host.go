@@ -64,7 +64,7 @@ func Sysctl(proc, name string, otherwise int) int {
 	return n
 }
 
-// TextMemfd returns a memory file of one page that holds a stub's text.
+// TextMemfd returns a memory file of whole pages that holds a stub's text.
 func TextMemfd(code []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("stub", unix.MFD_CLOEXEC|unix.MFD_EXEC)
 	if err == unix.EINVAL {
@@ -74,7 +74,7 @@ func TextMemfd(code []byte) (*os.File, error) {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "stub")
-	text := make([]byte, arch.PageSize)
+	text := make([]byte, (len(code)+arch.PageSize-1)/arch.PageSize*arch.PageSize)
 	for n := copy(text, code); n < len(text); n++ {
 		text[n] = 0xcc // int3
 	}

@@ -36,7 +36,7 @@ func (b *birth) clone(flags uint64) stub.Call {
 func (b *birth) first() stub.Call {
 	r := &b.t.region
 	return stub.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{
-		r.addr(), regionSize, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_FIXED, b.fd(), r.offset(),
+		r.addr(), regionSize, unix.PROT_READ, unix.MAP_SHARED | unix.MAP_FIXED, b.fd(), r.offset(),
 	}}
 }
 

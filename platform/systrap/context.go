@@ -152,10 +152,11 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	if flags&flagOps == 0 {
 		return nil
 	}
+	err := t.done()
 	s.mu.Lock()
 	s.riding = false
 	s.mu.Unlock()
-	return t.done()
+	return err
 }
 
 // fail ends the space after an error that leaves its stub in no known state,
@@ -210,6 +211,10 @@ func (n *Context) join(c *Context) error {
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
+	}
+	if err := s.joinLocked(c.thread); err != nil {
+		s.endLocked(err)
+		return err
 	}
 	r, err := s.regionLocked()
 	if err != nil {
@@ -290,7 +295,8 @@ func (c *Context) move(s *space) (moved bool, err error) {
 	defer old.mu.Unlock()
 	s.mu.Lock() // nobody locks two spaces in the other order: s has no threads
 	defer s.mu.Unlock()
-	alone := len(old.threads) == 1 && old.threads[c.thread] == c && len(old.spare) == 0
+	// What has had several threads is dear to its only one: no call is solo.
+	alone := !c.thread.threaded && len(old.threads) == 1 && old.threads[c.thread] == c && len(old.spare) == 0
 	if !alone || old.err != nil || s.err != nil || s.pid != 0 {
 		return false, nil
 	}
@@ -304,8 +310,8 @@ func (c *Context) move(s *space) (moved bool, err error) {
 	if old.proveLocked(c.thread); old.err != nil {
 		return false, old.err
 	}
-	s.pid, s.files, s.threads, s.used = old.pid, old.files, old.threads, old.used
-	old.pid, old.files, old.loose, old.threads, old.used = 0, files{}, nil, nil, nil
+	s.pid, s.files, s.loose, s.threads, s.used = old.pid, old.files, old.loose, old.threads, old.used
+	old.pid, old.files, old.loose, old.threads, old.used = 0, files{}, loose{}, nil, nil
 	old.err = errNoStub
 	c.p.untrack(old)
 	c.p.track(s)

@@ -44,13 +44,14 @@ func (p *Platform) Counts() []platform.Count {
 		}
 	}
 	p.mu.Unlock()
-	out := make([]platform.Count, 0, counters+3)
+	out := make([]platform.Count, 0, counters+4)
 	for i, name := range countNames {
 		out = append(out, platform.Count{Name: name, N: total[i]})
 	}
 	return append(out,
 		platform.Count{Name: "answered", N: answered},
 		platform.Count{Name: "operations", N: p.operations.Load()},
+		platform.Count{Name: "solo", N: p.solo.Load()},
 		platform.Count{Name: "verified", N: p.verifier.verified.Load()})
 }
 

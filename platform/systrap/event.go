@@ -1,6 +1,8 @@
 package systrap
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
@@ -42,6 +44,9 @@ func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err 
 		return ev, false, err
 	}
 	c.counts.came(countTrapSpin, c.watched)
+	if f.rip-stubSolo < arch.PageSize {
+		return ev, false, fmt.Errorf("systrap: signal at %#x, which nobody was sent to", f.rip)
+	}
 	if c.p.gate.contains(f.rip) {
 		return platform.Event{Kind: platform.Interrupted}, c.inGate(&f, regs), nil
 	}

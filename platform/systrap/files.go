@@ -19,17 +19,18 @@ type fileEntry struct {
 }
 
 // find returns the stub's descriptor for f; install says that it has to be put
-// there first, in the place of the one that has not been used for longest.
-func (s *files) find(f platform.File) (fd int, install bool) {
+// there first, in the place of the one that has not been used for longest. Those
+// in the set pinned, which must not be all, stay.
+func (s *files) find(f platform.File, pinned uint32) (fd int, install bool) {
 	s.clock++
-	oldest := 0
+	oldest := -1
 	for i := range s.entries {
 		e := &s.entries[i]
 		if e.file == f {
 			e.used = s.clock
 			return stubFirstFile + i, false
 		}
-		if e.used < s.entries[oldest].used {
+		if pinned>>(stubFirstFile+i)&1 == 0 && (oldest < 0 || e.used < s.entries[oldest].used) {
 			oldest = i
 		}
 	}

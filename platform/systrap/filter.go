@@ -2,6 +2,7 @@ package systrap
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -29,50 +30,127 @@ const (
 // stubFilter is the seccomp filter of every stub. A system call that is not
 // made in the stub's own text is the guest's, and becomes SIGSYS, whatever it
 // is. In the stub's text, what can do no harm but to the thread itself passes,
-// and what changes memory or makes threads waits for the verifier.
+// and what changes memory or makes threads waits for the verifier. What can be
+// done beside that in only some processes has text of its own.
 func stubFilter() []unix.SockFilter {
-	const (
-		load  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
-		equal = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-		ret   = unix.BPF_RET | unix.BPF_K
-		and   = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
-		above = unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K
+	const trap, ask, allow = unix.SECCOMP_RET_TRAP, unix.SECCOMP_RET_USER_NOTIF, unix.SECCOMP_RET_ALLOW
+	f := program(
+		only(dataIPHigh, stubText>>32, trap),
+		only(dataArch, unix.AUDIT_ARCH_X86_64, trap),
+		load(dataIPLow),
+		when(soloSite&low, soloCalls(trap), verdict(allow)),
+		and(0xfffff000),
+		when(stubThreads&low, only(dataNumber, unix.SYS_RT_SIGRETURN, trap), verdict(allow)),
+		unless(stubText&low, trap),
+		load(dataNumber),
 	)
-	stmt := func(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
-	jump := func(k uint32, jt, jf uint8) unix.SockFilter {
-		return unix.SockFilter{Code: equal, K: k, Jt: jt, Jf: jf}
-	}
-	f := []unix.SockFilter{
-		stmt(load, dataIPHigh),
-		jump(stubText>>32, 1, 0),
-		stmt(ret, unix.SECCOMP_RET_TRAP),
-		stmt(load, dataIPLow),
-		stmt(and, 0xfffff000),
-		jump(stubText&0xffffffff, 1, 0),
-		stmt(ret, unix.SECCOMP_RET_TRAP),
-		stmt(load, dataArch),
-		jump(unix.AUDIT_ARCH_X86_64, 1, 0),
-		stmt(ret, unix.SECCOMP_RET_TRAP),
-		stmt(load, dataNumber),
-	}
-	for _, nr := range []uint32{unix.SYS_FUTEX, unix.SYS_RT_SIGRETURN, unix.SYS_EXIT, unix.SYS_SCHED_YIELD} {
-		f = append(f, jump(nr, 0, 1), stmt(ret, unix.SECCOMP_RET_ALLOW))
+	for _, nr := range []uint32{unix.SYS_FUTEX, unix.SYS_EXIT, unix.SYS_SCHED_YIELD} {
+		f = program(f, when(nr, verdict(allow)))
 	}
 	for _, nr := range []uint32{unix.SYS_MMAP, unix.SYS_MREMAP, unix.SYS_CLONE, unix.SYS_GETPID} {
-		f = append(f, jump(nr, 0, 1), stmt(ret, unix.SECCOMP_RET_USER_NOTIF))
+		f = program(f, when(nr, verdict(ask)))
 	}
-	f = append(f, jump(unix.SYS_MUNMAP, 2, 0), jump(unix.SYS_MPROTECT, 1, 0), stmt(ret, unix.SECCOMP_RET_TRAP))
-	// free, in BPF: a test that fails goes to the last instruction but one.
-	return append(f,
-		stmt(load, argument(2)), stmt(and, ^uint32(unix.PROT_READ|unix.PROT_EXEC)), jump(0, 0, 11),
-		stmt(load, argument(2)+4), jump(0, 0, 9),
-		stmt(load, argument(1)+4), jump(0, 0, 7),
-		stmt(load, argument(1)), unix.SockFilter{Code: above, K: freeLen - 1, Jt: 5},
-		stmt(load, argument(0)+4), unix.SockFilter{Code: above, K: stubWindow>>32 - 1, Jt: 0, Jf: 4},
-		jump(stubWindow>>32, 0, 2),
-		stmt(load, argument(0)), unix.SockFilter{Code: above, K: stubWindow&0xffffffff - freeLen, Jt: 0, Jf: 1},
-		stmt(ret, unix.SECCOMP_RET_USER_NOTIF),
-		stmt(ret, unix.SECCOMP_RET_ALLOW))
+	return program(f,
+		when(unix.SYS_RT_SIGPROCMASK,
+			arg(0, unix.SIG_SETMASK, trap), arg(1, stubMask, trap), arg(2, 0, trap), arg(3, 8, trap), verdict(allow)),
+		when(unix.SYS_MPROTECT,
+			load(argument(2)),
+			when(unix.PROT_READ|unix.PROT_WRITE, regionCalls(ask), verdict(allow)),
+			freeCalls(ask), verdict(allow)),
+		when(unix.SYS_MUNMAP, freeCalls(ask), verdict(allow)),
+		verdict(trap))
+}
+
+// freeCalls is free, in BPF.
+func freeCalls(otherwise uint32) []unix.SockFilter {
+	return program(
+		load(argument(2)), and(^uint32(unix.PROT_READ|unix.PROT_EXEC)), unless(0, otherwise),
+		only(argument(2)+4, 0, otherwise), inGuest(otherwise))
+}
+
+// soloCalls is what soloable says, in BPF, but for the number of the call.
+func soloCalls(otherwise uint32) []unix.SockFilter {
+	return program(
+		only(dataNumber, unix.SYS_MMAP, otherwise),
+		load(argument(2)), and(^uint32(unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC)), unless(0, otherwise),
+		only(argument(2)+4, 0, otherwise),
+		arg(3, unix.MAP_SHARED|unix.MAP_FIXED, otherwise),
+		load(argument(4)), atMost(stubFirstFile+maxFiles-1, otherwise), atLeast(stubFirstFile, otherwise),
+		only(argument(4)+4, 0, otherwise),
+		inGuest(otherwise))
+}
+
+// inGuest is for calls about memory that is at most freeLen bytes of the guest's.
+func inGuest(otherwise uint32) []unix.SockFilter {
+	return program(
+		only(argument(1)+4, 0, otherwise),
+		load(argument(1)), atMost(freeLen-1, otherwise),
+		load(argument(0)+4), atMost(stubWindow>>32, otherwise),
+		when(stubWindow>>32, load(argument(0)), atMost(stubWindow&low-freeLen, otherwise)))
+}
+
+// regionCalls makes those parts of a region writable that are to be: a newborn
+// has mapped it unwritable.
+func regionCalls(otherwise uint32) []unix.SockFilter {
+	return program(
+		only(argument(2)+4, 0, otherwise),
+		arg(1, stackEnd, otherwise),
+		only(argument(0)+4, stubRegions>>32, otherwise),
+		load(argument(0)), atLeast(stubRegions&low, otherwise),
+		and(regionSize-1), unless(0, otherwise))
+}
+
+const low = 1<<32 - 1
+
+// The words of such programs. What compares takes what was loaded last, and
+// returns the verdict otherwise if it does not hold; when does its part then,
+// and only then, and is to be followed by another load if that has one.
+
+func program(parts ...[]unix.SockFilter) []unix.SockFilter { return slices.Concat(parts...) }
+
+func instruction(code uint16, k uint32, jt, jf uint8) []unix.SockFilter {
+	return []unix.SockFilter{{Code: code, K: k, Jt: jt, Jf: jf}}
+}
+
+func load(off uint32) []unix.SockFilter {
+	return instruction(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, off, 0, 0)
+}
+
+func and(mask uint32) []unix.SockFilter {
+	return instruction(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, mask, 0, 0)
+}
+
+func verdict(v uint32) []unix.SockFilter {
+	return instruction(unix.BPF_RET|unix.BPF_K, v, 0, 0)
+}
+
+func when(k uint32, parts ...[]unix.SockFilter) []unix.SockFilter {
+	then := program(parts...)
+	if len(then) > 255 {
+		panic("systrap: the filter jumps too far")
+	}
+	return program(instruction(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, k, 0, uint8(len(then))), then)
+}
+
+func unless(k, otherwise uint32) []unix.SockFilter {
+	return program(instruction(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, k, 1, 0), verdict(otherwise))
+}
+
+func atMost(k, otherwise uint32) []unix.SockFilter {
+	return program(instruction(unix.BPF_JMP|unix.BPF_JGT|unix.BPF_K, k, 0, 1), verdict(otherwise))
+}
+
+func atLeast(k, otherwise uint32) []unix.SockFilter {
+	return program(instruction(unix.BPF_JMP|unix.BPF_JGE|unix.BPF_K, k, 1, 0), verdict(otherwise))
+}
+
+// only loads a half of a word and compares; arg does both halves of an argument.
+func only(off, k, otherwise uint32) []unix.SockFilter {
+	return program(load(off), unless(k, otherwise))
+}
+
+func arg(i uint32, v uint64, otherwise uint32) []unix.SockFilter {
+	return program(only(argument(i), uint32(v&low), otherwise), only(argument(i)+4, uint32(v>>32), otherwise))
 }
 
 // freeLen is more than a free call may unmap or protect at once, so that none
@@ -88,6 +166,15 @@ func free(c *stub.Call) bool {
 	}
 	at, n, prot := c.Args[0], c.Args[1], c.Args[2]
 	return prot&^(unix.PROT_READ|unix.PROT_EXEC) == 0 && n < freeLen && at <= stubWindow-freeLen
+}
+
+// soloable reports whether the filter lets a stub make the call, which is one
+// that maps, at the solo site.
+func soloable(c *stub.Call) bool {
+	at, n, prot, fd := c.Args[0], c.Args[1], c.Args[2], c.Args[4]
+	return c.Nr == unix.SYS_MMAP && c.Args[3] == unix.MAP_SHARED|unix.MAP_FIXED &&
+		prot&^(unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC) == 0 &&
+		fd >= stubFirstFile && fd < stubFirstFile+maxFiles && n < freeLen && at <= stubWindow-freeLen
 }
 
 // filterBytes is stubFilter as an array of struct sock_filter.

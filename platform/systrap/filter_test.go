@@ -1,6 +1,7 @@
 package systrap
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
@@ -11,8 +12,8 @@ import (
 	"garrison/platform/stub"
 )
 
-// verdict runs the stubs' filter as the host does.
-func verdict(t *testing.T, c stub.Call, auditArch uint32, ip uint64) uint32 {
+// verdictOf runs the stubs' filter as the host does.
+func verdictOf(t *testing.T, c stub.Call, auditArch uint32, ip uint64) uint32 {
 	t.Helper()
 	var data [64]byte // struct seccomp_data
 	le := binary.LittleEndian
@@ -42,6 +43,8 @@ func verdict(t *testing.T, c stub.Call, auditArch uint32, ip uint64) uint32 {
 			next(a == i.K)
 		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
 			next(a > i.K)
+		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
+			next(a >= i.K)
 		case unix.BPF_RET | unix.BPF_K:
 			return i.K
 		default:
@@ -67,6 +70,14 @@ func TestFilter(t *testing.T) {
 		{"a guest's mmap far away", unix.SYS_MMAP, unix.AUDIT_ARCH_X86_64, here &^ (0xff << 32), unix.SECCOMP_RET_TRAP},
 		{"mmap of a stub", unix.SYS_MMAP, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
 		{"clone of a stub", unix.SYS_CLONE, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
+		{"a return of a stub", unix.SYS_RT_SIGRETURN, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
+		{"a return of a thread", unix.SYS_RT_SIGRETURN, unix.AUDIT_ARCH_X86_64, stubThreads + 9, unix.SECCOMP_RET_ALLOW},
+		{"mmap where threads return", unix.SYS_MMAP, unix.AUDIT_ARCH_X86_64, stubThreads + 9, unix.SECCOMP_RET_TRAP},
+		{"a return at the solo site", unix.SYS_RT_SIGRETURN, unix.AUDIT_ARCH_X86_64, soloSite, unix.SECCOMP_RET_TRAP},
+		{"futex at the solo site", unix.SYS_FUTEX, unix.AUDIT_ARCH_X86_64, soloSite, unix.SECCOMP_RET_TRAP},
+		{"mmap beside the solo site", unix.SYS_MMAP, unix.AUDIT_ARCH_X86_64, soloSite + 1, unix.SECCOMP_RET_TRAP},
+		{"signals of a stub", unix.SYS_RT_SIGPROCMASK, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
+		{"signal stacks of a stub", unix.SYS_SIGALTSTACK, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 		{"futex of a stub", unix.SYS_FUTEX, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_ALLOW},
 		{"sched_yield of a stub", unix.SYS_SCHED_YIELD, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_ALLOW},
 		{"getpid of a stub", unix.SYS_GETPID, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
@@ -74,9 +85,84 @@ func TestFilter(t *testing.T) {
 		{"a 32-bit call of a stub", unix.SYS_FUTEX, unix.AUDIT_ARCH_I386, here, unix.SECCOMP_RET_TRAP},
 		{"an x32 call of a stub", unix.SYS_MMAP | 0x40000000, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 	} {
-		if got := verdict(t, stub.Call{Nr: test.nr}, test.arch, test.ip); got != test.want {
+		if got := verdictOf(t, stub.Call{Nr: test.nr}, test.arch, test.ip); got != test.want {
 			t.Errorf("%s: %#x, want %#x", test.what, got, test.want)
 		}
+	}
+}
+
+// Of calls that change other things than a guest's memory, the stub may make
+// exactly two that nobody verifies: to have the signals blocked that guest code
+// has blocked, and to write to the part of a region that it is to write.
+func TestOwnCalls(t *testing.T) {
+	const rw = unix.PROT_READ | unix.PROT_WRITE
+	for _, right := range []stub.Call{
+		{Nr: unix.SYS_RT_SIGPROCMASK, Args: [6]uint64{unix.SIG_SETMASK, stubMask, 0, 8}},
+		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, stackEnd, rw}},
+		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions + 5*regionSize, stackEnd, rw}},
+	} {
+		at := func(c stub.Call) uint32 { return verdictOf(t, c, unix.AUDIT_ARCH_X86_64, stubText+0x100) }
+		if got := at(right); got != unix.SECCOMP_RET_ALLOW {
+			t.Errorf("%v: %#x", right, got)
+		}
+		for i := range 4 {
+			for _, bit := range []int{0, 1, 2, 12, 15, 32, 33, 63} {
+				wrong := right
+				wrong.Args[i] ^= 1 << bit
+				if got := at(wrong); got == unix.SECCOMP_RET_ALLOW && (right.Nr == unix.SYS_RT_SIGPROCMASK || i < 3) && !free(&wrong) {
+					t.Errorf("%v passes", wrong)
+				}
+			}
+		}
+	}
+}
+
+// A solo call that passes maps a file of the guest's below the stub window.
+func TestSoloCalls(t *testing.T) {
+	edges := []uint64{0, 2, 3, 7, 8, 17, 18, 4096, freeLen, 1 << 32, stubWindow - freeLen, stubWindow, taskSize, ^uint64(0)}
+	passed := 0
+	for range 200_000 {
+		c := stub.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{0x300000, 4096, 3, unix.MAP_SHARED | unix.MAP_FIXED, stubFirstFile, 0}}
+		for range rand.IntN(3) {
+			c.Args[rand.IntN(6)] = edges[rand.IntN(len(edges))] + uint64(rand.IntN(3)-1)
+		}
+		got := verdictOf(t, c, unix.AUDIT_ARCH_X86_64, soloSite)
+		if soloable(&c) != (got == unix.SECCOMP_RET_ALLOW) {
+			t.Fatalf("%v: the filter says %#x", c, got)
+		}
+		if got != unix.SECCOMP_RET_ALLOW {
+			continue
+		}
+		passed++
+		if end := c.Args[0] + c.Args[1]; end > stubWindow || end < c.Args[0] || c.Args[3] != unix.MAP_SHARED|unix.MAP_FIXED || c.Args[4] == stubControl {
+			t.Fatalf("%v passes", c)
+		}
+	}
+	if passed < 1000 {
+		t.Errorf("only %d calls passed", passed)
+	}
+}
+
+// Only where it is meant to be is there a system call in the stub's text,
+// whatever byte of it one begins at.
+func TestTextsHaveNoOtherCalls(t *testing.T) {
+	text := stubTexts()
+	if len(text) != len(textPages)*arch.PageSize {
+		t.Fatalf("%d bytes of text", len(text))
+	}
+	for page, want := range []int{9 + 4 + 1, 1, 1} { // the handler's, the gate's, the way back's
+		b := text[page*arch.PageSize:][:arch.PageSize]
+		if n := bytes.Count(b, []byte{0x0f, 0x05}); n != want {
+			t.Errorf("page %d has %d SYSCALL instructions", page, n)
+		}
+		for _, other := range [][]byte{{0x0f, 0x34}, {0xcd, 0x80}} {
+			if bytes.Contains(b, other) {
+				t.Errorf("page %d has % x", page, other)
+			}
+		}
+	}
+	if !bytes.HasPrefix(text[2*arch.PageSize:], []byte{0x0f, 0x05}) {
+		t.Error("the solo call is not where the filter thinks")
 	}
 }
 
@@ -94,7 +180,7 @@ func TestFreeCalls(t *testing.T) {
 		if rand.IntN(8) == 0 {
 			c.Args[2] = pick()
 		}
-		got := verdict(t, c, unix.AUDIT_ARCH_X86_64, stubText+0x100)
+		got := verdictOf(t, c, unix.AUDIT_ARCH_X86_64, stubText+0x100)
 		if free(&c) != (got == unix.SECCOMP_RET_ALLOW) {
 			t.Fatalf("%v: the filter says %#x", c, got)
 		}
@@ -108,38 +194,5 @@ func TestFreeCalls(t *testing.T) {
 	}
 	if passed < 1000 {
 		t.Errorf("only %d calls passed", passed)
-	}
-}
-
-// A loose range stays so until something verified has been done to it.
-func TestLoose(t *testing.T) {
-	var l loose
-	unmap := func(from, to arch.Addr) (verified bool) {
-		o := stub.Op{Kind: stub.Unmap, Range: arch.Range{Start: from, End: to}}
-		c := o.HostCall(0)
-		l.note(&o, &c)
-		return !free(&c)
-	}
-	for i := range arch.Addr(maxLoose) {
-		if unmap(0x100000+i*0x10000, 0x108000+i*0x10000) {
-			t.Fatalf("unmap %d is verified", i)
-		}
-	}
-	if !unmap(0x10000000, 0x10001000) {
-		t.Error("one too many is not verified")
-	}
-	o := stub.Op{Kind: stub.Map, Range: arch.Range{Start: 0x102000, End: 0x104000}}
-	l.note(&o, &stub.Call{Nr: unix.SYS_MMAP})
-	calls := l.calls()
-	if len(calls) != maxLoose+1 || len(l) != 0 {
-		t.Fatalf("%d calls, %d ranges are left", len(calls), len(l))
-	}
-	for _, a := range calls {
-		if free(&a.call) {
-			t.Errorf("%v is not verified", a.call)
-		}
-		if at := a.call.Args[0]; at < 0x104000 && at+a.call.Args[1] > 0x102000 {
-			t.Errorf("%v unmaps what was mapped since", a.call)
-		}
 	}
 }

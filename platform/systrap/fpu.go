@@ -35,7 +35,7 @@ func (t *thread) xstate() ([]byte, error) {
 		return nil, err
 	}
 	off := t.live().fpstate - t.region.addr()
-	if off < contextSize || off > regionSize-headerEnd || off%64 != 0 {
+	if off < contextSize || off > stackEnd-headerEnd || off%64 != 0 {
 		return nil, errors.New("systrap: floating-point state is not in the frame")
 	}
 	b := t.region.bytes[off:]

@@ -2,6 +2,7 @@ package systrap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -37,16 +38,42 @@ func gateText() ([]byte, gateStages) {
 func stubPage() []byte {
 	handler := script.Text(stubAddress())
 	gate, _ := gateText()
-	if len(handler) > stubGate-stubText || len(gate) > arch.PageSize-(stubGate-stubText) {
+	back := script.Text(backAddress())
+	if len(handler) > stubGate-stubText || len(gate) > stubBack-stubGate || len(back) > backMax {
 		panic("systrap: the stub's text is too long")
 	}
-	const breakpoint = 0xcc
-	pad := bytes.Repeat([]byte{breakpoint}, stubGate-stubText-len(handler))
-	return append(append(handler, pad...), gate...)
+	text := bytes.Repeat([]byte{breakpoint}, arch.PageSize)
+	copy(text, handler)
+	copy(text[stubGate-stubText:], gate)
+	copy(text[stubBack-stubText:], back)
+	blocked := uint64(openSignals)
+	binary.LittleEndian.PutUint64(text[stubMask-stubText:], ^blocked)
+	return text
+}
+
+const breakpoint = 0xcc
+
+// backMax is more than the text of the way back has; stub_amd64.s has it, too.
+const backMax = 0x200
+
+// stubTexts are the pages of a stub's text, one behind the other, as the file
+// has them: at stubText, stubThreads and stubSolo.
+func stubTexts() []byte {
+	text := stubPage()
+	for _, address := range []uintptr{threadsAddress(), soloAddress()} {
+		page := bytes.Repeat([]byte{breakpoint}, arch.PageSize)
+		copy(page, script.Text(address))
+		text = append(text, page...)
+	}
+	return text
 }
 
 // begin prepares the page of a thread that has not run yet.
-func (p *page) begin(g *gateStages) {
+func (p *page) begin(g *gateStages, threaded bool) {
+	p.threaded = 0
+	if threaded {
+		p.threaded = 1
+	}
 	p.gate, p.noted, p.answered = 0, 0, 0
 	clear(p.answer[:])
 	p.waitStart, p.waitLen = g.waits, g.replied-g.waits

@@ -16,6 +16,13 @@ func stubAddress() uintptr
 // gateAddress returns where the gate's text is in this program.
 func gateAddress() uintptr
 
+// backAddress, threadsAddress and soloAddress return where the texts are by
+// which the only thread of a process returns, by which the others do, and of
+// the solo call.
+func backAddress() uintptr
+func threadsAddress() uintptr
+func soloAddress() uintptr
+
 // spin looks at *state up to n+1 times, and reports whether it saw stateEvent.
 // It can't be preempted, so n must be small.
 //
@@ -28,6 +35,12 @@ func spin(state *uint32, n uint32) bool
 func pageOf(b []byte) *page {
 	_ = b[unsafe.Sizeof(page{})-1]
 	return (*page)(unsafe.Pointer(&b[0]))
+}
+
+// soloOf is the page of solo operations of a region, of which the same is true.
+func soloOf(b []byte) *soloPage {
+	_ = b[soloOps+unsafe.Sizeof(soloPage{})-1]
+	return (*soloPage)(unsafe.Pointer(&b[soloOps]))
 }
 
 // frameOf is the signal frame at the start of b, which is aligned to 8 bytes.

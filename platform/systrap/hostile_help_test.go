@@ -194,6 +194,20 @@ func (h *hostile) accomplice(regs arch.Regs) (stop func()) {
 	}
 }
 
+// multiply lets h have a second thread, for a moment.
+func (h *hostile) multiply() {
+	h.t.Helper()
+	h.begin()
+	c, err := h.c.Spawn(h.s)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	second := fmt.Sprintf("-%x rw", regionAddr(1)+stackEnd)
+	for was := h.begin(); !strings.Contains(was.maps, second); was = h.begin() {
+	}
+	c.Release()
+}
+
 // noneLeft fails the test if p has processes beyond those in before, when all
 // hostile guests are gone: the mother may have made a clean one more.
 func noneLeft(t *testing.T, before int) {
@@ -212,6 +226,18 @@ func textAt(t *testing.T, code ...byte) uint64 {
 		t.Fatalf("the stub's text has no % x", code)
 	}
 	return stubText + uint64(i)
+}
+
+// stubAddresses are all bytes of the stub's text but for the gate's.
+func stubAddresses() (all []uint64) {
+	for at, address := range map[uint64]uintptr{
+		stubText: stubAddress(), stubBack: backAddress(), stubThreads: threadsAddress(), stubSolo: soloAddress(),
+	} {
+		for i := range script.Text(address) {
+			all = append(all, at+uint64(i))
+		}
+	}
+	return all
 }
 
 // operations is the memory of a context page's operations, as the stub reads it.

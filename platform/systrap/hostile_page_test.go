@@ -40,7 +40,7 @@ func forgeries() (list []forgery) {
 	add(unsafe.Offsetof(p.sentryWaits), 0, 1)
 	add(unsafe.Offsetof(p.stubWaits), 0, 1)
 	add(unsafe.Offsetof(p.flags), 0, flagOps, flagReport, flagOps|flagReport, flagSegments, flagExit, flagClone, ^uint64(0))
-	add(unsafe.Offsetof(p.frame), 0, stubRegions, stubRegions+arch.PageSize, stubRegions+regionSize-8, testData, ^uint64(7))
+	add(unsafe.Offsetof(p.frame), 0, stubRegions, stubRegions+arch.PageSize, stubRegions+stackEnd-8, testData, ^uint64(7))
 	add(unsafe.Offsetof(p.ops), 0, 1, maxOps, 1<<31)
 	add(unsafe.Offsetof(p.result), 0, 1, 1<<20, ^uint64(0), ^uint64(4094))
 	add(unsafe.Offsetof(p.spins), 0, ^uint64(0))
@@ -81,9 +81,9 @@ func TestForgedPage(t *testing.T) {
 		h.begin()
 		pid := h.pid()
 		stop := h.forged(f)
-		second := fmt.Sprintf("-%x ", regionAddr(2))
+		second := fmt.Sprintf("-%x rw", regionAddr(1)+stackEnd)
 		was, err := footprintOf(pid)
-		for err == nil && !strings.Contains(was.maps, second) { // the new thread has been seen, and is about to map its region
+		for err == nil && !strings.Contains(was.maps, second) { // the new thread has been seen, and has mapped its region
 			was, err = footprintOf(pid)
 		}
 		if err != nil {

@@ -13,24 +13,26 @@ import (
 // looping is a byte of the guest's data.
 const looping = testData + 0x7000
 
-// returning is a guest that jumps to the stub's rt_sigreturn with a frame of its
+// returning is a guest, one that has had a second thread, that jumps to the
+// stub's rt_sigreturn with a frame of its
 // own at testData, which edit changes. What it returns to writes to
 // looping, for ever.
 func returning(t *testing.T, p *Platform, edit func(f *sigframe, at uint64)) (*hostile, *testFile) {
 	data := testFileWith(t)
 	h := newHostile(t, p, testFileWith(t, 0xff, 0xe5, 0xc6, 0x06, 0x01, 0xeb, 0xfb, 0x0f, 0x05), data) // jmp *%rbp; movb $1,(%rsi); jmp to it; syscall
-	ret := textAt(t, 0x48, 0x83, 0xc4, 0x08)                                                           // add $8,%rsp
 	var frame [frameSize]byte
 	const at = testData + 0x1000
 	f := frameOf(frame[:])
 	f.rip, f.rsp, f.rflags, f.segments = testCode+2, testData+0x8000, 0x202, 0x002b000000000033
-	f.stack, f.stackSize, f.mask = stubRegions+4096, regionSize-4096, ^uint64(openSignals)
+	f.stack, f.stackSize, f.mask = stubRegions+contextSize, stackEnd-contextSize, ^uint64(openSignals)
 	f.rsi = looping
 	edit(f, at)
 	if _, err := unix.Pwrite(data.fd, frame[:], at-testData); err != nil {
 		t.Fatal(err)
 	}
-	h.regs.RBP, h.regs.RSP = ret, at
+	h.regs.RIP = testCode + 7
+	h.multiply()
+	h.regs.RIP, h.regs.RBP, h.regs.RSP = testCode, stubThreads, at
 	return h, data
 }
 
@@ -53,7 +55,7 @@ func TestOwnFrames(t *testing.T) {
 	edits := map[string]func(f *sigframe, at uint64){"honest": func(*sigframe, uint64) {}}
 	for name, v := range map[string]uint64{
 		"nowhere": 8, "misaligned": testData + 0x2001, "in its frame": testData + 0x1000, "at an end": testData + 65536 - 64,
-		"in the region": stubRegions + 64, "behind the region": stubRegions + regionSize - 64, "in the text": stubText, "of the host": 0xffff888000000000,
+		"in the region": stubRegions + 64, "behind the region": stubRegions + stackEnd - 64, "in the text": stubText, "of the host": 0xffff888000000000,
 	} {
 		edits["state "+name] = func(f *sigframe, _ uint64) { f.fpstate = v }
 		edits["stack "+name] = func(f *sigframe, _ uint64) { f.stack = v }

@@ -105,10 +105,10 @@ func TestJumpIntoStub(t *testing.T) {
 		unix.SYS_CLONE:    {forkFlags},
 		unix.SYS_EXIT:     {},
 	}
-	jump := func(off, nr uint64, a [6]uint64) {
+	jump := func(ip, nr uint64, a [6]uint64) {
 		h := newHostile(t, p, code, victim)
 		defer h.release()
-		h.regs.RBP, h.regs.RAX, h.regs.RBX = stubText+off, nr, testData
+		h.regs.RBP, h.regs.RAX, h.regs.RBX = ip, nr, testData
 		h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = a[0], a[1], a[2], a[3], a[4], a[5]
 		h.regs.R12, h.regs.R13, h.regs.R14 = testData, 0, 1
 		h.run(3)
@@ -118,16 +118,16 @@ func TestJumpIntoStub(t *testing.T) {
 		}
 		maps, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/maps")
 		if err != nil || strings.Contains(string(maps), "00300000-") || strings.Contains(string(maps), " rwxs ") {
-			t.Errorf("offset %#x, call %d changed memory: %v\n%s", off, nr, err, maps)
+			t.Errorf("at %#x, call %d changed memory: %v\n%s", ip, nr, err, maps)
 		}
 	}
 	// Side by side: who ends itself is found out after a while.
 	var all sync.WaitGroup
 	slots := make(chan struct{}, 16)
-	for off := uint64(0); off < 0x180; off++ {
+	for _, ip := range stubAddresses() {
 		for nr, a := range calls {
 			slots <- struct{}{}
-			all.Go(func() { jump(off, nr, a); <-slots })
+			all.Go(func() { jump(ip, nr, a); <-slots })
 		}
 	}
 	all.Wait()
@@ -142,10 +142,10 @@ func TestScribble(t *testing.T) {
 	defer p.Release()
 	// mov %rax,(%rdi); syscall
 	code, data := testFileWith(t, 0x48, 0x89, 0x07, 0x0f, 0x05), testFileWith(t)
-	for _, value := range []uint64{0, 1, stubRegions + regionSize - 8, testData, ^uint64(0)} {
+	for _, value := range []uint64{0, 1, stubRegions + stackEnd - 8, testData, ^uint64(0)} {
 		for off := uint64(0); off < regionSize; off += 8 {
 			// All of the page's fields and of the frame, and samples of the rest.
-			if off >= 384 && off < regionSize-3072 && off%4096 != 0 {
+			if off >= 384 && off < stackEnd-3072 && off%4096 != 0 {
 				continue
 			}
 			h := newHostile(t, p, code, data)

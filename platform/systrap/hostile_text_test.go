@@ -13,7 +13,6 @@ import (
 	"garrison/platform"
 	"garrison/platform/arch"
 	"garrison/platform/platformtest"
-	"garrison/platform/script"
 	"garrison/platform/stub"
 )
 
@@ -35,6 +34,11 @@ func TestOwnOperations(t *testing.T) {
 		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{testCode, 4096, 1<<32 | unix.PROT_READ}},
 		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{window, 4096}},
 		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, 4096, unix.PROT_READ}},
+		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, stackEnd, unix.PROT_READ | unix.PROT_WRITE}},
+		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, regionSize, unix.PROT_READ | unix.PROT_WRITE}},
+		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions + soloOps, 4096, unix.PROT_READ | unix.PROT_WRITE}},
+		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions + soloOps, stackEnd, unix.PROT_READ | unix.PROT_WRITE}},
+		{Nr: unix.SYS_RT_SIGRETURN}, {Nr: unix.SYS_RT_SIGPROCMASK, Args: [6]uint64{unix.SIG_SETMASK, testData, 0, 8}},
 		{Nr: unix.SYS_MUNMAP, Args: [6]uint64{window, 4096}},
 		{Nr: unix.SYS_MUNMAP, Args: [6]uint64{window - 4096, 8192}},
 		{Nr: unix.SYS_MUNMAP, Args: [6]uint64{window - freeLen + 4096, freeLen}},
@@ -58,7 +62,7 @@ func TestOwnOperations(t *testing.T) {
 		harmless := stub.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{0x400000, 4096}}
 		data := testFileWith(t, operations(harmless, c, harmless)...)
 		h := newHostile(t, p, testFileWith(t, 0xff, 0xe5), data) // jmp *%rbp
-		h.regs.RBP = textAt(t, 0xff)                             // any fault will do
+		h.regs.RBP = 8                                           // any fault will do
 		was := h.begin()
 		h.regs.RBP, h.regs.R12, h.regs.R13, h.regs.R14, h.regs.RBX = loop, testData, 0, 3, testData+0x8000
 		h.run(3)
@@ -74,7 +78,7 @@ func TestJumpAtRandom(t *testing.T) {
 	defer p.Release()
 	defer neighbours(t, p)()
 	before := len(platformtest.Children(t))
-	size := uint64(len(script.Text(stubAddress())))
+	texts := stubAddresses()
 	values := []uint64{
 		0, 1, 2, 3, 7, 16, 4096, regionSize, testCode, testData, testData + 0x8000, 0x300000, stubText, stubRegions,
 		stubRegions + regionSize, stubRegions + arch.PageSize, stubWindow - freeLen, taskSize - 4096, ^uint64(0),
@@ -99,10 +103,10 @@ func TestJumpAtRandom(t *testing.T) {
 		data := testFileWith(t)
 		_, _ = unix.Pwrite(data.fd, words, 0)
 		h := newHostile(t, p, code, data)
-		h.regs.RBP = stubText + size - 1
+		h.regs.RBP = 8
 		was := h.begin()
 		regs := arch.Regs{
-			RIP: testCode, RFLAGS: 0x202, RSP: testData + 8*uint64(r.IntN(100)), RBP: stubText + r.Uint64N(size), RAX: calls[r.IntN(len(calls))],
+			RIP: testCode, RFLAGS: 0x202, RSP: testData + 8*uint64(r.IntN(100)), RBP: texts[r.IntN(len(texts))], RAX: calls[r.IntN(len(calls))],
 			RBX: any(), RCX: any(), RDX: any(), RDI: any(), RSI: any(), R8: any(), R9: any(), R10: any(),
 			R12: testData + 64*uint64(r.IntN(30)), R13: any(), R14: any() & 15, FSBase: any() & 0xffffffff, GSBase: any() & 0xffffffff,
 		}

@@ -10,13 +10,29 @@ import (
 const (
 	stubWindow  = 0x7fffc0000000
 	stubText    = stubWindow            // stub_amd64.s, r-x
-	stubGate    = stubText + 0x800      // gate_amd64.s, in the same page
+	stubGate    = stubText + 0x800      // gate_amd64.s, in the same page,
+	stubBack    = stubText + 0xc00      // back_amd64.s, too,
+	stubMask    = stubText + 0xff8      // and the signals that are blocked in guest code
+	stubThreads = stubWindow + 0x2000   // how threads return, r-x in processes that have had several
+	stubSolo    = stubWindow + 0x4000   // solo_amd64.s, r-x in those that have not
 	stubVDSO    = stubWindow + 0x10000  // the host's, if it can be moved
 	stubRegions = stubWindow + 0x100000 // one region per thread
 	taskSize    = 0x7ffffffff000
 
-	regionSize = 0x8000
+	regionSize = 0x10000
 	maxThreads = (taskSize - stubRegions) / regionSize
+
+	// The only place that solo operations are made at, as the host tells it:
+	// behind the SYSCALL instruction.
+	soloSite = stubSolo + 2
+)
+
+// What is where in a region: the context page, the alternate stack, and the page
+// of solo operations, which the stub can't write.
+const (
+	contextSize = 2 * arch.PageSize
+	stackEnd    = 0x8000
+	soloOps     = 0x8000
 )
 
 // Descriptors of every stub.
@@ -48,7 +64,7 @@ type page struct {
 
 	fs, gs    uint64
 	noted     uint32 // a signal came while the gate waited
-	_         uint32
+	threaded  uint32 // the stub returns as threads do
 	waitStart uint64 // where the gate's text waits
 	waitLen   uint64
 	_         [3]uint64
@@ -64,8 +80,19 @@ type page struct {
 // answers is how many system calls, by number, can be answered in the gate.
 const answers = 512
 
-// contextSize is what the page takes of the region; the alternate stack has the rest.
-const contextSize = 2 * arch.PageSize
+// soloOp in the number of an operation on the context page says that it is made
+// at the solo site.
+const soloOp = 1 << 63
+
+// soloPage is the page of solo operations: each lies as far from its start as
+// its twin on the context page does there.
+type soloPage struct {
+	_  [256]byte
+	op [maxOps]struct {
+		call stub.Call
+		_    uint64
+	}
+}
 
 // A gateCall is the guest's registers at a call by the gate.
 type gateCall struct {

@@ -47,6 +47,11 @@ var errReleased = errors.New("systrap: platform has been released")
 const openSignals = 1<<(interruptSignal-1) | 1<<(unix.SIGSEGV-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
 	1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGSYS-1)
 
+// textPages are where the pages of a stub's text are mapped, which lie one behind
+// the other in their file. None touches another: each is a mapping of its own,
+// which takes the host no memory to unmap.
+var textPages = []uintptr{stubText, stubThreads, stubSolo}
+
 // motherScript is what the mother does from its exec until its first system
 // call is caught by the filter it has installed: it has the region at offset 0.
 func motherScript() *script.Script {
@@ -69,12 +74,18 @@ func motherScript() *script.Script {
 	s.Call("drop capabilities", unix.SYS_CAPSET, header.At(0), s.Buffer(24).At(0))
 	s.Call("set RLIMIT_CORE", unix.SYS_SETRLIMIT, i(unix.RLIMIT_CORE), s.Buffer(16).At(0))
 
-	s.Call("map stub text", unix.SYS_MMAP, i(stubText), i(arch.PageSize), i(unix.PROT_READ|unix.PROT_EXEC),
-		i(unix.MAP_PRIVATE|unix.MAP_FIXED), i(motherText), i(0))
+	for n, at := range textPages {
+		prot := uintptr(unix.PROT_READ | unix.PROT_EXEC)
+		if at == stubThreads {
+			prot = unix.PROT_NONE
+		}
+		s.Call("map stub text", unix.SYS_MMAP, i(at), i(arch.PageSize), i(prot),
+			i(unix.MAP_PRIVATE|unix.MAP_FIXED), i(motherText), i(uintptr(n)*arch.PageSize))
+	}
 	s.Call("map region", unix.SYS_MMAP, i(stubRegions), i(regionSize), i(unix.PROT_READ|unix.PROT_WRITE),
 		i(unix.MAP_SHARED|unix.MAP_FIXED), i(stubControl), i(0))
 	word := binary.LittleEndian.AppendUint64
-	stack := s.Bytes(word(word(word(nil, stubRegions+contextSize), 0), regionSize-contextSize))
+	stack := s.Bytes(word(word(word(nil, stubRegions+contextSize), 0), stackEnd-contextSize))
 	s.Call("sigaltstack", unix.SYS_SIGALTSTACK, stack, i(0))
 	const sigInfo, onStack, restorer = 4, 0x08000000, 0x04000000
 	action := s.Bytes(word(word(word(word(nil, stubText), sigInfo|onStack|restorer), stubText), math.MaxUint64))
@@ -123,7 +134,7 @@ func (m *mother) start(o Options) error {
 		return err
 	}
 	defer elf.Close()
-	text, err := stub.TextMemfd(stubPage())
+	text, err := stub.TextMemfd(stubTexts())
 	if err != nil {
 		return err
 	}
@@ -143,7 +154,7 @@ func (m *mother) start(o Options) error {
 	if err != nil {
 		return err
 	}
-	region.page.begin(&m.p.gate)
+	region.page.begin(&m.p.gate, false)
 	files := []uintptr{
 		stubControl: m.p.regions.file.Fd(), stubLifeline: uintptr(lifeline[0]),
 		motherText: text.Fd(), motherReport: w.Fd(), motherELF: elf.Fd(),
@@ -233,7 +244,12 @@ func (m *mother) clear(o Options) error {
 		}
 	}
 	region := arch.Range{Start: stubRegions, End: stubRegions + regionSize}
-	for _, r := range []arch.Range{{End: stubText}, {Start: stubText + arch.PageSize, End: stubVDSO}, {Start: stubVDSO, End: region.Start}, {Start: region.End, End: taskSize}} {
+	gaps := []arch.Range{{End: stubText}}
+	for _, at := range textPages {
+		gaps[len(gaps)-1].End = arch.Addr(at)
+		gaps = append(gaps, arch.Range{Start: arch.Addr(at) + arch.PageSize, End: stubVDSO})
+	}
+	for _, r := range append(gaps, arch.Range{Start: stubVDSO, End: region.Start}, arch.Range{Start: region.End, End: taskSize}) {
 		for _, keep := range []arch.Range{left, f.VDSO} {
 			if keep.Len() > 0 && r.Overlaps(keep) {
 				unmap(r.Start, keep.Start)

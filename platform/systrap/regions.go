@@ -29,13 +29,14 @@ func newRegions() (*regions, error) {
 	return &regions{file: os.NewFile(uintptr(fd), "stub-control")}, nil
 }
 
-// A region is one thread's: the context page, and the alternate signal stack
-// behind it.
+// A region is one thread's: the context page, the alternate signal stack
+// behind it, and the page of solo operations.
 type region struct {
 	slot  int // in the memory file
 	index int // in the address space
 	page  *page
-	bytes []byte
+	solo  *soloPage
+	bytes []byte // without the page of solo operations
 }
 
 // offset is where the region is in the memory file.
@@ -57,7 +58,7 @@ func (s *regions) get(index int) (region, error) {
 	slot := s.free[len(s.free)-1]
 	s.free = s.free[:len(s.free)-1]
 	b := s.chunks[slot/regionsPerChunk][slot%regionsPerChunk*regionSize:][:regionSize:regionSize]
-	return region{slot, index, pageOf(b), b}, nil
+	return region{slot, index, pageOf(b), soloOf(b), b[:stackEnd:stackEnd]}, nil
 }
 
 // put returns a region which no process maps any more.

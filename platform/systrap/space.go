@@ -87,7 +87,7 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 		return nil, s.brokenLocked(err)
 	}
 	n := newSpace(s.p)
-	n.files, n.loose = s.files, slices.Clone(s.loose)
+	n.files, n.loose = s.files, s.loose.clone()
 	n.take(t)
 	for i, used := range s.used {
 		if used && i != t.region.index {
@@ -124,6 +124,22 @@ type exited struct {
 	tid    int // or 0: it never began
 }
 
+// joinLocked prepares the process of t, its only thread so far, for others: it
+// must not make solo calls any more, and none of its descendants.
+func (s *space) joinLocked(t *thread) error {
+	if t.threaded {
+		return nil
+	}
+	err := t.do([]armed{
+		{call: stub.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{stubSolo, arch.PageSize}}},
+		{call: stub.Call{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubThreads, arch.PageSize, unix.PROT_READ | unix.PROT_EXEC}}},
+	})
+	if err == nil {
+		t.threaded, t.region.page.threaded = true, 1
+	}
+	return err
+}
+
 // regionLocked is a region for a new thread: that of one that has exited, or a
 // new one.
 func (s *space) regionLocked() (region, error) {
@@ -154,9 +170,9 @@ func (s *space) regionLocked() (region, error) {
 // Barrier implements platform.AddressSpace. A thread that is not in the guest
 // can only enter it by doing what is queued, so with none inside there is
 // nothing to wait for; with some inside, they are stopped, and the first does
-// it. Only by's own thread can be made to prove what small Unmaps have done (see
-// loose): without by, they are the stub's word. A space that has died has no process that could reach anything, so that
-// is no error.
+// it. Only by's own thread can be made to prove what no verifier has seen (see
+// loose): without by, that is the stub's word. A space that has died has no
+// process that could reach anything, so that is no error.
 func (s *space) Barrier(by platform.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +203,7 @@ func (s *space) Barrier(by platform.Context) error {
 	return nil
 }
 
-// proveLocked makes sure that what the guest was told to unmap is unmapped.
+// proveLocked makes sure that what the guest was told to map and to unmap is so.
 func (s *space) proveLocked(t *thread) {
 	calls := s.loose.calls()
 	for len(calls) > 0 && s.err == nil {
@@ -230,28 +246,31 @@ func (s *space) rideLocked(t *thread) (flags uint32, err error) {
 	if len(s.threads) != 1 || s.waiters.Load() > 0 {
 		return 0, s.flushLocked(t)
 	}
-	for s.err == nil && len(s.stray)+len(s.queue) > maxOps {
-		s.exchangeLocked(t)
-	}
-	if s.err != nil {
-		return 0, s.err
-	}
 	if s.queue.Kept() {
 		return 0, s.flushLocked(t)
 	}
-	calls, n := s.batchLocked()
-	s.queue.Done(n)
-	if len(calls) > 0 {
-		t.arm(calls)
-		s.riding, flags = true, flagOps
+	for s.err == nil {
+		calls, n := s.batchLocked(t)
+		s.queue.Done(n)
+		if len(s.queue)+len(s.stray) > 0 {
+			if err := t.do(calls); err != nil {
+				s.endLocked(err)
+			}
+			continue
+		}
+		if len(calls) > 0 {
+			t.arm(calls)
+			s.riding, flags = true, flagOps
+		}
+		s.flushedLocked()
+		return flags, nil
 	}
-	s.flushedLocked()
-	return flags, nil
+	return 0, s.err
 }
 
 // exchangeLocked makes t's stub do a page of operations.
 func (s *space) exchangeLocked(t *thread) {
-	calls, n := s.batchLocked()
+	calls, n := s.batchLocked(t)
 	if err := t.do(calls); err != nil {
 		s.endLocked(err)
 		return
@@ -264,29 +283,6 @@ func (s *space) flushedLocked() {
 	if s.waiters.Load() > 0 {
 		s.left.Broadcast()
 	}
-}
-
-// batchLocked is as many of the operations to be done as fit a page, the first n
-// of the queue among them.
-func (s *space) batchLocked() (calls []armed, n int) {
-	calls = make([]armed, 0, min(maxOps, len(s.stray)+len(s.queue)))
-	for len(s.stray) > 0 && len(calls) < maxOps {
-		at := uint64(regionAddr(s.stray[0]))
-		calls = append(calls, armed{call: stub.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{at, regionSize}}})
-		s.stray = s.stray[1:]
-	}
-	for ; n < len(s.queue) && len(calls) < maxOps; n++ {
-		o := &s.queue[n]
-		var a armed
-		if o.Kind == stub.Map {
-			a.to, a.install = s.files.find(o.File)
-			a.source = o.File.FD()
-		}
-		a.call = o.HostCall(a.to)
-		s.loose.note(o, &a.call)
-		calls = append(calls, a)
-	}
-	return calls, n
 }
 
 // Release implements platform.AddressSpace.
@@ -303,7 +299,7 @@ func (s *space) endLocked(err error) {
 		s.err = err
 	}
 	s.queue.Done(len(s.queue))
-	s.files, s.stray, s.loose, s.riding = files{}, nil, nil, false
+	s.files, s.stray, s.loose, s.riding = files{}, nil, loose{}, false
 	s.pending.Store(false)
 	if s.pid == 0 {
 		return

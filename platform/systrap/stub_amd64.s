@@ -1,8 +1,9 @@
 #include "textflag.h"
 #include "wait_amd64.h"
 
-// The text of stub processes: one page, mapped readable and executable at
-// stubText in every address space. It is the handler of every signal a guest's
+// The text of stub processes, mapped readable and executable at stubText in
+// every address space, with the gate's (gate_amd64.s) and the way back to the
+// guest (back_amd64.s) in the same page. It is the handler of every signal a guest's
 // own instructions raise, of the interrupt, and of SIGSYS, by which the seccomp
 // filter turns each system call of the guest into a signal. It runs on the
 // thread's alternate stack with all signals blocked, pushes nothing, and keeps
@@ -12,8 +13,9 @@
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
 // 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
 // 44 yields, 48 result, 56 answered, 64 registers, 192 FS base, 200 GS base,
-// 208 noted, 216 start and 224 length of gate.s's wait, 256 operations,
-// 4096 answers.
+// 208 noted, 212 threaded, 216 start and 224 length of gate.s's wait, 256
+// operations, 4096 answers. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
+// 224 CR2, 312 signal, 320 code, 328 address.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
 TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
@@ -26,10 +28,19 @@ TEXT ·stub(SB), NOSPLIT|NOFRAME, $0-0
 	SHRQ	$11, AX // it ends at stubGate
 	JEQ	exit
 	MOVQ	SP, BX
-	ANDQ	$~0x7fff, BX
+	ANDQ	$~0xffff, BX
+
+look:
+	MOVQ	176(SP), AX
+	MOVQ	$0x7fffc0000000, DX // stubText
+	NEGQ	DX
+	ADDQ	AX, DX
+	CMPQ	DX, $0x5000
+	JCS	inside
+
+guest:
 	// A signal, other than by a system call, that came while the gate waits for
 	// a reply is for after that: see gate_amd64.s.
-	MOVQ	176(SP), AX
 	SUBQ	216(BX), AX
 	CMPQ	AX, 224(BX)
 	JCS	note
@@ -59,14 +70,18 @@ resume:
 	LEAQ	256(BX), R12
 
 op:
-	MOVQ	0(R12), AX
+	MOVQ	0(R12), AX // and soloOp
 	MOVQ	8(R12), DI
 	MOVQ	16(R12), SI
 	MOVQ	24(R12), DX
 	MOVQ	32(R12), R10
 	MOVQ	40(R12), R8
 	MOVQ	48(R12), R9
+	BTQ	$63, AX
+	JCS	solo
 	SYSCALL
+
+did:
 	// A call that failed is followed by no other: that the verifier sees the
 	// next one proves that this one has succeeded.
 	CMPQ	AX, $-4095
@@ -90,10 +105,60 @@ done:
 return:
 	TESTL	$16, R13
 	JNE	exit
-	ADDQ	$8, SP
-	MOVL	$15, AX // rt_sigreturn
-	SYSCALL
-	UNDEF
+	MOVQ	$0x7fffc0000c00, AX // stubBack
+	CMPL	212(BX), $0
+	JEQ	back
+	MOVQ	$0x7fffc0002000, AX // stubThreads
+
+back:
+	JMP	AX
+
+solo:
+	MOVL	$9, AX // mmap
+	MOVQ	$0x7fffc0004000, R15 // stubSolo
+	CALL	R15
+	JMP	did
+
+	// The signal came in the stub's own text. All but the way back to the guest
+	// and the gate runs with signals blocked, so it is a guest that has jumped
+	// there. It may have made a solo call that nobody has compared yet, or
+	// cloned a process that has no region of its own yet.
+inside:
+	CMPQ	DX, $0x4000 // stubSolo
+	JCC	hostile
+	CMPQ	DX, $0xc00 // stubBack
+	JCS	handler
+	CMPQ	DX, $0xe00
+	JCC	guest
+
+	// An interrupt on the way back, or a return that the processor refuses: it
+	// is the guest's, which would have run next. Its frame is still there.
+	// The words in front are as the host would have them again.
+	MOVQ	168(SP), CX
+	MOVQ	8(SP), AX
+	MOVQ	AX, 8(CX)
+	MOVQ	16(SP), AX
+	MOVQ	AX, 16(CX)
+	MOVQ	24(SP), AX
+	MOVQ	AX, 24(CX)
+	MOVQ	32(SP), AX
+	MOVQ	AX, 32(CX)
+	MOVQ	40(SP), AX
+	MOVQ	AX, 40(CX)
+	MOVQ	200(SP), AX
+	MOVQ	AX, 200(CX)
+	MOVQ	208(SP), AX
+	MOVQ	AX, 208(CX)
+	MOVQ	224(SP), AX
+	MOVQ	AX, 224(CX)
+	MOVQ	312(SP), AX
+	MOVQ	AX, 312(CX)
+	MOVQ	320(SP), AX
+	MOVQ	AX, 320(CX)
+	MOVQ	328(SP), AX
+	MOVQ	AX, 328(CX)
+	MOVQ	CX, SP
+	JMP	look
 
 note:
 	MOVL	$1, 208(BX)
@@ -119,20 +184,40 @@ clone:
 	TESTQ	AX, AX
 	JNE	failed // or not: the result is the parent's to look at
 
-	// The new thread maps its own region before it touches anything. Where, DX,
-	// and of what, R8 and R9, are arguments of the clone that the host had no use
-	// for and the verifier has seen: they can't be others.
+	// The new thread maps its own region before it touches anything, and can
+	// write no more of it than it is to. Where, DX, and of what, R8 and R9, are
+	// arguments of the clone that the host had no use for and the verifier has
+	// seen: they can't be others.
 	MOVQ	DX, DI
-	MOVL	$0x8000, SI
-	MOVL	$3, DX    // PROT_READ|PROT_WRITE
+	MOVL	$0x10000, SI
+	MOVL	$1, DX    // PROT_READ
 	MOVL	$0x11, R10 // MAP_SHARED|MAP_FIXED
 	MOVL	$9, AX    // mmap
 	SYSCALL
 	CMPQ	AX, DI
 	JNE	exit
+	MOVL	$0x8000, SI
+	MOVL	$3, DX    // PROT_READ|PROT_WRITE
+	MOVL	$10, AX   // mprotect
+	SYSCALL
+	TESTQ	AX, AX
+	JNE	exit
 	MOVQ	DI, BX
 	MOVQ	16(BX), SP
 	JMP	wait
+
+handler:
+	CMPQ	DX, $0x800 // stubGate
+	JCC	guest
+	MOVQ	$0x7fffc0100000, CX // stubRegions, which only threads don't have
+	CMPQ	BX, CX
+	JNE	guest
+
+hostile:
+	MOVQ	$0, 16(BX) // no frame: the sentry need not wait to find out
+	MOVL	$0, 36(BX)
+	PUBLISH
+	WAKE_SENTRY
 
 exit:
 	XORL	DI, DI

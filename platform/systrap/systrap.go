@@ -46,7 +46,8 @@ type Platform struct {
 	gate       gateStages
 
 	answered   atomic.Uint64 // calls that the gates of threads have answered that are gone, as they say
-	operations atomic.Uint64 // host calls that stubs were told to make
+	operations atomic.Uint64 // host calls that stubs were told to make,
+	solo       atomic.Uint64 // and those among them that are solo
 
 	mu       sync.Mutex
 	spaces   map[*space]struct{}   // those with a stub

@@ -23,6 +23,9 @@ type thread struct {
 	gated  bool // there is none: it waits in the gate
 	worked bool // it has been told to do something since its event
 
+	threaded bool // its process has, or has had, other threads
+	slots    int  // how many solo operations, from the first on, may be in its region
+
 	// How often each side looks for the other's word, and gives up the processor
 	// to it, before it sleeps: see pace.
 	spins, yields uint32
@@ -40,11 +43,12 @@ type thread struct {
 }
 
 // An armed is one host call that a thread may make. If install is set, it
-// gets the sentry's descriptor source as its own descriptor to before.
+// gets the sentry's descriptor source as its own descriptor to before. If solo
+// is, the verifier is not asked: see solo_amd64.s.
 type armed struct {
-	call       stub.Call
-	install    bool
-	source, to int
+	call          stub.Call
+	install, solo bool
+	source, to    int
 }
 
 // errKilled says that something outside the platform ended a stub.
@@ -132,7 +136,7 @@ func (t *thread) condemn(err error) {
 func (t *thread) look() (f sigframe, err error) {
 	p := t.region.page
 	off := p.frame - t.region.addr()
-	if off < contextSize || off > uint64(regionSize-frameSize) || off%8 != 0 {
+	if off < contextSize || off > uint64(stackEnd-frameSize) || off%8 != 0 {
 		return f, fmt.Errorf("systrap: signal frame at %#x", p.frame)
 	}
 	t.frame, t.gated, t.fs, t.gs = int(off), false, p.fs, p.gs
@@ -151,7 +155,13 @@ func (t *thread) arm(calls []armed) {
 	t.armed = t.armed[:0]
 	for i := range calls {
 		p.op[i].call = calls[i].call
-		if !free(&calls[i].call) {
+		switch {
+		case calls[i].solo:
+			t.region.solo.op[i].call = calls[i].call
+			p.op[i].call.Nr |= soloOp
+			t.slots = i + 1
+			t.p.solo.Add(1)
+		case !free(&calls[i].call):
 			t.armed = append(t.armed, calls[i])
 		}
 	}
@@ -159,8 +169,19 @@ func (t *thread) arm(calls []armed) {
 	t.p.operations.Add(uint64(len(calls)))
 }
 
-// done reports an error if the thread has not made the calls it was told to.
+// revoke takes back what solo operations there are: from now on they end the
+// process.
+func (t *thread) revoke() {
+	if t.slots > 0 {
+		clear(t.region.solo.op[:t.slots])
+		t.slots = 0
+	}
+}
+
+// done reports an error if the thread has not made the calls it was told to. Of
+// solo ones it knows only that they are made by now or never.
 func (t *thread) done() error {
+	t.revoke()
 	t.mu.Lock()
 	left := len(t.armed)
 	t.armed = t.armed[:0]
@@ -232,7 +253,7 @@ func (t *thread) clone(flags uint64, r region) (*thread, error) {
 	if err := t.ready(); err != nil {
 		return n, err
 	}
-	n.frame, n.fs, n.gs = t.frame, t.fs, t.gs
+	n.frame, n.fs, n.gs, n.threaded = t.frame, t.fs, t.gs, t.threaded
 	n.refs.Store(1)
 	if flags == threadFlags {
 		n.pid = t.pid
@@ -261,10 +282,10 @@ func (t *thread) copyFrame(n *thread) {
 	copy(to.bytes[t.frame:], from.bytes[t.frame:])
 	f := n.live()
 	delta := to.addr() - from.addr()
-	f.stack, f.stackFlag, f.stackSize = to.addr()+contextSize, 0, regionSize-contextSize
+	f.stack, f.stackFlag, f.stackSize = to.addr()+contextSize, 0, stackEnd-contextSize
 	f.fpstate += delta
 	p := to.page
-	p.begin(&t.p.gate)
+	p.begin(&t.p.gate, n.threaded)
 	p.state, p.sentryWaits, p.stubWaits = stateEvent, 0, 0
 	p.frame, p.fs, p.gs, p.result = to.addr()+uint64(t.frame), t.fs, t.gs, 0
 	p.spins, p.yields = 0, 0 // it begins on the processor of who serves it
@@ -313,6 +334,7 @@ func (t *thread) affinity(set *unix.CPUSet) error {
 func (t *thread) end(dead bool) {
 	t.p.answered.Add(atomic.LoadUint64(&t.region.page.answered))
 	t.p.verifier.forget(t, dead)
+	t.revoke()
 	t.mu.Lock()
 	t.tid, t.armed = 0, nil
 	t.mu.Unlock()
