@@ -82,6 +82,8 @@ func (p *process) state() (letter byte, word string) {
 		return 'D', "disk sleep"
 	case kernel.Stopped:
 		return 'T', "stopped"
+	case kernel.TracingStop:
+		return 't', "tracing stop"
 	case kernel.Zombie:
 		return 'Z', "zombie"
 	case kernel.Dead:

@@ -20,7 +20,7 @@ func showStatus(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	}
 	letter, word := p.state()
 	i := p.ids()
-	fmt.Fprintf(w, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", letter, word, i.tgid, i.pid, i.ppid)
+	fmt.Fprintf(w, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", letter, word, i.tgid, i.pid, i.ppid, p.tracer())
 	p.statusIDs(w)
 	p.statusNumbers(w)
 	p.statusMemory(w)
@@ -31,6 +31,14 @@ func showStatus(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	r := t.Rusage()
 	fmt.Fprintf(w, "voluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t%d\n", r.Nvcsw, r.Nivcsw)
 	return nil
+}
+
+// tracer is the number of the thread that traces p.
+func (p *process) tracer() int32 {
+	if t := p.task().Tracer(); t != nil {
+		return t.PID().In(p.fs.ns)
+	}
+	return 0
 }
 
 // escapeName makes a name one line.

@@ -19,9 +19,10 @@ const (
 	attnPause                     // the sandbox is to stand still
 	attnExit                      // it called exit
 	attnNotify                    // the parent is to be told of a stop or continuation
+	attnTrap                      // it is to stop for its tracer
 
 	// attnInterrupts end an interruptible sleep; a pause does not.
-	attnInterrupts = attnSignal | attnStop | attnKill | attnNotify
+	attnInterrupts = attnSignal | attnStop | attnKill | attnNotify | attnTrap
 )
 
 // taskSleep is what Block needs, kept to spare allocations.

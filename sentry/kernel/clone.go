@@ -93,15 +93,21 @@ func (t *Task) Clone(c *CloneSpec) (int32, error) {
 	if c.Flags&linux.CLONE_CHILD_SETTID != 0 {
 		storeTID(child, c.ChildTID, child.TID())
 	}
+	event := t.cloneEvent(c)
+	t.traceChild(child, c.Flags, event)
 	var vfork *Gate
 	if c.Flags&linux.CLONE_VFORK != 0 {
 		vfork = new(Gate)
 		child.vfork = vfork
 	}
 	t.k.forks.Add(1)
+	number := child.pid
 	child.start(inGuest{})
-	if vfork != nil {
-		t.BlockKillable(vfork.Since(0), wait.Readable)
+	if event != 0 {
+		t.event(event, uint64(t.seenByTracer(number)))
+	}
+	if vfork != nil && t.BlockKillable(vfork.Since(0), wait.Readable) == nil {
+		t.event(linux.PTRACE_EVENT_VFORK_DONE, uint64(t.seenByTracer(number)))
 	}
 	return tid, nil
 }

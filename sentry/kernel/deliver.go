@@ -28,6 +28,9 @@ func (inSignals) run(t *Task) state {
 			t.attention.And(^attnNotify)
 			t.tg.tellParent()
 			continue
+		case a&attnTrap != 0, a&attnStop != 0 && t.Traced():
+			t.stopForTracer()
+			continue
 		case a&attnStop != 0:
 			t.stopHere()
 			continue
@@ -70,9 +73,18 @@ func (t *Task) nextSignal() (info linux.SigInfo, act linux.SigAction, ok bool) {
 			t.recalc()
 			return info, act, false
 		}
+		t.tookStop = linux.StopSignals.Has(info.Signal())
+		if t.Traced() && info.Signal() != linux.SIGKILL {
+			t.tookStop = true // whatever it is that the tracer makes of it
+			g.mu.Unlock()
+			ok = t.signalStop(&info)
+			g.mu.Lock()
+			if !ok {
+				continue
+			}
+		}
 		s := info.Signal()
 		act = g.handlers.Load().take(s)
-		t.tookStop = linux.StopSignals.Has(s)
 		switch {
 		case act.Handler == linux.SIG_IGN:
 			continue
@@ -104,7 +116,7 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 		// would have dropped this one had it still been queued.
 		if t.tookStop {
 			t.tookStop = false
-			g.beginStop(s)
+			g.beginStop(s, t)
 		}
 		return
 	}
@@ -136,6 +148,9 @@ func (t *Task) handle(info *linux.SigInfo, act *linux.SigAction) {
 		block.Add(info.Signal())
 	}
 	t.SetSignalMask(block)
+	if t.trace.on.Load()&traceStep != 0 {
+		t.notify(int32(linux.SIGTRAP), 0, false)
+	}
 }
 
 // frameFault is what happens when a signal frame can't be written: SIGSEGV,

@@ -26,11 +26,13 @@ func (t *Task) Exec(s *ExecSpec) error {
 	if err != nil {
 		return err
 	}
+	number, call := t.pid, t.regs.OrigRAX
 	if err := t.killSiblings(); err != nil {
 		l.space.DecUsers()
 		return err
 	}
 	t.become(l)
+	t.execEvent(number, call)
 	return nil
 }
 
@@ -86,6 +88,7 @@ func (t *Task) takeLead() {
 	if old == t {
 		return
 	}
+	old.dropTracer()
 	own := t.pid
 	t.k.users.account(old.Creds().RUID).threads.Add(-1)
 	old.place.Remove()

@@ -44,6 +44,7 @@ type inExit struct{}
 func (inExit) run(t *Task) state {
 	g := t.tg
 	t.attend(attnExit)
+	t.exitEvent()
 	g.sig.mu.Lock()
 	t.retarget(^linux.SigSet(0))
 	stopped := t.stopping && g.threadStopped()
@@ -120,8 +121,25 @@ func (t *Task) leave() state {
 	k.tasks.Lock()
 	g.fold(t)
 	t.zombie = true
-	g.alive--
 	k.adoptFromThread(t)
+	after := t.abandonTracees()
+	if g.leader == t || !t.linger() {
+		after = append(after, t.depart())
+	}
+	k.tasks.Unlock()
+	for _, f := range after {
+		f()
+	}
+	return nil
+}
+
+// depart takes t, which has ended, out of its process for good, and with the
+// last thread ends that. It returns what has to be done once the caller, who
+// holds tasks, has given it back.
+func (t *Task) depart() (after func()) {
+	g, k := t.tg, t.k
+	t.trace.lingers = false
+	g.alive--
 	if g.leader != t {
 		pid := t.pid
 		g.removeThread(t)
@@ -130,10 +148,10 @@ func (t *Task) leave() state {
 	}
 	if g.alive > 0 {
 		reaped := k.reapWatch.take()
-		k.tasks.Unlock()
-		reaped.tell()
-		g.departures.Open()
-		return nil
+		return func() {
+			reaped.tell()
+			g.departures.Open()
+		}
 	}
 	g.sig.mu.Lock()
 	if !g.sig.exiting { // every thread called exit(2): the leader's word counts
@@ -144,14 +162,29 @@ func (t *Task) leave() state {
 	parent := g.parent
 	hangUp := k.endGroup(g, status)
 	reaped := k.reapWatch.take()
-	k.tasks.Unlock()
-	reaped.tell()
-	if parent != nil {
-		parent.Children.Open() // not before: who waits runs at once, and wants tasks
+	return func() {
+		reaped.tell()
+		if parent != nil {
+			parent.Children.Open() // not before: who waits runs at once, and wants tasks
+		}
+		if hangUp != nil {
+			hangUp.Disassociated(true)
+		}
+		close(g.ended)
 	}
-	if hangUp != nil {
-		hangUp.Disassociated(true)
+}
+
+// exitEvent tells t's tracer that it is about to end.
+func (t *Task) exitEvent() {
+	if !t.wantsEvent(linux.PTRACE_EVENT_EXIT) {
+		return
 	}
-	close(g.ended)
-	return nil
+	g := &t.tg.sig
+	g.mu.Lock()
+	status := linux.ExitStatus(t.code)
+	if g.exiting {
+		status = g.status
+	}
+	g.mu.Unlock()
+	t.event(linux.PTRACE_EVENT_EXIT, uint64(status))
 }

@@ -47,7 +47,9 @@ func (k *Kernel) endGroup(g *ThreadGroup, status linux.WaitStatus) (hangUp Termi
 		k.orphanCheck(g, p, g)
 	}
 	g.pid.Exits.Open()
-	if k.tellOfEnd(g) {
+	if g.tracedByOther() {
+		g.leader.tellTracerOfEnd(status)
+	} else if k.tellOfEnd(g) {
 		k.reap(g)
 	}
 	return hangUp
@@ -82,7 +84,7 @@ func (k *Kernel) adopt(c, heir *ThreadGroup) {
 		c.signal = linux.SIGCHLD
 	}
 	if c.exited {
-		if k.tellOfEnd(c) {
+		if !c.tracedByOther() && k.tellOfEnd(c) {
 			k.reap(c)
 		}
 		if heir != nil {
@@ -122,7 +124,7 @@ func (k *Kernel) tellOfEnd(g *ThreadGroup) (nobodyWaits bool) {
 	}
 	if g.signal == linux.SIGCHLD {
 		a := p.Action(linux.SIGCHLD)
-		nobodyWaits = a.Handler == linux.SIG_IGN || a.Flags&linux.SA_NOCLDWAIT != 0
+		nobodyWaits = (a.Handler == linux.SIG_IGN || a.Flags&linux.SA_NOCLDWAIT != 0) && !g.leader.Traced()
 		if a.Handler != linux.SIG_IGN {
 			p.Signal(g.childInfo(code, value))
 		}
@@ -141,6 +143,7 @@ func (k *Kernel) reap(g *ThreadGroup) {
 		return
 	}
 	g.reaped = true
+	g.leader.dropTracer()
 	if g.parent != nil {
 		g.sibling.Remove()
 	}

@@ -58,7 +58,11 @@ func (inGuest) run(t *Task) state {
 			if ev.Hot {
 				space.PatchCall(t.regs.IP(), t.regs.OrigRAX)
 			}
-			t.dispatch()
+			if t.trace.on.Load() == 0 {
+				t.dispatch()
+			} else {
+				t.tracedCall()
+			}
 			if t.restart == 0 && !t.saved {
 				continue
 			}

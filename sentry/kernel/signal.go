@@ -100,7 +100,7 @@ func (t *Task) ForceSignal(info *linux.SigInfo) {
 		t.mask.Del(s)
 		handler = linux.SIG_DFL
 	}
-	if handler == linux.SIG_DFL {
+	if handler == linux.SIG_DFL && !t.Traced() {
 		g.init.Store(false)
 	}
 	t.tg.sendLocked(t, info, true)
@@ -211,6 +211,9 @@ func (g *ThreadGroup) ignores(t *Task, s linux.Signal, force bool) bool {
 	if t.mask.Has(s) || t.waiting.Has(s) {
 		return false
 	}
+	if t.Traced() && s != linux.SIGKILL {
+		return false // its tracer may want to know
+	}
 	switch g.sig.handlers.Load().handler(s) {
 	case linux.SIG_IGN:
 		return true
@@ -226,9 +229,6 @@ func (g *ThreadGroup) ignores(t *Task, s linux.Signal, force bool) bool {
 // complete finds a thread for the queued signal s and wakes it. The caller
 // holds sig.mu.
 func (g *ThreadGroup) complete(t *Task, s linux.Signal) {
-	if g.sig.stop.stopped && s != linux.SIGKILL {
-		return // it waits for the process to go on
-	}
 	who := t
 	if who == nil {
 		for _, x := range g.sig.tasks {
@@ -240,7 +240,13 @@ func (g *ThreadGroup) complete(t *Task, s linux.Signal) {
 		who = nil
 	}
 	if who == nil {
+		if s == linux.SIGKILL { // it ends a stop in the end of a thread
+			g.beginExit(linux.SignalStatus(s, false), nil)
+		}
 		return
+	}
+	if g.sig.stop.stopped && s != linux.SIGKILL && !who.Traced() {
+		return // it waits for the process to go on
 	}
 	if g.fatal(who, s) {
 		g.beginExit(linux.SignalStatus(s, false), nil)
@@ -266,6 +272,9 @@ func (g *ThreadGroup) fatal(t *Task, s linux.Signal) bool {
 	if g.sig.init.Load() && s != linux.SIGKILL {
 		return false
 	}
+	if t.Traced() && s != linux.SIGKILL {
+		return false
+	}
 	return !(linux.IgnoredSignals | linux.StopSignals | linux.CoreSignals).Has(s)
 }
 
@@ -287,6 +296,7 @@ func (g *ThreadGroup) beginExit(status linux.WaitStatus, except *Task) {
 	g.sig.stop = groupStop{}
 	for _, t := range g.sig.tasks {
 		if t != except {
+			t.trace.stop.killed = t.trace.stop.in
 			t.attend(attnKill)
 		}
 	}

@@ -23,9 +23,14 @@ func (g *ThreadGroup) Stopped() bool {
 	return g.sig.stop.stopped
 }
 
-// beginStop makes every thread stop. The caller holds sig.mu.
-func (g *ThreadGroup) beginStop(s linux.Signal) {
+// beginStop makes every thread stop, as by has taken s. The caller holds sig.mu.
+func (g *ThreadGroup) beginStop(s linux.Signal, by *Task) {
 	st := &g.sig.stop
+	if st.sig != 0 && by.Traced() && !by.stopping { // its tracer has made it go on: it stops anew
+		by.stopping = true
+		st.left++
+		by.attend(attnStop)
+	}
 	if st.sig != 0 || g.sig.exiting {
 		return
 	}
@@ -42,6 +47,12 @@ func (g *ThreadGroup) beginStop(s linux.Signal) {
 // resume ends a stop, or one that is under way: SIGCONT. The caller holds sig.mu.
 func (g *ThreadGroup) resume() {
 	st := &g.sig.stop
+	for _, t := range g.sig.tasks {
+		if t.seized() {
+			t.trace.trap = true
+			t.attend(attnTrap)
+		}
+	}
 	if st.sig == 0 {
 		return
 	}
@@ -77,7 +88,8 @@ func (t *Task) stopHere() {
 	t.park(Stopped, attnKill, func() bool {
 		g.sig.mu.Lock()
 		defer g.sig.mu.Unlock()
-		return g.sig.stop.sig == 0 || t.stopping // stopped anew: it counts again
+		// Stopped anew, it counts again; a tracer wants it to stop for it.
+		return g.sig.stop.sig == 0 || t.stopping || t.trace.trap
 	})
 }
 
@@ -86,7 +98,7 @@ func (t *Task) stopHere() {
 // holds sig.mu.
 func (g *ThreadGroup) threadStopped() bool {
 	st := &g.sig.stop
-	if st.left--; st.left > 0 || st.sig == 0 {
+	if st.left--; st.left > 0 || st.sig == 0 || st.stopped {
 		return false
 	}
 	st.stopped = true

@@ -30,6 +30,7 @@ type Task struct {
 	taskFutex
 	taskExit
 	taskIPC
+	trace   taskTrace
 	cputime taskTimes
 	taskSleep
 
@@ -79,12 +80,13 @@ type RunState uint32
 
 // Run states, in the letters of /proc/pid/stat.
 const (
-	Running  RunState = 'R'
-	Sleeping RunState = 'S'
-	DiskWait RunState = 'D' // sleeps, and only a kill ends it
-	Stopped  RunState = 'T'
-	Zombie   RunState = 'Z'
-	Dead     RunState = 'X'
+	Running     RunState = 'R'
+	Sleeping    RunState = 'S'
+	DiskWait    RunState = 'D' // sleeps, and only a kill ends it
+	Stopped     RunState = 'T'
+	TracingStop RunState = 't' // for its tracer
+	Zombie      RunState = 'Z'
+	Dead        RunState = 'X'
 )
 
 // Kernel is the kernel that t runs on.

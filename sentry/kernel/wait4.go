@@ -52,14 +52,27 @@ func (t *Task) Wait(w *WaitSpec) (WaitResult, error) {
 func (t *Task) lookForChild(w *WaitSpec) (r WaitResult, some bool) {
 	k := t.k
 	var reaped reapWatch
-	defer func() { reaped.tell() }()
+	var after func()
+	defer func() {
+		reaped.tell()
+		if after != nil {
+			after()
+		}
+	}()
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
+	if r, some, after = t.lookForTracee(w); r.Pid != 0 {
+		reaped = k.reapWatch.take()
+		return r, true
+	}
 	for c := range t.tg.children.All() {
 		if !w.matches(t, c) {
 			continue
 		}
 		some = true
+		if c.tracedByParent() || c.exited && c.tracedByOther() {
+			continue
+		}
 		if c.exited {
 			if w.Options&linux.WEXITED != 0 {
 				r = t.waitExited(c, w)
@@ -90,13 +103,7 @@ func (w *WaitSpec) matches(t *Task, c *ThreadGroup) bool {
 
 // waitExited reports the end of c, and reaps it unless WNOWAIT. The caller holds tasks.
 func (t *Task) waitExited(c *ThreadGroup, w *WaitSpec) WaitResult {
-	r := WaitResult{Pid: c.pid.In(t.pid.ns), UID: c.leader.Creds().RUID, Status: c.status, Code: linux.CLD_EXITED}
-	if c.status.Signaled() {
-		r.Code = linux.CLD_KILLED
-		if c.status.CoreDumped() {
-			r.Code = linux.CLD_DUMPED
-		}
-	}
+	r := WaitResult{Pid: c.pid.In(t.pid.ns), UID: c.leader.Creds().RUID, Status: c.status, Code: endCode(c.status)}
 	total := c.total()
 	r.Usage = rusageOf(total.user, total.system, total.faults, total.voluntary, total.maxRSS)
 	if w.Options&linux.WNOWAIT == 0 {

@@ -43,6 +43,10 @@ func SignalStatus(s Signal, core bool) WaitStatus {
 // that SIGCONT woke.
 func StopStatus(s Signal) WaitStatus { return WaitStatus(s)<<8 | 0x7f }
 
+// TrapStatus is the status of a tracee that stopped with code: a signal, and 256
+// times the event of ptrace(2).
+func TrapStatus(code int32) WaitStatus { return WaitStatus(code)<<8 | 0x7f }
+
 // ContinuedStatus is the status of a process that SIGCONT woke.
 const ContinuedStatus WaitStatus = 0xffff
 
