@@ -49,7 +49,7 @@ type traceStop struct {
 	listening bool          // PTRACE_LISTEN
 	reported  bool          // wait(2) has told
 	exit      bool          // it is the last, PTRACE_EVENT_EXIT
-	killed    bool          // exit: SIGKILL came during the stop
+	killed    bool          // exit: the process began to end during the stop
 	code      int32         // a signal, and 256 times the event, as in wait(2)'s status
 	sig       linux.Signal  // the signal that the task goes on with
 	info      linux.SigInfo // PTRACE_GETSIGINFO
@@ -206,6 +206,7 @@ func (t *Task) untrace(sig *linux.Signal) {
 			s.sig = linux.Signal(s.code & 0x7f)
 		}
 		s.in, s.listening, s.frozen = false, false, false
+		t.status.Store(uint32(Running))
 	}
 	if g.stop.sig != 0 {
 		t.attend(attnStop)

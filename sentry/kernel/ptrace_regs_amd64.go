@@ -65,7 +65,10 @@ func (x Tracee) FPState() []byte { return x.trace.stop.fpu }
 func (x Tracee) SetFPState(b []byte) error {
 	s := &x.trace.stop
 	n := append([]byte(nil), s.fpu...)
-	copy(n, b)
+	copy(n[:linux.FPXSwOffset], b) // behind it is room for software
+	if len(b) > linux.FXSaveSize {
+		copy(n[linux.FXSaveSize:], b[linux.FXSaveSize:])
+	}
 	if binary.LittleEndian.Uint32(n[24:])&^0xffff != 0 { // MXCSR
 		return linux.EINVAL
 	}

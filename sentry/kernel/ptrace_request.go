@@ -70,6 +70,7 @@ func (x Tracee) Resume(req int64, sig linux.Signal) error {
 	on.Store(on.Load()&^traceResume | how)
 	s := &x.trace.stop
 	s.sig, s.in, s.frozen = sig, false, false
+	x.status.Store(uint32(Running))
 	g.mu.Unlock()
 	x.spot.Wake()
 	return nil

@@ -240,9 +240,6 @@ func (g *ThreadGroup) complete(t *Task, s linux.Signal) {
 		who = nil
 	}
 	if who == nil {
-		if s == linux.SIGKILL { // it ends a stop in the end of a thread
-			g.beginExit(linux.SignalStatus(s, false), nil)
-		}
 		return
 	}
 	if g.sig.stop.stopped && s != linux.SIGKILL && !who.Traced() {
@@ -290,13 +287,14 @@ func (t *Task) recalc() {
 // beginExit makes every thread of g end, but for except; the process's status is
 // status unless it already is on its way. The caller holds sig.mu.
 func (g *ThreadGroup) beginExit(status linux.WaitStatus, except *Task) {
-	if !g.sig.exiting {
+	first := !g.sig.exiting
+	if first {
 		g.sig.exiting, g.sig.status = true, status
 	}
 	g.sig.stop = groupStop{}
 	for _, t := range g.sig.tasks {
 		if t != except {
-			t.trace.stop.killed = t.trace.stop.in
+			t.trace.stop.killed = t.trace.stop.killed || first
 			t.attend(attnKill)
 		}
 	}
