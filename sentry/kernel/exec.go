@@ -142,6 +142,7 @@ func (t *Task) become(l *loaded) {
 	t.robust = 0
 	t.clearTID = 0
 	t.restartFn = nil
+	t.dropDebug()
 	t.beginProgram(l.image.Entry, l.image.SP)
 	t.releaseVfork()
 }

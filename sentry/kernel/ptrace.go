@@ -28,6 +28,8 @@ type taskTrace struct {
 	options uint64 // PTRACE_O_*
 	trap    bool   // is to stop, for no signal
 	stop    traceStop
+
+	debug debugRegs
 }
 
 // What a tracer wants of a tracee.
@@ -37,6 +39,7 @@ const (
 	traceCalls         // stops at system calls
 	traceEmu           // stops at their entry, and does not make them
 	traceStep          // stops after an instruction
+	traceDebug         // has debug registers that are enabled
 
 	traceResume = traceCalls | traceEmu | traceStep // what each resumption says anew
 )
@@ -153,7 +156,7 @@ func (t *Task) traceChild(n *Task, flags linux.CloneFlags, event int32) {
 	if p == nil || n.trace.tracer != nil {
 		return
 	}
-	on := t.trace.on.Load() &^ traceResume
+	on := t.trace.on.Load() &^ (traceResume | traceDebug)
 	n.traceBy(p, on, t.trace.options)
 	n.trace.creds = t.trace.creds
 	n.tg.sig.mu.Lock()

@@ -35,27 +35,6 @@ func (x Tracee) SetUserRegs(u *linux.UserRegs) error {
 	return nil
 }
 
-// Debug registers that are not addresses.
-const (
-	debugStatus = 6
-)
-
-// DebugReg is the debug register i as PTRACE_PEEKUSR shows it: of breakpoints that
-// the processor itself would watch for there are none.
-func (x Tracee) DebugReg(int) uint64 { return 0 }
-
-// SetDebugReg is PTRACE_POKEUSR of a debug register: what disables breakpoints is
-// done, and one that is to be watched for finds no place (ENOSPC).
-func (x Tracee) SetDebugReg(i int, v uint64) error {
-	switch {
-	case i == debugStatus, v == 0 && i != 4 && i != 5:
-		return nil
-	case i == 4, i == 5:
-		return linux.EIO
-	}
-	return linux.ENOSPC
-}
-
 // FPState is the vector state as XSAVE lays it out, of which FXSAVE's is the
 // beginning; SetFPState says that the tracer has set it to b.
 func (x Tracee) FPState() []byte { return x.trace.stop.fpu }

@@ -77,7 +77,7 @@ func (t *Task) wake(s *traceStop) {
 			t.restart = e
 		}
 	}
-	t.ctx.Step(t.trace.on.Load()&traceStep != 0)
+	t.ctx.Step(t.trace.on.Load()&(traceStep|traceDebug) != 0)
 }
 
 // tellTracer tells t's tracer that t has stopped: SIGCHLD, and wait(2). It
@@ -258,7 +258,11 @@ func (t *Task) tracedCall() {
 	if t.Killed() {
 		return
 	}
-	switch on := t.trace.on.Load(); {
+	on := t.trace.on.Load()
+	if on&traceDebug != 0 {
+		t.lookAtWatched() // what the kernel writes is no business of the processor's
+	}
+	switch {
 	case on&traceStep != 0 && on&traceEmu == 0:
 		info := &linux.SigInfo{Signo: int32(linux.SIGTRAP), Code: linux.TRAP_BRKPT}
 		info.SetAddr(t.regs.RIP)

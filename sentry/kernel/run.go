@@ -165,12 +165,13 @@ func (t *Task) exception(ev *platform.Event) {
 	switch ev.Kind {
 	case platform.Fault:
 		t.pageFault(ev)
-	case platform.Signal, platform.Stepped:
+	case platform.Stepped:
+		t.notInCall()
+		t.fault = lastFault{addr: t.fault.addr, trap: ev.Trap, err: ev.Error}
+		t.stepped()
+	case platform.Signal:
 		t.notInCall()
 		info := &linux.SigInfo{Signo: ev.Signal, Code: ev.Code}
-		if ev.Kind == platform.Stepped {
-			info.Signo, info.Code = int32(linux.SIGTRAP), linux.TRAP_TRACE
-		}
 		addr := uint64(ev.Addr)
 		if addr == 0 && info.Code != linux.SI_KERNEL {
 			addr = t.regs.RIP

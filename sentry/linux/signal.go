@@ -185,6 +185,7 @@ const (
 	FPE_INTDIV   = 1
 	TRAP_BRKPT   = 1
 	TRAP_TRACE   = 2
+	TRAP_HWBKPT  = 4
 	SYS_SECCOMP  = 1
 	POLL_IN      = 1
 	POLL_OUT     = 2

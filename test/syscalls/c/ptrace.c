@@ -343,6 +343,46 @@ static void steps(void) {
 	CHECK(WEXITSTATUS(st) == 8 && calls >= 1);
 }
 
+static volatile long watched;
+__attribute__((noinline)) static void marked(void) { __asm__ volatile("nop"); }
+
+static int writes(void) {
+	for (int i = 0; i < 10; i++) *(volatile long *)&word = i;
+	watched = 77;
+	marked();
+	return watched == 77 ? 5 : 1;
+}
+
+static int debug_set(pid_t pid, int i, unsigned long v) {
+	return PT(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + 8 * i, v);
+}
+
+static void debug_registers(void) {
+	struct user_regs_struct r;
+	siginfo_t si;
+	long v;
+	pid_t pid = traced(writes);
+	FAILS(debug_set(pid, 0, 1UL << 60), EINVAL);
+	CHECK(debug_set(pid, 0, (unsigned long)&watched) == 0);
+	CHECK(debug_set(pid, 1, (unsigned long)marked) == 0);
+	FAILS(debug_set(pid, 7, 2 << 16 | 1), EINVAL); // input and output
+	// A write of 8 bytes at the first, execution at the second.
+	CHECK(debug_set(pid, 7, 1 | 9 << 16 | 4) == 0);
+	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGTRAP));
+	CHECK(PT(PTRACE_PEEKDATA, pid, &watched, &v) == 0 && v == 77);
+	CHECK(PT(PTRACE_PEEKUSER, pid, offsetof(struct user, u_debugreg) + 48, &v) == 0 && (v & 0xf) == 1);
+	CHECK(PT(PTRACE_GETSIGINFO, pid, 0, &si) == 0 && si.si_code == TRAP_HWBKPT);
+	CHECK(debug_set(pid, 6, 0) == 0);
+	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGTRAP));
+	CHECK(PT(PTRACE_GETREGS, pid, 0, &r) == 0 && r.rip == (unsigned long)marked);
+	CHECK(PT(PTRACE_PEEKUSER, pid, offsetof(struct user, u_debugreg) + 48, &v) == 0 && (v & 0xf) == 2);
+	CHECK(debug_set(pid, 7, 0) == 0);
+	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+	CHECK(ended(pid, 5 << 8));
+}
+
 int main(void) {
 	alarm(50);
 	errors();
@@ -353,5 +393,6 @@ int main(void) {
 	emulation();
 	stepping();
 	steps();
+	debug_registers();
 	return 0;
 }

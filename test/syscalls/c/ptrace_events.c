@@ -295,7 +295,7 @@ static void rights(void) {
 }
 
 static int asks_uid(void) {
-	execl("/tmp/ptrace_suid", "ptrace_suid", "euid", NULL);
+	execl("/root/ptrace_suid", "ptrace_suid", "euid", NULL);
 	return 99;
 }
 
@@ -304,14 +304,14 @@ static void setuid_exec(void) {
 	if (getuid() != 0) return;
 	char cmd[512];
 	snprintf(cmd, sizeof cmd, "%s", self);
-	FILE *in = fopen(cmd, "r"), *out = fopen("/tmp/ptrace_suid", "w");
+	FILE *in = fopen(cmd, "r"), *out = fopen("/root/ptrace_suid", "w");
 	CHECK(in && out);
 	char buf[65536];
 	size_t n;
 	while ((n = fread(buf, 1, sizeof buf, in)) > 0) fwrite(buf, 1, n, out);
 	fclose(in);
 	fclose(out);
-	CHECK(chown("/tmp/ptrace_suid", 77, 77) == 0 && chmod("/tmp/ptrace_suid", 04755) == 0);
+	CHECK(chown("/root/ptrace_suid", 77, 77) == 0 && chmod("/root/ptrace_suid", 04755) == 0);
 	pid_t pid = fork();
 	if (pid == 0) {
 		CHECK(setgid(1234) == 0 && setuid(1234) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
@@ -324,7 +324,7 @@ static void setuid_exec(void) {
 		_exit(0);
 	}
 	CHECK(ended(pid, 0));
-	unlink("/tmp/ptrace_suid");
+	unlink("/root/ptrace_suid");
 }
 
 int main(int argc, char **argv) {
