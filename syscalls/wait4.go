@@ -140,7 +140,7 @@ func waitidStatus(r *kernel.WaitResult) int32 {
 	switch r.Code {
 	case linux.CLD_EXITED:
 		return r.Status.Code()
-	case linux.CLD_STOPPED:
+	case linux.CLD_STOPPED, linux.CLD_TRAPPED:
 		return int32(r.Status >> 8)
 	case linux.CLD_CONTINUED:
 		return int32(linux.SIGCONT)

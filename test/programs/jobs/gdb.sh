@@ -47,7 +47,7 @@ clean() { sed -E 's/0x[0-9a-f]{6,}/ADDR/g; s/LWP [0-9]+/LWP N/g; s/process [0-9]
 run() { timeout 100 gdb -q -nx -batch -iex 'set debuginfod enabled off' -ex 'set pagination off' "$@" 2>&1 | clean; }
 run -ex 'break fib if n == 1' -ex run -ex bt -ex 'up 2' -ex 'print n' -ex 'info locals' -ex delete \
 	-ex finish -ex 'print half' -ex 'print fib(7)' -ex continue ./p
-run -ex 'break worker' -ex run -ex 'thread' -ex 'bt 1' -ex 'print (long)arg > 0' -ex 'set scheduler-locking on' -ex next -ex stepi -ex 'set scheduler-locking off' -ex delete -ex continue ./p | sed -E 's/Thread [0-9]+/Thread N/; s/current thread is [0-9]+/current thread is N/; s/arg=ADDR|arg=0x[12]/arg=A/'
+run -ex 'break worker' -ex run -ex 'thread' -ex 'bt 1' -ex 'print (long)arg > 0' -ex 'set scheduler-locking on' -ex next -ex stepi -ex 'set scheduler-locking off' -ex delete -ex continue ./p | sed -E 's/Thread [0-9]+/Thread N/; s/urrent thread is [0-9]+/urrent thread is N/; s/arg=ADDR|arg=0x[12]/arg=A/'
 run -ex 'break 25' -ex run -ex 'print *l' -ex 'print *l->next' -ex 'ptype l' -ex 'print $rip == $pc' -ex 'x/2i $pc' -ex 'set var l->v = 9' \
 	-ex 'print $xmm0.v4_int32[0] >= 0' -ex 'info registers eflags cs ss' -ex 'tbreak fclose' -ex continue -ex 'print half' -ex kill ./p
 run -ex 'set can-use-hw-watchpoints 0' -ex 'break main' -ex run -ex 'watch half' -ex 'continue' -ex 'info watchpoints' -ex kill ./p | sed -E 's/breakpoint already hit.*//'

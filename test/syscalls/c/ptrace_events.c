@@ -144,7 +144,10 @@ static void seize(int (*f)(void)) {
 	CHECK(PT(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL) == 0);
 	FAILS(PT(PTRACE_CONT, pid, 0, 0), ESRCH); // it runs
 	CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+	CHECK(waitid(P_PID, pid, &si, WSTOPPED | WNOWAIT) == 0);
+	CHECK(si.si_code == CLD_TRAPPED && si.si_status == EVENT(PTRACE_EVENT_STOP) && si.si_pid == pid && si.si_signo == SIGCHLD);
 	CHECK(stopped(pid, EVENT(PTRACE_EVENT_STOP)));
+	CHECK(waitpid(pid, NULL, WNOHANG) == 0); // once is enough
 	CHECK(PT(PTRACE_GETSIGINFO, pid, 0, &si) == 0 && si.si_code == EVENT(PTRACE_EVENT_STOP));
 	FAILS(PT(PTRACE_LISTEN, getpid(), 0, 0), ESRCH);
 	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
