@@ -32,24 +32,32 @@ func ioprioTargets(t *kernel.Task, which, who int32) ([]*kernel.Task, error) {
 	return nil, linux.EINVAL
 }
 
-// ioprioSet implements ioprio_set(2). The host schedules: it is kept and told.
-func ioprioSet(t *kernel.Task, which, who, prio int32) (int, error) {
+// checkIOPrio judges a priority that t wants: EPERM, EINVAL.
+func checkIOPrio(t *kernel.Task, prio int32) error {
 	class, level := prio>>ioprioClassShift&7, prio&(1<<ioprioClassShift-1)&7
 	switch class {
 	case ioprioClassRT:
 		if !t.Creds().HasCap(auth.CapSysAdmin) && !t.Creds().HasCap(auth.CapSysNice) {
-			return 0, linux.EPERM
+			return linux.EPERM
 		}
 	case ioprioClassBE, ioprioClassIdle:
 	case 0:
 		if level != 0 {
-			return 0, linux.EINVAL
+			return linux.EINVAL
 		}
 	default:
-		return 0, linux.EINVAL
+		return linux.EINVAL
 	}
 	if prio>>16 != 0 {
-		return 0, linux.EINVAL
+		return linux.EINVAL
+	}
+	return nil
+}
+
+// ioprioSet implements ioprio_set(2). The host schedules: it is kept and told.
+func ioprioSet(t *kernel.Task, which, who, prio int32) (int, error) {
+	if err := checkIOPrio(t, prio); err != nil {
+		return 0, err
 	}
 	xs, err := ioprioTargets(t, which, who)
 	if err != nil {

@@ -5,8 +5,6 @@ package proc
 var params = [...]param{
 	{"abi/vsyscall32", "1", boolean},
 	{"debug/exception-trace", "1", boolean},
-	{"fs/aio-max-nr", "65536", natural},
-	{"fs/aio-nr", "0", readOnly},
 	{"fs/dentry-state", "0\t0\t45\t0\t0\t0", readOnly},
 	{"fs/dir-notify-enable", "1", boolean},
 	{"fs/epoll/max_user_watches", "3000000", natural},

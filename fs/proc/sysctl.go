@@ -3,6 +3,7 @@ package proc
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"garrison/fs/pseudo"
@@ -69,6 +70,8 @@ func computed() map[string]rootEntry {
 		"kernel/seccomp/actions_avail": {
 			Show: static("kill_process kill_thread trap errno user_notif trace log allow\n"),
 		},
+		"fs/aio-nr":             {Show: func(fs *FS, _ vfs.Ctx, w *bytes.Buffer) error { return line(w, fs.k.AIO.Nr()) }},
+		"fs/aio-max-nr":         {Mode: 0o644, Show: func(fs *FS, _ vfs.Ctx, w *bytes.Buffer) error { return line(w, fs.k.AIO.Max()) }, Store: storeAIOMax},
 		"fs/file-nr":            {Show: static("0\t0\t9223372036854775807\n")},
 		"vm/nr_hugepages":       {Mode: 0o644, Show: static("0\n"), Store: ignoreParam}, // as asked for, none to be had
 		"vm/drop_caches":        {Mode: 0o200, Store: ignoreParam},
@@ -76,6 +79,16 @@ func computed() map[string]rootEntry {
 		"net/ipv4/route/flush":  {Mode: 0o200, Store: ignoreParam},
 		"fs/binfmt_misc/status": {Show: static("enabled\n")},
 	}
+}
+
+// storeAIOMax sets how many requests there may be: EINVAL.
+func storeAIOMax(fs *FS, _ vfs.Ctx, data []byte) error {
+	n, err := strconv.ParseUint(strings.TrimSpace(string(data)), 0, 63)
+	if err != nil {
+		return linux.EINVAL
+	}
+	fs.k.AIO.SetMax(n)
+	return nil
 }
 
 func line(w *bytes.Buffer, v any) error {

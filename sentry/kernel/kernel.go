@@ -14,6 +14,7 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/arch"
+	"garrison/sentry/aio"
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel/futex"
 	"garrison/sentry/ktime"
@@ -60,6 +61,8 @@ type Kernel struct {
 	Clocks ktime.Clocks
 	// Futexes is where tasks sleep in futex(2).
 	Futexes futex.Table
+	// AIO counts what asynchronous I/O has been asked for.
+	AIO aio.System
 
 	rootUserNS *auth.UserNamespace
 	rootCreds  *auth.Creds // whom the kernel reads programs as

@@ -72,6 +72,8 @@ type Space struct {
 	tlb     tlb
 	peakRSS atomic.Uint64 // the largest that Stats has seen
 
+	companion atomic.Pointer[Companion]
+
 	mu    lock.RWMutex[lock.Mappings]
 	vmas  interval.Map[arch.Addr, vma] // what the guest asked for; protected by mu, as all below
 	runs  interval.Map[arch.Addr, run] // what the host has mapped
@@ -170,6 +172,9 @@ func (s *Space) alone() bool { return s.users.Load() == 1 }
 // or later: files may be closed.
 func (s *Space) DecUsers() {
 	if s.users.Add(-1) == 0 {
+		if c := s.Companion(nil); c != nil {
+			c.Close()
+		}
 		s.release()
 	}
 }

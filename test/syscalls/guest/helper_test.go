@@ -20,6 +20,7 @@ func parts() map[string]func() string {
 		"flock":    flockPart,
 		"shared":   sharedPart,
 		"is3open":  is3openPart,
+		"aio":      aioPart,
 		"identify": func() string { return strings.Join(os.Args, " ") },
 	}
 }

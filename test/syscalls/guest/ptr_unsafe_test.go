@@ -11,3 +11,6 @@ func bytesAt(p, n uintptr) []byte { return unsafe.Slice((*byte)(unsafe.Add(nil, 
 
 // addressOf is where b lies.
 func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
+
+// at is the T that lies at address p.
+func at[T any](p uintptr) *T { return (*T)(unsafe.Add(nil, p)) }
