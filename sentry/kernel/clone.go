@@ -163,6 +163,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	}
 	t.mu.Lock()
 	n.sched, n.affinity, n.ns = t.sched.inherit(), t.affinity, t.ns
+	n.Policy = t.Policy
 	t.mu.Unlock()
 	t.newNamespaces(n, f)
 	if f&linux.CLONE_SYSVSEM != 0 {

@@ -62,6 +62,8 @@ type taskRun struct {
 
 	told identity // what the platform's answers are of
 
+	Policy mm.Policy // set_mempolicy(2)
+
 	restart     linux.Errno // the ERESTART code of a call that a signal ended
 	restartFn   RestartFn   // what restart_syscall(2) does; nil: EINTR
 	personality uint32

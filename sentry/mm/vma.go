@@ -44,6 +44,7 @@ type vma struct {
 	shown       *shown // nil for anonymous memory
 	off         uint64 // of the range's start in the file
 	name        string // "[vdso]", or a name given by prctl(2)
+	policy      Policy // mbind(2)
 }
 
 // Split implements interval.Value.
