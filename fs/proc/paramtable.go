@@ -46,6 +46,8 @@ var params = [...]param{
 	{"kernel/ctrl-alt-del", "0", boolean},
 	{"kernel/dmesg_restrict", "1", boolean},
 	{"kernel/hung_task_timeout_secs", "120", natural},
+	{"kernel/io_uring_disabled", "2", between(2, 2)}, // there is none to allow
+	{"kernel/io_uring_group", "-1", anyInt},
 	{"kernel/keys/gc_delay", "300", natural},
 	{"kernel/keys/maxbytes", "20000", natural},
 	{"kernel/keys/maxkeys", "200", natural},
