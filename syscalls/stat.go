@@ -104,6 +104,9 @@ func statx(t *kernel.Task, dirfd kernel.FD, name pathname, flags, mask uint32, o
 		RdevMajor: linux.Major(a.Rdev), RdevMinor: linux.Minor(a.Rdev), DevMajor: linux.Major(a.Dev), DevMinor: linux.Minor(a.Dev),
 	}
 	x.AttributesMask = linux.STATX_ATTR_MOUNT_ROOT | linux.STATX_ATTR_IMMUTABLE | linux.STATX_ATTR_APPEND
+	if mask&linux.STATX_MNT_ID_UNIQUE != 0 {
+		x.Mask, x.MntID = x.Mask&^linux.STATX_MNT_ID|linux.STATX_MNT_ID_UNIQUE, linux.FirstMountID+uint64(a.MountID)
+	}
 	if a.Btime != (linux.Timespec{}) {
 		x.Btime = a.Btime.Timestamp()
 		x.Mask |= linux.STATX_BTIME

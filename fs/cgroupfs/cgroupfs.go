@@ -34,6 +34,8 @@ func Type(k *kernel.Kernel, limits func(*kernel.Container) Limits) *vfs.Type {
 		Name:  "cgroup2",
 		Magic: linux.CGROUP2_SUPER_MAGIC,
 		Flags: vfs.UserMount,
+		Check: vfs.KnownOptions("nsdelegate", "favordynmods", "memory_localevents", "memory_recursiveprot",
+			"memory_hugetlb_accounting", "pids_localevents"),
 		New: func(c vfs.Ctx, _ *vfs.NewArgs) (vfs.Inode, error) {
 			t, ok := kernel.Caller(c)
 			if !ok {

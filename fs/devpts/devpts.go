@@ -24,6 +24,7 @@ func Type(k *kernel.Kernel) *vfs.Type {
 		Name:  "devpts",
 		Magic: linux.DEVPTS_SUPER_MAGIC,
 		Flags: vfs.UserMount,
+		Check: vfs.KnownOptions("uid", "gid", "mode", "ptmxmode", "max", "newinstance"),
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			fs, err := newFS(k, c, a)
 			if err != nil {

@@ -39,6 +39,7 @@ func Type(k *kernel.Kernel, initial *kernel.IPCNamespace) *vfs.Type {
 		Name:  "mqueue",
 		Magic: linux.MQUEUE_MAGIC,
 		Flags: vfs.UserMount,
+		Check: vfs.KnownOptions(),
 		New: func(c vfs.Ctx, _ *vfs.NewArgs) (vfs.Inode, error) {
 			ns := initial
 			if t, ok := kernel.Caller(c); ok {

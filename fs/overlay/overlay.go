@@ -155,7 +155,11 @@ func (r *root) Shutdown() {
 
 // Type is what mount(2) finds: mount -t overlay -o lowerdir=a:b,upperdir=u,workdir=w.
 func Type() *vfs.Type {
-	return &vfs.Type{Name: "overlay", Magic: linux.OVERLAYFS_SUPER_MAGIC, Flags: vfs.UserMount, New: mount}
+	return &vfs.Type{
+		Name: "overlay", Magic: linux.OVERLAYFS_SUPER_MAGIC, Flags: vfs.UserMount, New: mount,
+		Check: vfs.KnownOptions("lowerdir", "upperdir", "workdir", "default_permissions", "redirect_dir", "index", "uuid",
+			"nfs_export", "userxattr", "xino", "metacopy", "verity", "volatile"),
+	}
 }
 
 func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {

@@ -132,25 +132,28 @@ func writeMountinfo(w *bytes.Buffer, all []vfs.MountInfo) {
 		if m.Propagation != "" {
 			w.WriteString(" " + m.Propagation)
 		}
-		fmt.Fprintf(w, " - %s %s %s\n", m.Type, source(m.Source), m.FSOptions)
+		fmt.Fprintf(w, " - %s %s %s\n", m.Type, source(m.Source), join(m.FSFlags, m.FSOptions))
 	}
 }
 
-// writeMounts is /proc/pid/mounts, fstab(5): the mount's options, then those of
-// the filesystem that it does not say already.
+// join puts a comma between lists of options.
+func join(a, b string) string {
+	if b == "" {
+		return a
+	}
+	return a + "," + b
+}
+
+// writeMounts is /proc/pid/mounts, fstab(5): whether anything can be written, the
+// filesystem's flags, then the mount's, then the filesystem's own options.
 func writeMounts(w *bytes.Buffer, all []vfs.MountInfo) {
 	for i := range all {
 		m := &all[i]
-		o, fso := m.Options, m.FSOptions
-		if strings.HasPrefix(fso, "ro") {
+		o := m.FSFlags
+		if strings.HasPrefix(m.Options, "ro") {
 			o = "ro" + o[2:]
 		}
-		if len(fso) > 2 {
-			// Linux writes the filesystem's rw first, then the mount's flags,
-			// then the filesystem's own.
-			o += fso[2:]
-		}
-		fmt.Fprintf(w, "%s %s %s %s 0 0\n", source(m.Source), escapeMount(m.Point), m.Type, o)
+		fmt.Fprintf(w, "%s %s %s %s 0 0\n", source(m.Source), escapeMount(m.Point), m.Type, join(o+m.Options[2:], m.FSOptions))
 	}
 }
 

@@ -59,7 +59,7 @@ func nsTable() []entry {
 				if n == nil {
 					return vfs.Path{}, linux.ENOENT
 				}
-				return p.fs.sys.NewUnnamed(&nsInode{n, p.fs.k}, n.Name()), nil
+				return p.fs.sys.NewNamespaceFile(&nsInode{n, p.fs.k}, n.Name()), nil
 			},
 		}
 	}
@@ -149,6 +149,7 @@ const (
 	nsGetParent   = 0xb702
 	nsGetNSType   = 0xb703
 	nsGetOwnerUID = 0xb704
+	nsGetMountID  = 0x8008b705 // NS_GET_MNTNS_ID
 )
 
 // Ioctl implements vfs.Control.
@@ -156,6 +157,12 @@ func (f *nsFile) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uin
 	switch cmd {
 	case nsGetNSType:
 		return f.Flag, nil
+	case nsGetMountID:
+		if f.Kind != "mnt" {
+			return 0, linux.EINVAL
+		}
+		id := f.Ino
+		return 0, usermem.Ptr[uint64](arg).Store(m, &id)
 	case nsGetOwnerUID:
 		if f.Kind != "user" {
 			return 0, linux.EINVAL

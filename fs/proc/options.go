@@ -26,6 +26,16 @@ type options struct {
 	pidOnly bool   // subset=pid
 }
 
+// checkOption is vfs.Type's Check.
+func checkOption(x vfs.Option) error {
+	o := vfs.Options{x}
+	if o.Only("hidepid", "gid", "subset") != nil {
+		return vfs.ErrNoParam
+	}
+	_, err := parseOptions(o)
+	return err
+}
+
 func parseOptions(o vfs.Options) (out options, err error) {
 	if err := o.Only("hidepid", "gid", "subset"); err != nil {
 		return out, err

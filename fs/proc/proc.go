@@ -36,6 +36,7 @@ func Type(k *kernel.Kernel, conf *Config) *vfs.Type {
 		Name:  "proc",
 		Magic: linux.PROC_SUPER_MAGIC,
 		Flags: vfs.UserMount,
+		Check: checkOption,
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			ns := k.RootPIDNS()
 			if t, ok := kernel.Caller(c); ok {

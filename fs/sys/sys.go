@@ -22,6 +22,7 @@ func Type(k *kernel.Kernel) *vfs.Type {
 		Name:  "sysfs",
 		Magic: linux.SYSFS_MAGIC,
 		Flags: vfs.UserMount,
+		Check: vfs.KnownOptions(),
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			var n *socket.Network
 			if t, ok := kernel.Caller(c); ok {

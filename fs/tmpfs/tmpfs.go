@@ -29,6 +29,7 @@ func NewType(name string, k Config) *vfs.Type {
 		Name:  name,
 		Magic: linux.TMPFS_MAGIC,
 		Flags: vfs.UserMount,
+		Check: checkOption,
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			return New(c, k, a.Options)
 		},
@@ -64,6 +65,24 @@ type shown struct {
 var optionNames = []string{
 	"size", "nr_blocks", "nr_inodes", "mode", "uid", "gid", "mpol", "huge",
 	"inode32", "inode64", "noswap", "swap", "discard", "quota",
+}
+
+// checkOption is vfs.Type's Check.
+func checkOption(x vfs.Option) (err error) {
+	o := vfs.Options{x}
+	switch x.Key {
+	case "size", "nr_blocks", "nr_inodes":
+		_, err = o.Size(x.Key, 1<<40, 0)
+	case "mode":
+		_, err = o.Uint(x.Key, 8, 0)
+	case "uid", "gid":
+		_, err = o.Uint(x.Key, 10, 0)
+	default:
+		if o.Only(optionNames...) != nil {
+			err = vfs.ErrNoParam
+		}
+	}
+	return err
 }
 
 // New returns the root of a new tmpfs: EINVAL for options that are wrong.

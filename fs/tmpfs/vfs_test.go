@@ -213,7 +213,7 @@ func TestMoveMount(t *testing.T) {
 	e.mkdir("/a/in")
 	move := func(from, to string) error {
 		return e.with(from, func(p vfs.Path) error {
-			return e.with(to, func(q vfs.Path) error { return vfs.MoveMount(e.c, p, q) })
+			return e.with(to, func(q vfs.Path) error { return vfs.MoveMount(e.c, p, q, false) })
 		})
 	}
 	e.want("into itself", move("/a", "/a/in"), linux.ELOOP)

@@ -18,6 +18,8 @@ func (s *System) initAnonymous() {
 	}
 	s.pipefs = root(linux.PIPEFS_MAGIC, "pipefs")
 	s.sockfs = root(linux.SOCKFS_MAGIC, "sockfs")
+	s.nsfs = root(linux.NSFS_MAGIC, "nsfs")
+	s.nsfs.source = "nsfs"
 	s.anonfs = root(linux.ANON_INODE_FS_MAGIC, "anon_inodefs")
 	s.anonInode = NewAnonInode(s, 0o600)
 }
@@ -110,8 +112,11 @@ func (s *System) NewAnon(c Ctx, f File, class string, flags linux.OpenFlags) *Fi
 }
 
 // NewUnnamed is a held place for an inode (held once, handed over) that no directory
-// knows, shown as name in /proc/pid/fd: a descriptor donated by the host, a namespace.
+// knows, shown as name in /proc/pid/fd: a descriptor donated by the host.
 func (s *System) NewUnnamed(i Inode, name string) Path { return s.anonPath(s.anonfs, name, i) }
+
+// NewNamespaceFile is NewUnnamed for a namespace, which can be mounted: MS_BIND.
+func (s *System) NewNamespaceFile(i Inode, name string) Path { return s.anonPath(s.nsfs, name, i) }
 
 // NewSocket is a file of type S_IFSOCK with an inode number of its own.
 func (s *System) NewSocket(c Ctx, f File, flags linux.OpenFlags) *FileDescription {

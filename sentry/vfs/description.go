@@ -51,7 +51,17 @@ func NewFileDescription(p Path, f File, flags linux.OpenFlags) *FileDescription 
 	_, d.stream = f.(Streamer)
 	d.flags.Store(uint32(flags &^ openOnlyFlags))
 	d.refs.Store(1)
+	d.countWriter(1)
 	return d
+}
+
+// countWriter tells the mount and its filesystem of one more or one less that may write:
+// they can't become read-only meanwhile. What is no file of theirs does not count.
+func (d *FileDescription) countWriter(n int64) {
+	if d.Flags().Writable() && !d.IsPath() && d.path.d.typ == linux.S_IFREG {
+		d.path.mnt.writers.Add(n)
+		d.path.d.fs.writers.Add(n)
+	}
 }
 
 // File is what it was made with: for those who know its type.
@@ -159,6 +169,7 @@ func (d *FileDescription) Release(c Ctx) {
 		}
 	}
 	d.file.Close(c)
+	d.countWriter(-1)
 	if d.state != nil {
 		d.path.d.fs.putState(d.state)
 	}

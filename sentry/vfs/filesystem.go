@@ -19,6 +19,8 @@ type Filesystem struct {
 
 	refs     atomic.Int64  // mounts, and what keeps it otherwise
 	readOnly atomic.Bool   // all of it, whatever the mounts say
+	flags    atomic.Uint64 // MS_SYNCHRONOUS, MS_DIRSYNC, MS_MANDLOCK, MS_LAZYTIME: told, not obeyed
+	writers  atomic.Int64  // files that are open for writing
 	watches  atomic.Int32  // watches on inodes: 0 is the fast path
 	locked   atomic.Int32  // inodes with file locks: 0 is the fast path
 	renames  atomic.Uint64 // changes of directories' places, for d_path
@@ -162,18 +164,41 @@ func (fs *Filesystem) Statfs(c Ctx, mnt *Mount) (linux.Statfs, error) {
 	return st, nil
 }
 
-// options is what /proc/mounts shows of fs itself.
-func (fs *Filesystem) options() string {
-	o := "rw"
+// Flags is the filesystem's own flags: MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC…
+func (fs *Filesystem) Flags() linux.MountFlags {
+	f := linux.MountFlags(fs.flags.Load())
 	if fs.readOnly.Load() {
+		f |= linux.MS_RDONLY
+	}
+	return f
+}
+
+// showFlags is what /proc/mounts shows of them.
+func (fs *Filesystem) showFlags() string {
+	f, o := fs.Flags(), "rw"
+	if f&linux.MS_RDONLY != 0 {
 		o = "ro"
 	}
-	if x, ok := fs.inode.(Shower); ok {
-		if s := x.ShowOptions(); s != "" {
-			o += "," + s
+	for _, x := range [...]struct {
+		f linux.MountFlags
+		s string
+	}{
+		{linux.MS_SYNCHRONOUS, ",sync"}, {linux.MS_DIRSYNC, ",dirsync"},
+		{linux.MS_MANDLOCK, ",mand"}, {linux.MS_LAZYTIME, ",lazytime"},
+	} {
+		if f&x.f != 0 {
+			o += x.s
 		}
 	}
 	return o
+}
+
+// options are the type's own, as /proc/mounts shows them.
+func (fs *Filesystem) options() string {
+	if x, ok := fs.inode.(Shower); ok {
+		return x.ShowOptions()
+	}
+	return ""
 }
 
 // An inodeState is what vfs keeps about an inode that is locked, watched, open as a

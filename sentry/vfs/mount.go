@@ -14,12 +14,21 @@ func mayMount(c Ctx) (*MountNamespace, error) {
 	return ns, nil
 }
 
+// MayMount is EPERM if c may not change its mount namespace.
+func MayMount(c Ctx) error {
+	_, err := mayMount(c)
+	return err
+}
+
 // MountFS mounts fs at at: mount(2) without any of the special flags. fs stays the
-// caller's. EPERM, ENOTDIR, ENOENT.
+// caller's. EPERM, ENOTDIR, ENOENT; EBUSY if it is mounted there already.
 func MountFS(c Ctx, at Path, fs *Filesystem, source string, flags linux.MountFlags) error {
 	ns, err := mayMount(c)
 	if err != nil {
 		return err
+	}
+	if at.d == at.mnt.root && at.mnt.fs == fs && at.mnt.root == fs.root {
+		return linux.EBUSY
 	}
 	m := ns.sys.newMount(fs, fs.root, source, flags)
 	err = ns.graft(m, at)
@@ -44,12 +53,32 @@ func (ns *MountNamespace) graft(m *Mount, at Path) error {
 	if at.mnt.ns != ns {
 		return linux.EINVAL
 	}
-	// Somebody may have mounted there since at was found: go on top.
-	for x := t.at[mountKey{at.mnt, at.d}]; x != nil; x = t.at[mountKey{at.mnt, at.d}] {
-		at = Path{x, x.root}
-	}
+	at = t.topLocked(at)
 	t.graftLocked(m, at.mnt, at.d)
 	return nil
+}
+
+// topLocked is the root of the topmost of what is mounted at p, or p. Not held.
+func (t *mountTable) topLocked(p Path) Path {
+	for x := t.at[mountKey{p.mnt, p.d}]; x != nil; x = t.at[mountKey{p.mnt, p.d}] {
+		p = Path{x, x.root}
+	}
+	return p
+}
+
+// Top goes from p, held, to the root of the topmost of what is mounted there, held.
+func (p Path) Top() Path {
+	t := &p.mnt.sys.mounts
+	t.mu.RLock()
+	top := t.topLocked(p)
+	if !top.Same(p) {
+		top.Hold()
+	}
+	t.mu.RUnlock()
+	if !top.Same(p) {
+		p.Drop()
+	}
+	return top
 }
 
 // Bind is MS_BIND, with MS_REC if recursive.
@@ -61,19 +90,10 @@ func Bind(c Ctx, from, at Path, recursive bool) error {
 	if (from.d.dir != nil) != at.IsDir() {
 		return linux.ENOTDIR
 	}
-	t := &ns.sys.mounts
-	t.mu.Lock()
-	if from.mnt.ns != ns && !from.mnt.internalUse || from.mnt.unbindable {
-		t.mu.Unlock()
-		return linux.EINVAL
+	m, err := ns.copyOf(from, recursive)
+	if err != nil {
+		return err
 	}
-	var m *Mount
-	if recursive {
-		m = t.copyTreeLocked(from.mnt, from.d, copyBind)
-	} else {
-		m = t.copyLocked(from.mnt, from.d)
-	}
-	t.mu.Unlock()
 	if err := ns.graft(m, at); err != nil {
 		ns.sys.discard(m)
 		return err
@@ -81,70 +101,78 @@ func Bind(c Ctx, from, at Path, recursive bool) error {
 	return nil
 }
 
-// MoveMount is MS_MOVE: from is the root of a mount.
-func MoveMount(c Ctx, from, at Path) error {
-	ns, err := mayMount(c)
-	if err != nil {
-		return err
-	}
-	if from.d != from.mnt.root {
-		return linux.EINVAL
-	}
-	if (from.d.dir != nil) != at.IsDir() {
-		return linux.EINVAL
-	}
-	m, t := from.mnt, &ns.sys.mounts
+// copyOf is a copy of what is mounted at from, in no namespace: EINVAL if it can't be
+// bound.
+func (ns *MountNamespace) copyOf(from Path, recursive bool) (*Mount, error) {
+	t := &ns.sys.mounts
 	t.mu.Lock()
-	if m.ns != ns || at.mnt.ns != ns || m.parent == nil || m.parent.group != nil {
-		t.mu.Unlock()
+	defer t.mu.Unlock()
+	if from.mnt.unbindable || !ns.minesLocked(from.mnt) && from.mnt != ns.sys.nsfs {
+		return nil, linux.EINVAL
+	}
+	if recursive {
+		return t.copyTreeLocked(from.mnt, from.d, copyBind), nil
+	}
+	return t.copyLocked(from.mnt, from.d), nil
+}
+
+// minesLocked reports whether m is in ns, or in a detached tree.
+func (ns *MountNamespace) minesLocked(m *Mount) bool {
+	return m.ns == ns || m.ns != nil && m.ns.detached
+}
+
+// rootLocked is EINVAL for what is no mount's root, or one in another namespace.
+func (ns *MountNamespace) rootLocked(p Path) error {
+	m := p.mnt
+	if p.d != m.root || m.ns != ns && !(m.parent == nil && m.ns != nil && m.ns.detached) {
 		return linux.EINVAL
 	}
-	for x := at.mnt; x != nil; x = x.parent {
-		if x == m {
-			t.mu.Unlock()
-			return linux.ELOOP
-		}
-	}
-	for x := t.at[mountKey{at.mnt, at.d}]; x != nil; x = t.at[mountKey{at.mnt, at.d}] {
-		at = Path{x, x.root}
-	}
-	r := t.detachLocked(m)
-	t.graftLocked(m, at.mnt, at.d)
-	t.mu.Unlock()
-	r.release(false)
-	ns.changed()
 	return nil
 }
 
 // Remount is MS_REMOUNT: with MS_BIND only the mount's own flags change, else the
-// filesystem's options too. EINVAL if at is no mount's root.
+// filesystem and its options too. EINVAL if at is no mount's root; EBUSY if somebody
+// writes to what is to be read-only.
 func Remount(c Ctx, at Path, flags linux.MountFlags, o Options) error {
 	ns, err := mayMount(c)
 	if err != nil {
 		return err
 	}
-	m := at.mnt
-	ns.sys.mounts.mu.RLock()
+	m, t := at.mnt, &ns.sys.mounts
+	t.mu.RLock()
 	mine := m.ns == ns
-	ns.sys.mounts.mu.RUnlock()
+	t.mu.RUnlock()
 	if !mine || at.d != m.root {
 		return linux.EINVAL
 	}
 	if flags&linux.MS_BIND == 0 {
-		if x, ok := m.fs.inode.(Remounter); ok {
-			if err := x.Remount(c, o); err != nil {
-				return err
-			}
+		x, err := reconfiguration(m.fs, flags, o)
+		if err != nil {
+			return err
 		}
-		m.fs.readOnly.Store(flags&linux.MS_RDONLY != 0)
+		if err := x.apply(c); err != nil {
+			return err
+		}
 	}
 	// No rule for atimes given: the one that holds stays.
 	const atimes = linux.MS_NOATIME | linux.MS_NODIRATIME | linux.MS_RELATIME | linux.MS_STRICTATIME
 	if flags&atimes == 0 {
 		flags |= m.Flags() & atimes
 	}
-	m.setFlags(flags)
+	t.mu.Lock()
+	err = m.setFlagsLocked(flags, flags&linux.MS_BIND != 0)
+	t.mu.Unlock()
 	ns.changed()
+	return err
+}
+
+// setFlagsLocked changes m's flags: EBUSY if it is to be read-only, unless the
+// filesystem is already, and somebody writes.
+func (m *Mount) setFlagsLocked(f linux.MountFlags, check bool) error {
+	if check && f&linux.MS_RDONLY != 0 && m.Flags()&linux.MS_RDONLY == 0 && m.writers.Load() != 0 {
+		return linux.EBUSY
+	}
+	m.setFlags(f)
 	return nil
 }
 
@@ -155,110 +183,68 @@ func SetPropagation(c Ctx, at Path, flags linux.MountFlags) error {
 	if err != nil {
 		return err
 	}
-	how := flags & (linux.MS_SHARED | linux.MS_PRIVATE | linux.MS_SLAVE | linux.MS_UNBINDABLE)
+	how := flags & propagations
 	if how&(how-1) != 0 || flags&^(how|linux.MS_REC|linux.MS_SILENT) != 0 {
 		return linux.EINVAL
 	}
 	t := &ns.sys.mounts
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at.d != at.mnt.root || at.mnt.ns != ns {
+	if at.d != at.mnt.root || !ns.minesLocked(at.mnt) {
 		return linux.EINVAL
 	}
-	for x := range at.mnt.tree() {
-		t.setPropagationLocked(x, how)
-		if flags&linux.MS_REC == 0 {
-			break
-		}
-	}
+	t.propagateLocked(at.mnt, how, flags&linux.MS_REC != 0)
 	return nil
 }
 
-// Unmount is umount2(2) of the mount whose root p is. p is the caller's, and may be
-// its only use of the mount.
-func Unmount(c Ctx, p Path, flags int) error {
-	if flags&^(linux.MNT_FORCE|linux.MNT_DETACH|linux.MNT_EXPIRE|linux.UMOUNT_NOFOLLOW) != 0 ||
-		flags&linux.MNT_EXPIRE != 0 && flags&(linux.MNT_FORCE|linux.MNT_DETACH) != 0 {
-		return linux.EINVAL
+const propagations = linux.MS_SHARED | linux.MS_PRIVATE | linux.MS_SLAVE | linux.MS_UNBINDABLE
+
+func (t *mountTable) propagateLocked(m *Mount, how linux.MountFlags, recursive bool) {
+	for x := range m.tree() {
+		t.setPropagationLocked(x, how)
+		if !recursive {
+			break
+		}
 	}
+}
+
+// A MountChange is what mount_setattr(2) is asked for: flags (MS_*) to clear and then to
+// set, and a kind of propagation (0: none).
+type MountChange struct {
+	Set, Clear, Propagation linux.MountFlags
+	Recursive               bool
+}
+
+// SetMountAttr is mount_setattr(2) of the mount whose root at is, and of those below it
+// if recursive; of all or of none. EPERM, EINVAL, EBUSY.
+func SetMountAttr(c Ctx, at Path, x MountChange) error {
 	ns, err := mayMount(c)
 	if err != nil {
 		return err
 	}
-	m, t := p.mnt, &ns.sys.mounts
-	root := c.FS().Root()
-	root.Drop() // only compared
+	t := &ns.sys.mounts
 	t.mu.Lock()
-	switch {
-	case p.d != m.root || m.ns != ns:
-		err = linux.EINVAL
-	case m == root.mnt && flags&linux.MNT_DETACH == 0:
-		// As Linux: what can't go becomes read-only.
-		m.fs.readOnly.Store(true)
-	case m.parent == nil:
-		err = linux.EINVAL
-	case flags&linux.MNT_EXPIRE != 0 && (m.refs.Load() > 2 || len(m.children) != 0):
-		err = linux.EBUSY
-	case flags&linux.MNT_EXPIRE != 0 && !m.expiryMark:
-		m.expiryMark, err = true, linux.EAGAIN
-	case flags&linux.MNT_DETACH == 0 && (len(m.children) != 0 || m.refs.Load() > 2):
-		err = linux.EBUSY // more than the tree and p use it
-	default:
-		rs := t.dissolveLocked(m)
-		t.mu.Unlock()
-		for _, r := range rs {
-			r.release(true)
-		}
-		ns.changed()
-		return nil
+	defer t.mu.Unlock()
+	if err := ns.rootLocked(at); err != nil {
+		return err
 	}
-	t.mu.Unlock()
-	return err
-}
-
-// dissolveLocked takes m, all below it and what that propagates to out of their trees,
-// each by itself. The caller releases what it returns, without the lock.
-func (t *mountTable) dissolveLocked(m *Mount) (rs []released) {
-	var all []*Mount
-	for x := range m.tree() {
-		all = append(all, x)
-	}
-	all = append(all, t.echoesLocked(m)...)
-	for i := len(all) - 1; i >= 0; i-- {
-		x := all[i]
-		if x.ns == nil && x.parent == nil {
-			continue
+	for m := range at.mnt.tree() {
+		if x.Set&linux.MS_RDONLY != 0 && m.Flags()&linux.MS_RDONLY == 0 && m.writers.Load() != 0 {
+			return linux.EBUSY
 		}
-		x.leaveLocked()
-		x.ns = nil
-		if x.parent != nil {
-			rs = append(rs, t.detachLocked(x))
-		} else {
-			rs = append(rs, released{m: x})
+		if !x.Recursive {
+			break
 		}
 	}
-	return rs
-}
-
-// discard gives up a tree that is in no namespace.
-func (s *System) discard(m *Mount) {
-	t := &s.mounts
-	t.mu.Lock()
-	var all []*Mount
-	for x := range m.tree() {
-		all = append(all, x)
-	}
-	var rs []released
-	for i := len(all) - 1; i >= 0; i-- {
-		all[i].leaveLocked()
-		if all[i].parent != nil {
-			rs = append(rs, t.detachLocked(all[i]))
-		} else {
-			rs = append(rs, released{m: all[i]})
+	for m := range at.mnt.tree() {
+		m.setFlags(m.Flags()&^x.Clear | x.Set)
+		if !x.Recursive {
+			break
 		}
 	}
-	t.mu.Unlock()
-	for _, r := range rs {
-		r.release(true)
+	if x.Propagation != 0 {
+		t.propagateLocked(at.mnt, x.Propagation, x.Recursive)
 	}
+	ns.changed()
+	return nil
 }

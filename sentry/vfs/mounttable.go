@@ -15,8 +15,12 @@ type Mount struct {
 	id     int
 	source string
 
-	flags atomic.Uint64 // MS_RDONLY, MS_NOSUID…, of this mount
-	refs  atomic.Int64  // dead when negative; being in a tree is one
+	flags   atomic.Uint64 // MS_RDONLY, MS_NOSUID…, of this mount
+	refs    atomic.Int64  // dead when negative; being in a tree is one
+	writers atomic.Int64  // files that are open for writing
+
+	// expiryMark is not 0 if umount2's MNT_EXPIRE has been here and nobody since.
+	expiryMark atomic.Int32
 
 	// Protected by the table's mu:
 	ns          *MountNamespace // nil: in no tree
@@ -26,7 +30,6 @@ type Mount struct {
 	group       *peerGroup      // shared: nil if not
 	master      *peerGroup      // slave of: nil if not
 	unbindable  bool
-	expiryMark  bool // umount2's MNT_EXPIRE has been here
 	internalUse bool // kernel-internal: in no namespace, ever
 }
 
@@ -60,13 +63,17 @@ func (s *System) newMount(fs *Filesystem, root *Dentry, source string, flags lin
 	return m
 }
 
-// setFlags stores the mount flags of f, with relatime unless another rule is given.
+// setFlags stores the mount flags of f, with one rule for atimes: strictatime goes before
+// noatime, and relatime holds unless another is given.
 func (m *Mount) setFlags(f linux.MountFlags) {
 	f &= mountFlags
-	if f&(linux.MS_NOATIME|linux.MS_STRICTATIME) == 0 {
-		f |= linux.MS_RELATIME
-	} else {
+	switch {
+	case f&linux.MS_STRICTATIME != 0:
+		f &^= linux.MS_NOATIME | linux.MS_RELATIME
+	case f&linux.MS_NOATIME != 0:
 		f &^= linux.MS_RELATIME
+	default:
+		f |= linux.MS_RELATIME
 	}
 	m.flags.Store(uint64(f))
 }
@@ -76,6 +83,9 @@ func (m *Mount) Flags() linux.MountFlags { return linux.MountFlags(m.flags.Load(
 
 // ID is the number in /proc/pid/mountinfo.
 func (m *Mount) ID() int { return m.id }
+
+// UniqueID is a number that no other mount ever has: statmount(2)'s.
+func (m *Mount) UniqueID() uint64 { return linux.FirstMountID + uint64(m.id) }
 
 // Filesystem is what m shows.
 func (m *Mount) Filesystem() *Filesystem { return m.fs }
@@ -101,6 +111,9 @@ func (m *Mount) tryRef() bool {
 }
 
 func (m *Mount) unref() {
+	if m.expiryMark.Load() > 0 {
+		m.expiryMark.Add(-1)
+	}
 	if m.refs.Add(-1) == 0 && m.refs.CompareAndSwap(0, dead) {
 		m.root.unref()
 		m.fs.DecRef()

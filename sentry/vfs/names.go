@@ -308,7 +308,9 @@ func (p *parent) unmounted(x *Dentry) error {
 	}
 	var rs []released
 	for _, m := range gone {
-		rs = append(rs, t.dissolveLocked(m)...)
+		if m.ns != nil { // else it went with another
+			rs = append(rs, t.dissolveLocked(m, false)...)
+		}
 	}
 	t.mu.Unlock()
 	for _, r := range rs {

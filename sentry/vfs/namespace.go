@@ -16,6 +16,9 @@ type MountNamespace struct {
 	id   uint64 // the inode number of /proc/pid/ns/mnt
 	root *Mount // protected by the mount table's mu
 	refs atomic.Int64
+	// detached: no process is in it, but a descriptor leads to it (open_tree(2)). Its
+	// root is nil once it has been moved elsewhere.
+	detached bool
 
 	// Queue is told (Pri and Err) after each change of the tree: proc_pid_mounts(5).
 	wait.Queue
@@ -52,11 +55,7 @@ func (ns *MountNamespace) Root() Path {
 	t := &ns.sys.mounts
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	p := Path{ns.root, ns.root.root}
-	for x := t.at[mountKey{p.mnt, p.d}]; x != nil; x = t.at[mountKey{p.mnt, p.d}] {
-		p = Path{x, x.root}
-	}
-	return p.Hold()
+	return t.topLocked(Path{ns.root, ns.root.root}).Hold()
 }
 
 // IncRef counts one more user of the namespace.
@@ -69,7 +68,7 @@ func (ns *MountNamespace) DecRef() {
 	}
 	t := &ns.sys.mounts
 	t.mu.Lock()
-	rs := t.dissolveLocked(ns.root)
+	rs := t.dissolveLocked(ns.root, false)
 	t.mu.Unlock()
 	for _, r := range rs {
 		r.release(true)
@@ -131,7 +130,8 @@ type MountInfo struct {
 	Options      string // of the mount: "rw,nosuid,relatime"
 	Propagation  string // "shared:1", "master:1", "unbindable" or ""
 	Type, Source string
-	FSOptions    string // of the filesystem: "rw,size=64k"
+	FSFlags      string // of the filesystem: "rw,sync"
+	FSOptions    string // its type's: "size=64k", or ""
 }
 
 // Mounts is the tree as seen from root, parents first, by id as Linux lists them.
@@ -161,10 +161,13 @@ func (m *Mount) info(root Path) (MountInfo, bool) {
 	if !ok {
 		return MountInfo{}, false
 	}
-	inside, _ := Path{&Mount{sys: m.sys, fs: m.fs, root: m.fs.root}, m.root}.abs(Path{})
+	inside := m.root.place.Load().name
+	if !m.fs.hidden {
+		inside, _ = Path{&Mount{sys: m.sys, fs: m.fs, root: m.fs.root}, m.root}.abs(Path{})
+	}
 	i := MountInfo{
 		ID: m.id, Parent: m.id, Dev: m.fs.dev, Root: inside, Point: point,
-		Options: m.showFlags(), Type: m.fs.typ.Name, Source: m.source, FSOptions: m.fs.options(),
+		Options: m.showFlags(), Type: m.fs.typ.Name, Source: m.source, FSFlags: m.fs.showFlags(), FSOptions: m.fs.options(),
 	}
 	t := &m.sys.mounts
 	t.mu.RLock()
@@ -172,7 +175,7 @@ func (m *Mount) info(root Path) (MountInfo, bool) {
 	if m.parent != nil {
 		i.Parent = m.parent.id
 	}
-	i.Propagation = m.propagation()
+	i.Propagation = m.showPropagation(root)
 	return i, true
 }
 
@@ -208,6 +211,7 @@ func PivotRoot(c Ctx, newRoot, putOld Path) error {
 	defer old.Drop()
 	t := &ns.sys.mounts
 	t.mu.Lock()
+	putOld = t.topLocked(putOld)
 	if err := pivotable(ns, old, newRoot, putOld); err != nil {
 		t.mu.Unlock()
 		return err
@@ -220,9 +224,6 @@ func PivotRoot(c Ctx, newRoot, putOld Path) error {
 	} else {
 		rs = append(rs, t.detachLocked(old.mnt))
 		t.attachLocked(newRoot.mnt, place.mnt, place.d)
-	}
-	for x := t.at[mountKey{putOld.mnt, putOld.d}]; x != nil; x = t.at[mountKey{putOld.mnt, putOld.d}] {
-		putOld = Path{x, x.root}
 	}
 	t.attachLocked(old.mnt, putOld.mnt, putOld.d)
 	t.mu.Unlock()

@@ -359,6 +359,9 @@ func openTemp(c Ctx, a At, s OpenSpec) (*FileDescription, error) {
 	return NewFileDescription(Path{dir.mnt, d}, f, s.Flags&^openOnlyFlags), nil
 }
 
+// OpenPlace opens p as O_PATH does. p stays the caller's.
+func OpenPlace(p Path) *FileDescription { return NewFileDescription(p, pathFile{}, linux.O_PATH) }
+
 // pathFile is what O_PATH opens: a place, and nothing that can be done with it.
 type pathFile struct{}
 

@@ -144,7 +144,7 @@ func (p Path) BoundSocket() any {
 // is gone. ok is false if p can't be reached from root: then the path is that within
 // what can be reached (getcwd: "(unreachable)" comes before it).
 func (p Path) Abs(root Path) (name string, ok bool) {
-	if p.d.fs.hidden {
+	if p.d.fs.hidden && (p.mnt.internalUse || p.d != p.mnt.root) {
 		return p.Name(), true
 	}
 	for range 3 {

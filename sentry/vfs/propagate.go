@@ -80,33 +80,20 @@ func (t *mountTable) setPropagationLocked(m *Mount, how linux.MountFlags) {
 	}
 }
 
-// A receiver is a mount that what is mounted on one of its peers or masters is
-// mounted on too.
-type receiver struct {
-	m    *Mount
-	from *peerGroup // the group through which it receives
-	peer bool       // of that group; else its slave
-}
-
-// receivers is all to which an event on m propagates, m not included.
-func receivers(m *Mount) (out []receiver) {
+// receivers is all to which an event on m propagates: its peers, those that obey them,
+// the peers of these, and so on; m not included.
+func receivers(m *Mount) (out []*Mount) {
 	seen := map[*Mount]bool{m: true}
 	var visit func(g *peerGroup)
 	visit = func(g *peerGroup) {
-		for _, p := range g.peers {
-			if !seen[p] {
-				seen[p] = true
-				out = append(out, receiver{p, g, true})
-			}
-		}
-		for _, s := range g.slaves {
-			if seen[s] {
+		for _, x := range slices.Concat(g.peers, g.slaves) {
+			if seen[x] {
 				continue
 			}
-			seen[s] = true
-			out = append(out, receiver{s, g, false})
-			if s.group != nil {
-				visit(s.group)
+			seen[x] = true
+			out = append(out, x)
+			if x.group != nil && x.group != g {
+				visit(x.group)
 			}
 		}
 	}
@@ -122,64 +109,150 @@ func (m *Mount) shows(d *Dentry) bool { return m.fs == d.fs && d.within(m.root) 
 // graftLocked attaches the tree m at point in parent, and copies of it wherever
 // that propagates to.
 func (t *mountTable) graftLocked(m, parent *Mount, point *Dentry) {
-	rs := receivers(parent)
-	if parent.group != nil {
-		for x := range m.tree() {
-			t.shareLocked(x)
-		}
+	if parent.group == nil {
+		t.attachLocked(m, parent, point)
+		return
 	}
+	for x := range m.tree() {
+		t.shareLocked(x)
+	}
+	p := propagation{t: t, point: point, seen: map[*Mount]bool{parent: true}, groups: map[*peerGroup]bool{}}
+	p.spread(parent.group, m, false)
 	t.attachLocked(m, parent, point)
-	copies := map[*peerGroup]*Mount{parent.group: m}
-	for _, r := range rs {
-		if r.m.ns == nil || !r.m.shows(point) {
-			continue
-		}
-		src := copies[r.from]
-		if src == nil {
-			src = m
-		}
-		n := t.copyTreeLocked(src, src.root, copyAll)
-		for x := range n.tree() {
-			if !r.peer {
-				// A slave's copy obeys the original's group, and has peers of its
-				// own only if it is mounted on a shared mount.
-				g := x.group
-				x.leaveLocked()
-				x.obeyLocked(g)
-				if r.m.group != nil {
-					t.shareLocked(x)
-				}
-			}
-		}
-		if r.m.group != nil && copies[r.m.group] == nil {
-			copies[r.m.group] = n
-		}
-		t.attachLocked(n, r.m, point)
+	for i, x := range p.copies {
+		t.attachLocked(x, p.to[i], point)
 	}
 }
 
-// echoesLocked is the mounts that unmounting m takes along: at the same place in the
-// receivers of its parent.
-func (t *mountTable) echoesLocked(m *Mount) (out []*Mount) {
-	if m.parent == nil {
+// A propagation is one tree on its way to all that are to have a copy of it.
+type propagation struct {
+	t      *mountTable
+	point  *Dentry
+	seen   map[*Mount]bool
+	groups map[*peerGroup]bool
+	copies []*Mount // each to be attached at point in to
+	to     []*Mount
+}
+
+// spread copies src for the peers of g and for those that obey g. The copies are peers of
+// src, or, if slave, obey its group: the first for a peer of g does, and those after it
+// are peers of that.
+func (p *propagation) spread(g *peerGroup, src *Mount, slave bool) {
+	if p.groups[g] {
+		return
+	}
+	p.groups[g] = true
+	for _, x := range g.peers {
+		if n := p.give(x, src, slave); n != nil && slave {
+			src, slave = n, false
+		}
+	}
+	for _, x := range g.slaves {
+		if x.group != nil {
+			p.spread(x.group, src, true)
+		} else {
+			p.give(x, src, true)
+		}
+	}
+}
+
+// give makes the copy of src for m; nil if m is to have none.
+func (p *propagation) give(m, src *Mount, slave bool) *Mount {
+	if p.seen[m] || m.ns == nil || !m.shows(p.point) {
 		return nil
 	}
-	for _, r := range receivers(m.parent) {
-		if x := t.at[mountKey{r.m, m.point}]; x != nil && x.fs == m.fs && x.root == m.root && len(x.children) == 0 {
-			out = append(out, x)
+	p.seen[m] = true
+	n := p.t.copyTreeLocked(src, src.root, copyAll)
+	for x := range n.tree() {
+		if !slave {
+			continue
+		}
+		// It has peers of its own only if it is mounted on a shared mount.
+		g := x.group
+		x.leaveLocked()
+		x.obeyLocked(g)
+		if m.group != nil {
+			p.t.shareLocked(x)
 		}
 	}
-	return out
+	p.copies, p.to = append(p.copies, n), append(p.to, m)
+	return n
 }
 
-// propagation is mountinfo's optional fields.
-func (m *Mount) propagation() string {
+// echoesLocked is the mounts that unmounting those of gone takes along: at the same
+// places in what their parents propagate to, but for those that something else is mounted
+// below. What is mounted right on top of one stays in its place.
+func (t *mountTable) echoesLocked(gone []*Mount) []*Mount {
+	going := map[*Mount]bool{}
+	for _, m := range gone {
+		going[m] = true
+	}
+	var maybe []*Mount
+	for _, m := range gone {
+		if m.parent == nil {
+			continue
+		}
+		for _, r := range receivers(m.parent) {
+			if x := t.at[mountKey{r, m.point}]; x != nil && !going[x] {
+				going[x] = true
+				maybe = append(maybe, x)
+			}
+		}
+	}
+	for again := true; again; {
+		again = false
+		for i, x := range maybe {
+			if going[x] && slices.ContainsFunc(x.children, func(c *Mount) bool { return !going[c] && c.point != x.root }) {
+				going[maybe[i]], again = false, true
+			}
+		}
+	}
+	return slices.DeleteFunc(maybe, func(x *Mount) bool { return !going[x] })
+}
+
+// busyLocked reports whether m, or what would go with it, is in use. The caller has the
+// uses of m that it says.
+func (t *mountTable) busyLocked(m *Mount, uses int64) bool {
+	if len(m.children) != 0 || m.refs.Load() > uses {
+		return true
+	}
+	for _, r := range receivers(m.parent) {
+		x := t.at[mountKey{r, m.point}]
+		if x != nil && len(x.children) == 0 && x.refs.Load() > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// dominatingLocked is the nearest group that m receives from which has a member that can
+// be seen from root; 0 without.
+func (m *Mount) dominatingLocked(root Path) int {
+	for g := m.master; g != nil; {
+		for _, p := range g.peers {
+			if p.ns != nil && p.ns == root.mnt.ns && (Path{p, p.root}).belowLocked(root) {
+				return g.id
+			}
+		}
+		if len(g.peers) == 0 {
+			return 0
+		}
+		g = g.peers[0].master
+	}
+	return 0
+}
+
+// showPropagation is mountinfo's optional fields, for who sees root.
+func (m *Mount) showPropagation(root Path) string {
 	s := ""
 	if m.group != nil {
 		s = "shared:" + itoa(m.group.id)
 	}
 	if m.master != nil {
 		s = join(s, "master:"+itoa(m.master.id))
+		if from := m.dominatingLocked(root); from != 0 && from != m.master.id {
+			s = join(s, "propagate_from:"+itoa(from))
+		}
 	}
 	if m.unbindable {
 		s = join(s, "unbindable")

@@ -27,8 +27,8 @@ type System struct {
 	posix    lockGraph
 	internl  *Internal
 
-	pipefs, sockfs, anonfs *Mount // kernel-internal
-	anonInode              *AnonInode
+	pipefs, sockfs, anonfs, nsfs *Mount // kernel-internal
+	anonInode                    *AnonInode
 
 	mu    sync.Mutex
 	types map[string]*Type // protected by mu
@@ -65,6 +65,9 @@ type Type struct {
 	Name string
 	// New returns the root inode of a new filesystem, held once.
 	New func(Ctx, *NewArgs) (Inode, error)
+	// Check says whether an option, seen by itself, is one of the type's (ErrNoParam)
+	// and has a value that can be (EINVAL). nil: New alone decides.
+	Check func(Option) error
 	// Flags hold for every filesystem of the type.
 	Flags TypeFlags
 	// Magic is what statfs(2) reports if the root does not say.

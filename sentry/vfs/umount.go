@@ -1,0 +1,89 @@
+package vfs
+
+import "garrison/sentry/linux"
+
+// Unmount is umount2(2) of the mount whose root p is. p is the caller's, and may be
+// its only use of the mount.
+func Unmount(c Ctx, p Path, flags int) error {
+	ns, err := mayMount(c)
+	if err != nil {
+		return err
+	}
+	m, t := p.mnt, &ns.sys.mounts
+	root := c.FS().Root()
+	root.Drop() // only compared
+	expire, detach := flags&linux.MNT_EXPIRE != 0, flags&linux.MNT_DETACH != 0
+	t.mu.Lock()
+	switch {
+	case p.d != m.root || m.ns != ns,
+		expire && (m == root.mnt || flags&(linux.MNT_FORCE|linux.MNT_DETACH) != 0):
+		err = linux.EINVAL
+	case expire && (m.refs.Load() > 2 || len(m.children) != 0):
+		err = linux.EBUSY
+	case expire && m.expiryMark.Load() == 0:
+		m.expiryMark.Store(2) // the caller's Drop of p is one
+		err = linux.EAGAIN
+	case m == root.mnt && !detach:
+		// As Linux: what can't go becomes read-only.
+		t.mu.Unlock()
+		x := Configuration{fs: m.fs, flags: linux.MS_RDONLY, mask: linux.MS_RDONLY}
+		return x.apply(c)
+	case m.parent == nil:
+		err = linux.EINVAL
+	case !detach && t.busyLocked(m, 2): // the tree and p
+		err = linux.EBUSY
+	default:
+		rs := t.dissolveLocked(m, true)
+		t.mu.Unlock()
+		for _, r := range rs {
+			r.release(true)
+		}
+		ns.changed()
+		return nil
+	}
+	t.mu.Unlock()
+	return err
+}
+
+// dissolveLocked takes m and all below it out of their trees, each by itself, and, if
+// spread, what that propagates to. The caller releases what it returns, without the lock.
+func (t *mountTable) dissolveLocked(m *Mount, spread bool) (rs []released) {
+	var all []*Mount
+	for x := range m.tree() {
+		all = append(all, x)
+	}
+	if spread {
+		all = append(all, t.echoesLocked(all)...)
+	}
+	for _, x := range all {
+		x.leaveLocked()
+		x.ns = nil
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		x := all[i]
+		if x.parent == nil {
+			rs = append(rs, released{m: x})
+			continue
+		}
+		parent, point := x.parent, x.point
+		rs = append(rs, t.detachLocked(x))
+		if top := t.at[mountKey{x, x.root}]; top != nil && top.ns != nil {
+			// What was on top comes down to x's place.
+			r := t.detachLocked(top)
+			t.attachLocked(top, parent, point)
+			rs = append(rs, released{parent: r.parent, point: r.point})
+		}
+	}
+	return rs
+}
+
+// discard gives up a tree that is in no namespace.
+func (s *System) discard(m *Mount) {
+	t := &s.mounts
+	t.mu.Lock()
+	rs := t.dissolveLocked(m, false)
+	t.mu.Unlock()
+	for _, r := range rs {
+		r.release(true)
+	}
+}
