@@ -9,10 +9,13 @@ import (
 )
 
 // nameToHandleAt implements name_to_handle_at(2): no filesystem here can find a file
-// again by a handle, which is EOPNOTSUPP once the file is found.
-func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, _, _ address, flags uint32) (int, error) {
-	const known = linux.AT_SYMLINK_FOLLOW | linux.AT_EMPTY_PATH | linux.AT_HANDLE_FID | linux.AT_HANDLE_MNT_ID_UNIQ
-	if flags&^uint32(known) != 0 {
+// again by a handle, which is EOPNOTSUPP once the file is found. A handle that only
+// identifies it (AT_HANDLE_FID) is its inode number, as for such filesystems on Linux.
+func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, h usermem.Ptr[fileHandle], id address, flags uint32) (int, error) {
+	const known = linux.AT_SYMLINK_FOLLOW | linux.AT_EMPTY_PATH | linux.AT_HANDLE_FID | linux.AT_HANDLE_MNT_ID_UNIQ |
+		linux.AT_HANDLE_CONNECTABLE
+	const both = linux.AT_HANDLE_FID | linux.AT_HANDLE_CONNECTABLE
+	if flags&^uint32(known) != 0 || flags&both == both {
 		return 0, linux.EINVAL
 	}
 	how := vfs.NoFollow
@@ -22,7 +25,55 @@ func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, _, _ address
 	if flags&linux.AT_EMPTY_PATH != 0 {
 		how |= vfs.EmptyOK
 	}
-	return withPath(t, dirfd, name, how, func(vfs.Path) error { return linux.EOPNOTSUPP })
+	return withPath(t, dirfd, name, how, func(p vfs.Path) error {
+		if flags&linux.AT_HANDLE_FID == 0 {
+			return linux.EOPNOTSUPP
+		}
+		return storeFID(t, p, h, id, flags&linux.AT_HANDLE_MNT_ID_UNIQ != 0)
+	})
+}
+
+// fid is FILEID_INO64_GEN: the inode's number and generation.
+type fid struct {
+	fileHandle
+	Ino [2]uint32
+	Gen uint32
+}
+
+// storeFID stores p's fid and its mount's number, an int or one that is unique: EOVERFLOW,
+// with the size that it takes, if it has not room.
+func storeFID(t *kernel.Task, p vfs.Path, h usermem.Ptr[fileHandle], id address, unique bool) error {
+	const size, kind = 12, 0x81
+	head, err := h.Load(t)
+	switch {
+	case err != nil:
+		return err
+	case head.Bytes > maxHandle:
+		return linux.EINVAL
+	}
+	a, err := p.Attr(t)
+	if err != nil {
+		return err
+	}
+	out := fid{fileHandle{size, kind}, [2]uint32{uint32(a.Ino), uint32(a.Ino >> 32)}, 0}
+	if unique {
+		n := p.Mount().UniqueID()
+		err = usermem.Ptr[uint64](id).Store(t, &n)
+	} else {
+		n := int32(a.MountID)
+		err = usermem.Ptr[int32](id).Store(t, &n)
+	}
+	if err != nil {
+		return err
+	}
+	if head.Bytes < size {
+		out.Type = 0xff // FILEID_INVALID
+		if err := h.Store(t, &out.fileHandle); err != nil {
+			return err
+		}
+		return linux.EOVERFLOW
+	}
+	return usermem.Ptr[fid](h).Store(t, &out)
 }
 
 // fileHandle is the head of struct file_handle.

@@ -1,8 +1,8 @@
 package syscalls
 
 import (
+	"slices"
 	"strings"
-	"unsafe"
 
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
@@ -127,12 +127,13 @@ func (s *statmounter) copyOut(t *kernel.Task, out address, room uint64) (int, er
 	const strings = linux.STATMOUNT_FS_TYPE | linux.STATMOUNT_MNT_ROOT | linux.STATMOUNT_MNT_POINT | linux.STATMOUNT_MNT_OPTS |
 		linux.STATMOUNT_FS_SUBTYPE | linux.STATMOUNT_SB_SOURCE | linux.STATMOUNT_OPT_ARRAY | linux.STATMOUNT_OPT_SEC_ARRAY |
 		linux.STATMOUNT_MNT_UIDMAP | linux.STATMOUNT_MNT_GIDMAP
-	fixed := uint64(unsafe.Sizeof(s.out))
+	head := usermem.AsBytes(&s.out)
+	fixed := uint64(len(head))
 	if s.mask&strings != 0 && room == fixed || len(s.str) != 0 && fixed+uint64(len(s.str)) >= room {
 		return 0, linux.EOVERFLOW
 	}
 	s.out.Size = uint32(min(room, fixed) + uint64(len(s.str)))
-	b := append(usermem.AsBytes(&s.out), s.str...)
+	b := slices.Concat(head, s.str)
 	_, err := t.CopyOut(out.Addr(), b[:min(uint64(len(b)), room)])
 	return 0, err
 }

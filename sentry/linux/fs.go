@@ -134,6 +134,7 @@ const (
 	AT_RENAME_NOREPLACE   = 0x0001
 	AT_HANDLE_FID         = 0x0200
 	AT_HANDLE_MNT_ID_UNIQ = 0x0001
+	AT_HANDLE_CONNECTABLE = 0x0002
 )
 
 // ioctl(2) commands that files of many kinds have, <asm-generic/ioctls.h>, <linux/fs.h>.

@@ -1,0 +1,96 @@
+// covers: name_to_handle_at quotactl quotactl_fd statx ustat
+// Handles that only identify a file, and what a filesystem without quotas answers.
+#include "mounts.h"
+#include <sys/quota.h>
+#include <sys/sysmacros.h>
+
+#define FID 0x200	 // AT_HANDLE_FID, since Linux 6.6
+#define UNIQUE 1	 // AT_HANDLE_MNT_ID_UNIQUE, since 6.12
+#define CONNECTABLE 2 // AT_HANDLE_CONNECTABLE, since 6.13
+
+struct handle {
+	uint32_t bytes;
+	int32_t type;
+	unsigned char data[128];
+};
+
+static long handle(const char *name, struct handle *h, void *id, int flags) {
+	return syscall(SYS_name_to_handle_at, AT_FDCWD, name, h, id, flags);
+}
+
+static void identified(void) {
+	struct handle h = { .bytes = 128 }, g = { .bytes = 128 };
+	int id = 0;
+	uint64_t unique = 0;
+	put("file");
+	CHECK(link("file", "name") == 0 && symlink("file", "sym") == 0);
+	CHECK(handle("file", &h, &id, FID) == 0);
+	CHECK(h.bytes == 12 && id == atoi(field(".", 'i')));
+	CHECK(handle("name", &g, &id, FID) == 0 && memcmp(&h, &g, 20) == 0);
+	g.bytes = 128;
+	CHECK(handle("sym", &g, &id, FID) == 0 && memcmp(&h, &g, 20) != 0);
+	g.bytes = 128;
+	CHECK(handle("sym", &g, &id, FID | AT_SYMLINK_FOLLOW) == 0 && memcmp(&h, &g, 20) == 0);
+	struct { uint32_t mask; uint32_t pad[35]; uint64_t mnt_id; uint64_t rest[64]; } x;
+	CHECK(syscall(SYS_statx, AT_FDCWD, "file", 0, 0x4000, &x) == 0);
+	g.bytes = 128;
+	CHECK(handle("file", &g, &unique, FID | UNIQUE) == 0 && unique == x.mnt_id);
+	// Not enough room: how much it takes, and the mount's number all the same.
+	memset(&g, 0, sizeof g);
+	id = 0;
+	FAILS(handle("file", &g, &id, FID), EOVERFLOW);
+	CHECK(g.bytes == 12 && id != 0);
+	g.bytes = 129;
+	FAILS(handle("file", &g, &id, FID), EINVAL);
+	g.bytes = 128;
+	FAILS(handle("file", &g, &id, FID | CONNECTABLE), EINVAL);
+	FAILS(handle("file", &g, (void *)8, FID), EFAULT);
+	FAILS(handle("file", (void *)8, &id, FID), EFAULT);
+	FAILS(handle("", &g, &id, FID), ENOENT);
+	CHECK(handle("", &g, &id, FID | AT_EMPTY_PATH) == 0);
+}
+
+static void quotas(void) {
+	char b[256];
+	int fd = open(".", O_RDONLY);
+	FAILS(syscall(SYS_quotactl, QCMD(Q_GETQUOTA, USRQUOTA), "absent", 0, b), ENOENT);
+	FAILS(syscall(SYS_quotactl, QCMD(Q_GETQUOTA, USRQUOTA), "file", 0, b), ENOTBLK);
+	FAILS(syscall(SYS_quotactl, QCMD(Q_GETQUOTA, USRQUOTA), NULL, 0, b), ENODEV);
+	FAILS(syscall(SYS_quotactl, QCMD(Q_GETQUOTA, 3), "file", 0, b), EINVAL);
+	CHECK(syscall(SYS_quotactl, QCMD(Q_SYNC, USRQUOTA), NULL, 0, NULL) == 0);
+	FAILS(syscall(443, 999, QCMD(Q_GETQUOTA, USRQUOTA), 0, b), EBADF);
+	FAILS(syscall(443, fd, QCMD(Q_GETQUOTA, 3), 0, b), EINVAL);
+	FAILS(syscall(443, fd, QCMD(Q_GETQUOTA, USRQUOTA), 0, b), ENOSYS);
+	close(fd);
+}
+
+static void statistics(void) {
+	struct { int free; uint64_t inodes; char names[16]; } u;
+	struct stat st;
+	CHECK(stat(".", &st) == 0);
+	CHECK(syscall(SYS_ustat, (unsigned)st.st_dev, &u) == 0);
+	CHECK(u.free > 0 && u.inodes > 0 && u.names[0] == 0);
+	FAILS(syscall(SYS_ustat, (unsigned)st.st_dev, (void *)8), EFAULT);
+	FAILS(syscall(SYS_ustat, makedev(99, 99), &u), EINVAL);
+	struct statx x;
+	CHECK(statx(AT_FDCWD, "file", AT_STATX_FORCE_SYNC, STATX_ALL, &x) == 0);
+	CHECK((x.stx_mask & STATX_ALL) == STATX_ALL && x.stx_btime.tv_sec >= 1);
+	CHECK(x.stx_btime.tv_sec <= x.stx_mtime.tv_sec && x.stx_btime.tv_nsec < 1000000000);
+	CHECK(!(x.stx_attributes & STATX_ATTR_MOUNT_ROOT) && (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT));
+	CHECK(statx(AT_FDCWD, ".", AT_STATX_DONT_SYNC, 0, &x) == 0);
+	CHECK(x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	FAILS(statx(AT_FDCWD, ".", AT_STATX_DONT_SYNC | AT_STATX_FORCE_SYNC, 0, &x), EINVAL);
+	FAILS(statx(AT_FDCWD, ".", 0, 0x80000000, &x), EINVAL);
+	FAILS(statx(AT_FDCWD, ".", 0x10, 0, &x), EINVAL);
+}
+
+static void all(void) {
+	identified();
+	quotas();
+	statistics();
+}
+
+int main(void) {
+	CHECK(apart(all) == 0);
+	return 0;
+}
