@@ -3,10 +3,13 @@ package programs
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
 	"garrison/test/bundle"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 const jobTimeout = 5 * time.Minute
@@ -23,7 +26,7 @@ func run(t *testing.T, r bundle.Runtime, job, goprog string) bundle.Result {
 	t.Cleanup(undo)
 	copyFile(t, job, filepath.Join(dir, "rootfs/job.sh"))
 	copyFile(t, goprog, filepath.Join(dir, "rootfs/goprog"))
-	if err := bundle.Write(dir, bundle.Spec("/bin/bash", "/job.sh")); err != nil {
+	if err := bundle.Write(dir, spec(t, job)); err != nil {
 		t.Fatal(err)
 	}
 	result, err := r.Run(t.Context(), dir, jobTimeout)
@@ -34,6 +37,22 @@ func run(t *testing.T, r bundle.Runtime, job, goprog string) bundle.Result {
 		t.Errorf("%s: no end after %v", r.Path, jobTimeout)
 	}
 	return result
+}
+
+var capabilityLine = regexp.MustCompile(`(?m)^# capabilities: (.+)$`)
+
+// spec is a container that runs job, with the capabilities beyond the usual ones that a
+// line of the job asks for.
+func spec(t *testing.T, job string) *specs.Spec {
+	text, err := os.ReadFile(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := bundle.Spec("/bin/bash", "/job.sh")
+	if m := capabilityLine.FindSubmatch(text); m != nil {
+		bundle.Grant(s, bundle.Capabilities+" "+string(m[1]))
+	}
+	return s
 }
 
 func copyFile(t *testing.T, from, to string) {
