@@ -31,7 +31,7 @@ func listDirectory(t *kernel.Task, fd kernel.FD, out address, n uint32, add func
 	defer d.Release(t)
 	room := int(min(n, maxListing))
 	buf := make([]byte, 0, min(room, 32<<10))
-	full := false
+	full, start := false, d.Offset()
 	err = d.List(t, func(e vfs.Dirent) bool {
 		before := len(buf)
 		if buf = add(buf, e); len(buf) > room {
@@ -47,6 +47,7 @@ func listDirectory(t *kernel.Task, fd kernel.FD, out address, n uint32, add func
 		return 0, err
 	}
 	if _, err := t.CopyOut(out.Addr(), buf); err != nil {
+		d.Seek(t, start, linux.SEEK_SET) // what was not given is yet to come
 		return 0, err
 	}
 	return int64(len(buf)), nil
