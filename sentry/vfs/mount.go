@@ -44,9 +44,8 @@ func (ns *MountNamespace) graft(m *Mount, at Path) error {
 		return linux.ENOTDIR
 	}
 	t := &ns.sys.mounts
-	defer ns.changed()
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	if at.d.deleted.Load() {
 		return linux.ENOENT
 	}
@@ -224,7 +223,7 @@ func SetMountAttr(c Ctx, at Path, x MountChange) error {
 	}
 	t := &ns.sys.mounts
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	if err := ns.rootLocked(at); err != nil {
 		return err
 	}
@@ -245,6 +244,6 @@ func SetMountAttr(c Ctx, at Path, x MountChange) error {
 	if x.Propagation != 0 {
 		t.propagateLocked(at.mnt, x.Propagation, x.Recursive)
 	}
-	ns.changed()
+	t.touchLocked(at.mnt.ns)
 	return nil
 }

@@ -42,6 +42,29 @@ type mountTable struct {
 	mu    lock.RWMutex[lock.Mounts]
 	at    map[mountKey]*Mount // protected by mu
 	peers int                 // peer group ids given out; protected by mu
+
+	touched map[*MountNamespace]bool // whose trees have changed under mu; protected by mu
+}
+
+// unlock is mu.Unlock, and tells those who watch the trees that have changed.
+func (t *mountTable) unlock() {
+	all := t.touched
+	t.touched = nil
+	t.mu.Unlock()
+	for ns := range all {
+		ns.changed()
+	}
+}
+
+// touchLocked notes that the tree of ns (nil: of none) has changed.
+func (t *mountTable) touchLocked(ns *MountNamespace) {
+	if ns == nil {
+		return
+	}
+	if t.touched == nil {
+		t.touched = map[*MountNamespace]bool{}
+	}
+	t.touched[ns] = true
 }
 
 // A mountKey is a place that something is mounted on.
@@ -168,6 +191,7 @@ func (t *mountTable) attachLocked(m, parent *Mount, point *Dentry) {
 	for x := range m.tree() {
 		x.ns = parent.ns
 	}
+	t.touchLocked(parent.ns)
 }
 
 // liftLocked moves old from the place that m takes to m's root.

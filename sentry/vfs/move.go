@@ -37,9 +37,8 @@ func MoveMount(c Ctx, from, at Path, beneath bool) error {
 		m.ns.root = nil // a detached tree no longer
 	}
 	t.graftLocked(m, at.mnt, at.d)
-	t.mu.Unlock()
+	t.unlock()
 	r.release(false)
-	ns.changed()
 	return nil
 }
 
@@ -113,6 +112,5 @@ func SetGroup(c Ctx, from, to Path) error {
 	}
 	b.obeyLocked(a.master)
 	b.joinLocked(a.group)
-	ns.changed()
 	return nil
 }

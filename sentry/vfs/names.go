@@ -312,7 +312,7 @@ func (p *parent) unmounted(x *Dentry) error {
 			rs = append(rs, t.dissolveLocked(m, false)...)
 		}
 	}
-	t.mu.Unlock()
+	t.unlock()
 	for _, r := range rs {
 		r.release(true)
 	}

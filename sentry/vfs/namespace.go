@@ -69,7 +69,7 @@ func (ns *MountNamespace) DecRef() {
 	t := &ns.sys.mounts
 	t.mu.Lock()
 	rs := t.dissolveLocked(ns.root, false)
-	t.mu.Unlock()
+	t.unlock()
 	for _, r := range rs {
 		r.release(true)
 	}
@@ -226,12 +226,11 @@ func PivotRoot(c Ctx, newRoot, putOld Path) error {
 		t.attachLocked(newRoot.mnt, place.mnt, place.d)
 	}
 	t.attachLocked(old.mnt, putOld.mnt, putOld.d)
-	t.mu.Unlock()
+	t.unlock()
 	for _, r := range rs {
 		r.release(false)
 	}
 	ns.sys.contexts.each(func(f *FSContext) { f.replace(old, newRoot) })
-	ns.changed()
 	return nil
 }
 

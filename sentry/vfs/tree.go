@@ -45,7 +45,7 @@ func (x *detachedTree) Closed(*FileDescription) {
 		rs = t.dissolveLocked(x.root, true)
 		x.root = nil
 	}
-	t.mu.Unlock()
+	t.unlock()
 	for _, r := range rs {
 		r.release(true)
 	}

@@ -34,11 +34,10 @@ func Unmount(c Ctx, p Path, flags int) error {
 		err = linux.EBUSY
 	default:
 		rs := t.dissolveLocked(m, true)
-		t.mu.Unlock()
+		t.unlock()
 		for _, r := range rs {
 			r.release(true)
 		}
-		ns.changed()
 		return nil
 	}
 	t.mu.Unlock()
@@ -56,6 +55,7 @@ func (t *mountTable) dissolveLocked(m *Mount, spread bool) (rs []released) {
 		all = append(all, t.echoesLocked(all)...)
 	}
 	for _, x := range all {
+		t.touchLocked(x.ns)
 		x.leaveLocked()
 		x.ns = nil
 	}
@@ -82,7 +82,7 @@ func (s *System) discard(m *Mount) {
 	t := &s.mounts
 	t.mu.Lock()
 	rs := t.dissolveLocked(m, false)
-	t.mu.Unlock()
+	t.unlock()
 	for _, r := range rs {
 		r.release(true)
 	}

@@ -2,6 +2,7 @@
 // What Documentation/filesystems/sharedsubtree.rst says of propagation: its tables for
 // bind, move and mount, peers and slaves at several removes, and namespaces.
 #include "mounts.h"
+#include <poll.h>
 
 static void become(const char *name, unsigned long how) { CHECK(mount(NULL, name, NULL, how, NULL) == 0); }
 
@@ -305,6 +306,8 @@ static void namespaces(void) {
 	tmpfs("private");
 	dir("private/x");
 	CHECK(pipe(to) == 0 && pipe(back) == 0);
+	struct pollfd mounts = { .fd = open("/proc/self/mounts", O_RDONLY), .events = POLLPRI };
+	CHECK(poll(&mounts, 1, 0) == 0);
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
@@ -323,6 +326,7 @@ static void namespaces(void) {
 		_exit(0);
 	}
 	CHECK(read(back[0], &c, 1) == 1);
+	CHECK(poll(&mounts, 1, 0) == 1 && mounts.revents == (POLLERR | POLLPRI)); // it changes here too
 	IS(kind("ns/a"), "s");
 	IS(kind("private/x"), "absent");
 	tmpfs("ns/b");
