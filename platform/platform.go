@@ -146,13 +146,15 @@ type Answerer interface {
 	// Answer makes system call nr return v, until it is told something else.
 	// Calls by the processor's instruction are reported as ever.
 	Answer(nr, v uint64)
+	// Forget undoes every Answer.
+	Forget()
 }
 
 // An Event says why Switch returned. It is a copy: nothing in it points at
 // memory that a guest can change.
 type Event struct {
 	Kind   Kind
-	Addr   arch.Addr   // Fault: the address that faulted (siginfo's si_addr)
+	Addr   arch.Addr   // Fault: the address that faulted (siginfo's si_addr); Syscall: by the vsyscall page, where on it
 	Access arch.Access // Fault: what was attempted, when the platform knows; else 0
 	Signal int32       // Fault, Signal: the signal the host would deliver,
 	Code   int32       //   its siginfo code (SEGV_MAPERR, BUS_ADRERR, FPE_INTDIV…),

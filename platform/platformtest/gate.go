@@ -343,6 +343,11 @@ func testGateAnswers(t *testing.T, p platform.Platform) {
 	if g.syscall(); g.regs.OrigRAX != 1<<40 {
 		t.Fatalf("call %#x came", g.regs.OrigRAX)
 	}
+	a.Forget()
+	g.regs.RIP, g.regs.RAX, g.regs.RBX, g.regs.OrigRAX = codeAt, 100, 0, ^uint64(0)
+	if g.syscall(); g.regs.OrigRAX != 100 || g.regs.RBX != 1 {
+		t.Fatalf("call %d came, after %d", g.regs.OrigRAX, g.regs.RBX)
+	}
 }
 
 // A call site becomes hot once, if it makes calls that need nothing but a result.

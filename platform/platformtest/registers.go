@@ -159,13 +159,17 @@ func testVsyscall(t *testing.T, p platform.Platform) {
 		g.regs = startRegs()
 		sp := g.regs.RSP
 		g.regs.RAX, g.regs.RDI = 0xffffffffff600000+offset, dataAt
-		g.syscall()
+		if ev := g.run(); uint64(ev.Addr) != 0xffffffffff600000+offset {
+			t.Errorf("call %d came from %#x", nr, ev.Addr)
+		}
 		enosys := int64(unix.ENOSYS)
 		if g.regs.OrigRAX != nr || g.regs.RAX != uint64(-enosys) || g.regs.RIP != codeAt+2 || g.regs.RSP != sp || g.regs.RDI != dataAt {
 			t.Fatalf("call %d: %+v", nr, g.regs)
 		}
 		g.regs.SetReturn(1234)
-		g.syscall()
+		if ev := g.run(); ev.Addr != 0 {
+			t.Errorf("a call by the instruction came from %#x", ev.Addr)
+		}
 		if g.regs.RBX != 1234 || g.data()[0] != 0 {
 			t.Fatalf("after call %d: %+v", nr, g.regs)
 		}

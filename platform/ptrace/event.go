@@ -70,11 +70,11 @@ func (c *Context) event(ws unix.WaitStatus, regs *arch.Regs) (ev platform.Event,
 	case unix.SIGSYS:
 		if info.code == sysSeccomp {
 			// The host has done the return already, and nothing else.
-			return vsyscall(regs, uint64(info.nr)), true, nil
+			return vsyscall(regs, uint64(info.nr), info.addr), true, nil
 		}
 	case unix.SIGSEGV:
-		if ok, err := c.vsyscallFault(regs, info.addr); ok || err != nil {
-			return platform.Event{Kind: platform.Syscall}, ok, err
+		if ev, ok, err := c.vsyscallFault(regs, info.addr); ok || err != nil {
+			return ev, ok, err
 		}
 		if info.code == segvMapErr || info.code == segvAccErr {
 			ev.Kind = platform.Fault
@@ -108,29 +108,28 @@ func (c *Context) syscall(regs *arch.Regs) platform.Event {
 }
 
 // vsyscall makes regs those of the system call nr, as made by the instruction
-// that called the vsyscall page.
-func vsyscall(regs *arch.Regs, nr uint64) platform.Event {
+// that called the vsyscall page at at.
+func vsyscall(regs *arch.Regs, nr, at uint64) platform.Event {
 	enosys := int64(unix.ENOSYS)
 	regs.OrigRAX, regs.RAX = nr, uint64(-enosys)
-	return platform.Event{Kind: platform.Syscall}
+	return platform.Event{Kind: platform.Syscall, Addr: arch.Addr(at)}
 }
 
 // vsyscallFault does for a host without a vsyscall page what others do: a jump
 // to one of the entries is the system call and a return.
-func (c *Context) vsyscallFault(regs *arch.Regs, addr uint64) (bool, error) {
+func (c *Context) vsyscallFault(regs *arch.Regs, addr uint64) (ev platform.Event, ok bool, err error) {
 	if addr != regs.RIP || addr&^0xc00 != vsyscallPage {
-		return false, nil
+		return ev, false, nil
 	}
 	entries := [4]uint64{unix.SYS_GETTIMEOFDAY, unix.SYS_TIME, unix.SYS_GETCPU, ^uint64(0)}
 	nr := entries[addr>>10&3]
 	back, err := peek(c.thread.tid, regs.RSP)
 	if nr == ^uint64(0) || err != nil {
-		return false, nil // the fault is the guest's own
+		return ev, false, nil // the fault is the guest's own
 	}
 	regs.RIP = back
 	regs.RSP += 8
-	vsyscall(regs, nr)
-	return true, nil
+	return vsyscall(regs, nr, addr), true, nil
 }
 
 // trap returns the exception that raises a signal, and its error code as far

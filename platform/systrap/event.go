@@ -115,6 +115,10 @@ func faultAccess(code uint64) arch.Access {
 	return arch.Read
 }
 
+// vsyscallPage holds three entries, 1 KiB apart, whose only act is a system
+// call.
+const vsyscallPage = 0xffffffffff600000
+
 // syscallEvent is the event of a system call. One by way of int 0x80 or from
 // 32-bit code is refused as on a Linux without 32-bit emulation. A call to the
 // vsyscall page comes from where it returns to: the host has done the return.
@@ -125,5 +129,9 @@ func syscallEvent(f *sigframe, regs *arch.Regs) platform.Event {
 	}
 	enosys := int64(unix.ENOSYS)
 	regs.OrigRAX, regs.RAX = f.rax, uint64(-enosys)
-	return platform.Event{Kind: platform.Syscall}
+	ev := platform.Event{Kind: platform.Syscall}
+	if f.addr&^0xc00 == vsyscallPage {
+		ev.Addr = arch.Addr(f.addr)
+	}
+	return ev
 }

@@ -143,6 +143,16 @@ func (c *Context) Answer(nr, v uint64) {
 	}
 }
 
+// Forget implements platform.Answerer.
+func (c *Context) Forget() {
+	if c.thread != nil {
+		for _, a := range c.answers {
+			c.thread.region.page.answer[a.nr] = 0
+		}
+	}
+	c.answers = c.answers[:0]
+}
+
 // A told is what Answer was told.
 type told struct{ nr, v uint64 }
 
