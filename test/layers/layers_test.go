@@ -22,7 +22,7 @@ var layers = []string{
 	"platform/platformtest",
 	"sentry/linux",
 	"sentry/list sentry/interval sentry/ref sentry/save sentry/lock",
-	"sentry/wait sentry/auth sentry/limits",
+	"sentry/wait sentry/auth sentry/limits sentry/seccomp",
 	"sentry/ktime",
 	"sentry/usermem",
 	"sentry/memfile",
