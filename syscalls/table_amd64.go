@@ -325,7 +325,7 @@ var Table = kernel.Table{
 	314: call3("sched_setattr", schedSetattr),
 	315: call4("sched_getattr", schedGetattr),
 	316: call5("renameat2", renameat2),
-	317: refuse("seccomp", linux.ENOSYS, "built without CONFIG_SECCOMP"),
+	317: call3("seccomp", seccompCall),
 	318: call3("getrandom", getrandom),
 	319: call2("memfd_create", memfdCreate),
 	320: refuse("kexec_file_load", linux.ENOSYS, "a Linux without CONFIG_KEXEC"),

@@ -138,7 +138,8 @@ func (p *process) statusRights(w *bytes.Buffer) {
 	cr := p.task().Creds()
 	fmt.Fprintf(w, "CapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\n",
 		uint64(cr.Inheritable), uint64(cr.Permitted), uint64(cr.Effective), uint64(cr.Bounding), uint64(cr.Ambient))
-	fmt.Fprintf(w, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", flag(cr.NoNewPrivs))
+	mode, filters := p.task().SeccompMode()
+	fmt.Fprintf(w, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", flag(cr.NoNewPrivs), mode, filters)
 	w.WriteString("Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n")
 }
 

@@ -38,6 +38,11 @@ func (t *Task) attach(n *Task, c *CloneSpec) error {
 		return err
 	}
 	n.pid = pid
+	n.setFilters(t.filters.Load()) // not before: another thread's may have come
+	if t.bound.Load() {
+		n.bound.Store(true)
+		n.bind()
+	}
 	if thread {
 		t.tg.addThread(n)
 		t.tg.sig.handlers.Load().users.Add(1)
@@ -112,7 +117,10 @@ func (g *ThreadGroup) addThread(n *Task) {
 func (n *Task) detachNew() {
 	k, g := n.k, n.tg
 	k.tasks.Lock()
-	defer k.tasks.Unlock()
+	defer func() {
+		k.tasks.Unlock()
+		n.filters.Load().drop()
+	}()
 	g.sig.mu.Lock()
 	g.sig.remove(n)
 	g.sig.mu.Unlock()

@@ -20,6 +20,7 @@ const (
 	attnExit                      // it called exit
 	attnNotify                    // the parent is to be told of a stop or continuation
 	attnTrap                      // it is to stop for its tracer
+	attnFilter                    // another thread has changed its seccomp(2) filters
 
 	// attnInterrupts end an interruptible sleep; a pause does not.
 	attnInterrupts = attnSignal | attnStop | attnKill | attnNotify | attnTrap

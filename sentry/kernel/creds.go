@@ -22,9 +22,24 @@ func (t *Task) SetCreds(c *auth.Creds) {
 // setCreds replaces t's credentials and accounts its thread to its new user.
 func (t *Task) setCreds(c *auth.Creds) {
 	old := t.creds.Swap(c)
+	if t.bound.Load() {
+		t.bind()
+	}
 	if old.RUID != c.RUID && t.pid != nil {
 		t.k.users.account(old.RUID).threads.Add(-1)
 		t.k.users.account(c.RUID).threads.Add(1)
+	}
+}
+
+// bind gives t no_new_privs, whatever its own goroutine does with its credentials
+// meanwhile: it looks at bound once more when it has changed them.
+func (t *Task) bind() {
+	for c := t.Creds(); !c.NoNewPrivs; c = t.Creds() {
+		n := c.Clone()
+		n.NoNewPrivs = true
+		if t.creds.CompareAndSwap(c, n) {
+			return
+		}
 	}
 }
 

@@ -31,6 +31,10 @@ func (inSignals) run(t *Task) state {
 		case a&attnTrap != 0, a&attnStop != 0 && t.Traced():
 			t.stopForTracer()
 			continue
+		case a&attnFilter != 0:
+			t.attention.And(^attnFilter)
+			t.told = identity{}
+			continue
 		case a&attnStop != 0:
 			t.stopHere()
 			continue
@@ -126,10 +130,16 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 	}
 	g.sig.mu.Lock()
 	defer g.sig.mu.Unlock()
+	g.dieOf(info)
+}
+
+// dieOf ends g by a signal. No core file is written, and the status says so. The
+// caller holds sig.mu.
+func (g *ThreadGroup) dieOf(info *linux.SigInfo) {
 	if !g.sig.exiting {
 		g.sig.fatality = *info
 	}
-	g.beginExit(linux.SignalStatus(s, false), nil) // no core file is written, and the status says so
+	g.beginExit(linux.SignalStatus(info.Signal(), false), nil)
 }
 
 // handle makes the guest run a handler when it goes on.

@@ -31,6 +31,10 @@ func (t *Task) Exec(s *ExecSpec) error {
 		l.space.DecUsers()
 		return err
 	}
+	if t.Creds().NoNewPrivs != l.creds.NoNewPrivs {
+		l.space.DecUsers() // a thread that is gone now has set it: judge anew
+		return linux.ERESTARTNOINTR
+	}
 	t.become(l)
 	t.execEvent(number, call)
 	return nil

@@ -8,15 +8,18 @@ import (
 
 // taskExit is what a task needs for its end.
 type taskExit struct {
-	code  int32 // what exit(2) was given
-	vfork *Gate // opened when t gives up the memory it shares with its parent
+	code  linux.WaitStatus // its own, for a process whose threads all end by themselves
+	vfork *Gate            // opened when t gives up the memory it shares with its parent
 
 	newLimits *limits.Set // of a process in the making
 }
 
 // Exit makes t end when its system call is over: exit(2).
-func (t *Task) Exit(code int32) {
-	t.code = code
+func (t *Task) Exit(code int32) { t.endThread(linux.ExitStatus(code)) }
+
+// endThread makes t, and no other thread, end when its system call is over.
+func (t *Task) endThread(s linux.WaitStatus) {
+	t.code = s
 	t.attend(attnExit)
 }
 
@@ -81,6 +84,7 @@ func (t *Task) giveUp() {
 	t.leaveMemory(s)
 	t.foldRSS(s)
 	t.exitIPC()
+	t.filters.Load().drop()
 	t.fds.Swap(nil).DecRef(t)
 	t.fs.Swap(nil).DecRef()
 	t.ctx.Release()
@@ -154,8 +158,8 @@ func (t *Task) depart() (after func()) {
 		}
 	}
 	g.sig.mu.Lock()
-	if !g.sig.exiting { // every thread called exit(2): the leader's word counts
-		g.sig.exiting, g.sig.status = true, linux.ExitStatus(g.leader.code)
+	if !g.sig.exiting { // every thread ended by itself: the leader's word counts
+		g.sig.exiting, g.sig.status = true, g.leader.code
 	}
 	status := g.sig.status
 	g.sig.mu.Unlock()
@@ -181,7 +185,7 @@ func (t *Task) exitEvent() {
 	}
 	g := &t.tg.sig
 	g.mu.Lock()
-	status := linux.ExitStatus(t.code)
+	status := t.code
 	if g.exiting {
 		status = g.status
 	}

@@ -73,10 +73,11 @@ type Kernel struct {
 
 	pi lock.Mutex[lock.Futex] // serialises hand-overs of futexes
 
-	running atomic.Int64 // tasks that are not asleep, for load and timers
-	runners runners
-	forks   atomic.Uint64
-	gate    pauseGate
+	running  atomic.Int64 // tasks that are not asleep, for load and timers
+	runners  runners
+	forks    atomic.Uint64
+	verdicts atomic.Uint64 // of seccomp(2) filters, that Linux would log
+	gate     pauseGate
 
 	// tasks guards the process tree: every field so marked in this package.
 	tasks      lock.RWMutex[lock.TaskSet]

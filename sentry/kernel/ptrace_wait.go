@@ -113,7 +113,7 @@ func (t *Task) linger() bool {
 	}
 	g := &t.tg.sig
 	g.mu.Lock()
-	t.trace.ended = linux.ExitStatus(t.code)
+	t.trace.ended = t.code
 	if g.exiting {
 		t.trace.ended = g.status
 	}

@@ -5,6 +5,14 @@ import "garrison/sentry/linux"
 // sysRestart is restart_syscall(2).
 const sysRestart = 219
 
+// Calls that the strict mode of seccomp(2) leaves.
+const (
+	sysRead      = 0
+	sysWrite     = 1
+	sysSigreturn = 15
+	sysExit      = 60
+)
+
 // repeatCall makes the guest execute its system call instruction again.
 func (t *Task) repeatCall() {
 	t.regs.RAX = t.regs.OrigRAX

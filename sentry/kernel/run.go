@@ -55,6 +55,7 @@ func (inGuest) run(t *Task) state {
 		}
 		t.cputime.wasInGuest(ev.Began, ev.Ended)
 		if ev.Kind == platform.Syscall {
+			t.calledFrom = uint64(ev.Addr)
 			if ev.Hot {
 				space.PatchCall(t.regs.IP(), t.regs.OrigRAX)
 			}
@@ -81,14 +82,21 @@ type identity struct {
 func (t *Task) identity() identity { return identity{t.pid, t.creds.Load()} }
 
 // tell lets the platform answer what follows from t's identity, which is now,
-// unless somebody wants to see every call.
+// unless somebody wants to see every call, or t's filters have a word in it.
 func (t *Task) tell(now identity) {
 	t.told = now
 	a, ok := t.ctx.(platform.Answerer)
 	if !ok || t.k.tracer != nil {
 		return
 	}
+	f := t.filters.Load()
+	if f != nil {
+		a.Forget()
+	}
 	for _, nr := range t.k.constant {
+		if !f.allowed(nr) {
+			continue
+		}
 		if ret, err := t.k.table[nr].Fn(t, &[6]uint64{}); err == nil {
 			a.Answer(nr, ret)
 		}
@@ -105,6 +113,11 @@ func visiting(visits int64) bool { return visits&1 != 0 }
 
 // dispatch answers the system call that the guest is making.
 func (t *Task) dispatch() {
+	f := t.filters.Load()
+	if f != nil && !t.judge(f) {
+		t.traceJudged()
+		return
+	}
 	nr, args := t.regs.Syscall()
 	t.args = args
 	k := t.k

@@ -30,6 +30,7 @@ type Task struct {
 	taskFutex
 	taskExit
 	taskIPC
+	taskSeccomp
 	trace   taskTrace
 	cputime taskTimes
 	taskSleep

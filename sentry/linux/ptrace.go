@@ -96,9 +96,6 @@ const (
 	SizeofSyscallInfoSeccomp = 84
 )
 
-// AUDIT_ARCH_X86_64 is the architecture of PtraceSyscallInfo.
-const AUDIT_ARCH_X86_64 = 0xc000003e
-
 // PtracePeekSigInfoArgs is struct ptrace_peeksiginfo_args.
 type PtracePeekSigInfoArgs struct {
 	Off   uint64
