@@ -158,8 +158,8 @@ func (t *Task) depart() (after func()) {
 		}
 	}
 	g.sig.mu.Lock()
-	if !g.sig.exiting { // every thread ended by itself: the leader's word counts
-		g.sig.exiting, g.sig.status = true, g.leader.code
+	if !g.sig.exiting { // every thread ended by itself: the last one's word counts
+		g.sig.exiting, g.sig.status = true, t.code
 	}
 	status := g.sig.status
 	g.sig.mu.Unlock()
