@@ -26,11 +26,11 @@ type iocb struct {
 
 type ioEvent struct {
 	data, obj uint64
-	res, res2 int64
+	res, _    int64
 }
 
 // aioRing is struct aio_ring.
-type aioRing struct{ id, nr, head, tail, magic, compat, incompat, header uint32 }
+type aioRing struct{ _, nr, head, tail, magic, compat, incompat, header uint32 }
 
 const (
 	aioRead, aioWrite, aioFsync, aioFdsync, aioPoll, aioReadv, aioWritev = 0, 1, 2, 3, 5, 7, 8
