@@ -2,6 +2,7 @@ package devpts
 
 import (
 	"strconv"
+	"sync/atomic"
 
 	"garrison/fs/tty"
 	"garrison/sentry/kernel"
@@ -11,7 +12,7 @@ import (
 	"garrison/sentry/wait"
 )
 
-// chunk is how much one step of a read or write moves.
+// chunk is how much one step of a write moves.
 const chunk = 4096
 
 // A master is the open far side of a pseudoterminal.
@@ -21,6 +22,8 @@ type master struct {
 	path vfs.Path // of ptmx, held
 	t    *tty.Terminal
 	far  wait.Object
+
+	exclusive atomic.Bool // TIOCEXCL, which has no effect: ptmx opens a new one
 }
 
 var (
@@ -70,7 +73,7 @@ func (m *master) Ready(e wait.Events) wait.Events { return m.far.Ready(e) }
 
 // Read implements vfs.File. In packet mode the first byte tells what it is.
 func (m *master) Read(_ vfs.Ctx, dst usermem.Seq, _ int64) (int64, error) {
-	want := min(dst.Len(), chunk)
+	want := min(dst.Len(), tty.FarMax)
 	if want == 0 {
 		return 0, nil
 	}
@@ -149,7 +152,7 @@ func (m *master) Ioctl(c vfs.Ctx, mem usermem.Memory, cmd uint32, arg uint64) (u
 	case linux.TIOCGPKT:
 		return 0, get(flag(m.t.Packet()))
 	case linux.TIOCINQ:
-		return 0, get(m.t.Pending())
+		return 0, get(min(m.t.Pending(), tty.FarMax))
 	case linux.TIOCOUTQ:
 		return 0, get(0)
 	case linux.TIOCSIG:
@@ -161,10 +164,14 @@ func (m *master) Ioctl(c vfs.Ctx, mem usermem.Memory, cmd uint32, arg uint64) (u
 		return 0, linux.EINVAL
 	case linux.TIOCGPTPEER:
 		return m.peer(c, linux.OpenFlags(arg))
-	case linux.TIOCGDEV:
-		d := uint32(m.fs.ptmx.rdev)
-		return 0, usermem.Ptr[uint32](arg).Store(mem, &d)
-	case linux.TCSBRK, linux.TCSBRKP, linux.TIOCSBRK, linux.TIOCCBRK, linux.TIOCEXCL, linux.TIOCNXCL:
+	case linux.TIOCEXCL, linux.TIOCNXCL:
+		m.exclusive.Store(cmd == linux.TIOCEXCL)
+		return 0, nil
+	case linux.TIOCGEXCL:
+		return 0, get(flag(m.exclusive.Load()))
+	case linux.TIOCCONS:
+		return 0, linux.EINVAL
+	case linux.TCSBRK, linux.TCSBRKP, linux.TIOCSBRK, linux.TIOCCBRK:
 		return 0, nil
 	case linux.TIOCNOTTY:
 		return 0, linux.ENOTTY
@@ -207,23 +214,26 @@ func flag(on bool) int {
 }
 
 // Multiplexer is the device 5:2, /dev/ptmx: it makes pseudoterminals of the
-// devpts at "pts" beside it, or else of the one at /dev/pts.
+// devpts at "pts" beside it, or if the node alone is mounted somewhere of the one
+// at /dev/pts. ENOENT, or ENODEV if that is no devpts.
 type Multiplexer struct{}
 
 // Open implements vfs.Device.
 func (Multiplexer) Open(c vfs.Ctx, p vfs.Path, flags linux.OpenFlags) (vfs.File, error) {
 	dir := p.Parent()
 	defer dir.Drop()
-	for _, at := range []vfs.At{{Start: dir, Name: "pts"}, {Name: "/dev/pts"}} {
-		d, err := vfs.Resolve(c, at)
-		if err != nil {
-			continue
-		}
-		fs, ok := Of(d.Inode())
-		d.Drop()
-		if ok {
-			return fs.OpenMaster(c, p, flags)
-		}
+	at := vfs.At{Start: dir, Name: "pts"}
+	if dir.SameFile(p) {
+		at = vfs.At{Name: "/dev/pts"}
 	}
-	return nil, linux.ENODEV
+	d, err := vfs.Resolve(c, at)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Drop()
+	fs, ok := Of(d.Inode())
+	if !ok {
+		return nil, linux.ENODEV
+	}
+	return fs.OpenMaster(c, p, flags)
 }

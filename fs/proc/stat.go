@@ -47,7 +47,7 @@ func (p *process) terminal() (nr uint64, foreground int32) {
 	}
 	foreground = -1
 	if g := p.fs.k.Foreground(t); g != nil {
-		foreground = g.PID().In(p.fs.ns)
+		foreground = g.In(p.fs.ns)
 	}
 	return t.Device, foreground
 }

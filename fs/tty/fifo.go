@@ -38,4 +38,7 @@ func (f *fifo) drop(n int) {
 	}
 }
 
+// cut forgets all but the first n bytes.
+func (f *fifo) cut(n int) { f.b = f.b[:min(f.off+n, len(f.b))] }
+
 func (f *fifo) clear() { f.drop(f.len()) }

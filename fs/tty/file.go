@@ -20,6 +20,7 @@ type File struct {
 	t     *Terminal
 	epoch uint64
 
+	readable bool // opened for reading
 	nonblock atomic.Bool
 	waiting  atomic.Bool // the last read found nothing and its caller waits
 }
@@ -43,7 +44,7 @@ func (t *Terminal) Open(c vfs.Ctx, flags linux.OpenFlags) (*File, error) {
 	}
 	if flags&linux.O_NOCTTY == 0 && flags.Readable() {
 		if task, ok := kernel.Caller(c); ok && t.k.TerminalSession(t) == nil {
-			t.k.SetTerminal(task, t, false) // who leads no session gets none
+			t.k.SetTerminal(task, t, kernel.Acquire{}) // who leads no session gets none
 		}
 	}
 	return f, nil
@@ -55,12 +56,12 @@ func (t *Terminal) open(c vfs.Ctx, flags linux.OpenFlags) (*File, error) {
 	switch {
 	case t.gone || t.locked:
 		return nil, linux.EIO
-	case t.exclusive && t.opens > 0 && !c.Creds().HasCap(auth.CapSysAdmin):
+	case t.exclusive && !c.Creds().HasCap(auth.CapSysAdmin):
 		return nil, linux.EBUSY
 	}
 	t.opens++
 	t.opened = true
-	f := &File{t: t, epoch: t.epoch}
+	f := &File{t: t, epoch: t.epoch, readable: flags.Readable()}
 	f.nonblock.Store(flags&linux.O_NONBLOCK != 0)
 	return f, nil
 }
@@ -83,9 +84,6 @@ func (f *File) Close(vfs.Ctx) {
 	t.mu.Lock()
 	t.opens--
 	last := t.opens == 0
-	if last {
-		t.exclusive = false
-	}
 	released := t.releasedLocked()
 	t.mu.Unlock()
 	if released != nil {
@@ -153,15 +151,12 @@ func (l *line) enough() int {
 // vfs knows only "readable".
 func (f *File) Read(c vfs.Ctx, dst usermem.Seq, _ int64) (int64, error) {
 	if f.hung() {
-		if f.waiting.Swap(false) {
-			return 0, linux.EIO
-		}
-		return 0, nil
+		return 0, f.ended(f.waiting.Swap(false))
 	}
 	if err := f.check(c, linux.SIGTTIN); err != nil {
 		return 0, err
 	}
-	want := min(dst.Len(), inputSize)
+	want := min(dst.Len(), f.t.atMost())
 	if want == 0 {
 		return 0, nil
 	}
@@ -170,6 +165,9 @@ func (f *File) Read(c vfs.Ctx, dst usermem.Seq, _ int64) (int64, error) {
 		return 0, err
 	}
 	f.waiting.Store(false)
+	if f.hung() {
+		return 0, f.ended(true)
+	}
 	buf := make([]byte, want)
 	n, ok := 0, false
 	f.t.do(func(l *line) { n, ok = l.read(buf) })
@@ -181,6 +179,31 @@ func (f *File) Read(c vfs.Ctx, dst usermem.Seq, _ int64) (int64, error) {
 	}
 	done, err := dst.CopyOut(buf[:n])
 	return int64(done), err
+}
+
+// ended is what a read of a dead line returns: end of file, but EIO if it had
+// waited when the far side was closed.
+func (f *File) ended(waited bool) error {
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	if waited && f.t.gone {
+		return linux.EIO
+	}
+	return nil
+}
+
+// readStep is how much Linux reads of a terminal in one go. It goes on while there is
+// more, except where VMIN asks for more than that.
+const readStep = 64
+
+// atMost is the most that one read can return.
+func (t *Terminal) atMost() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.line.canonical() && t.line.t.Cc[linux.VMIN] > readStep {
+		return readStep
+	}
+	return inputSize
 }
 
 // polls reports whether a read that finds nothing returns 0: VMIN 0.
@@ -212,7 +235,7 @@ func (f *File) await(c vfs.Ctx, want int) error {
 		return nil
 	case have >= need:
 		return nil
-	case vtime == 0 && need == vmin:
+	case vmin == 1:
 		return linux.EAGAIN // poll's rule is read's
 	}
 	return f.awaitMore(c, need, vtime)

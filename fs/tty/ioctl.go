@@ -19,9 +19,9 @@ func (f *File) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint6
 	t := f.t
 	switch cmd {
 	case linux.TIOCNOTTY:
-		return t.control(c, cmd, arg)
-	case linux.TIOCSTI:
-		return 0, t.simulate(c, m, arg)
+		return 0, t.giveUp(c)
+	case linux.TIOCSCTTY:
+		return 0, t.acquire(c, f.readable, arg == 1)
 	case linux.TIOCEXCL, linux.TIOCNXCL:
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -42,13 +42,10 @@ func (f *File) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint6
 		// There is no line to send a break on; to wait for output to be sent
 		// is done, for what the far side has not taken counts as sent.
 		return 0, t.check(c, linux.SIGTTOU)
-	case linux.TIOCGDEV:
-		return 0, usermem.Ptr[uint32](arg).Store(m, ref(uint32(t.Device)))
 	case linux.TIOCCONS:
-		if !c.Creds().HasCap(auth.CapSysAdmin) {
-			return 0, linux.EPERM
-		}
-		return 0, nil
+		return 0, linux.EPERM // the machine's console is not a container's to redirect
+	case linux.TIOCGPTPEER:
+		return 0, linux.EIO
 	case linux.TIOCINQ:
 		t.mu.Lock()
 		n := t.line.queued()
@@ -64,8 +61,12 @@ func (f *File) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint6
 // side they are about the same terminal, but without job control.
 func (t *Terminal) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, far bool) (uint64, error) {
 	switch cmd {
-	case linux.TIOCSCTTY:
-		return t.control(c, cmd, arg)
+	case linux.TIOCSCTTY: // a file of the program's side has its own
+		return 0, t.acquire(c, true, arg == 1)
+	case linux.TIOCSTI:
+		return 0, t.simulate(c, m, arg, far)
+	case linux.TIOCGDEV:
+		return 0, usermem.Ptr[uint32](arg).Store(m, ref(uint32(t.Device)))
 	case linux.TIOCGPGRP, linux.TIOCGSID, linux.TIOCSPGRP:
 		return t.groups(c, m, cmd, arg, far)
 	case linux.TIOCGWINSZ:
@@ -77,40 +78,51 @@ func (t *Terminal) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, fa
 		}
 		return 0, err
 	case linux.TCFLSH, linux.TCXONC:
-		if !far {
-			if err := t.check(c, linux.SIGTTOU); err != nil {
-				return 0, err
-			}
+		if far {
+			return 0, t.farQueues(cmd, arg)
+		}
+		if err := t.check(c, linux.SIGTTOU); err != nil {
+			return 0, err
 		}
 		if cmd == linux.TCFLSH {
-			return 0, t.flush(arg, far)
+			return 0, t.flush(arg)
 		}
 		return 0, t.suspend(arg)
 	case linux.TIOCGETD:
 		return 0, storeInt(m, arg, linux.N_TTY)
 	case linux.TIOCSETD:
+		if !far {
+			if err := t.check(c, linux.SIGTTOU); err != nil {
+				return 0, err
+			}
+		}
 		n, err := usermem.Ptr[int32](arg).Load(m)
 		if err == nil && n != linux.N_TTY {
 			err = linux.EINVAL
 		}
 		return 0, err
 	}
-	return t.modes(c, m, cmd, arg, far)
+	return t.modes(c, m, cmd, arg)
 }
 
-// control is TIOCSCTTY and TIOCNOTTY.
-func (t *Terminal) control(c vfs.Ctx, cmd uint32, arg uint64) (uint64, error) {
+// acquire is TIOCSCTTY: only root gets a terminal so that it could not read.
+func (t *Terminal) acquire(c vfs.Ctx, readable, steal bool) error {
 	task, ok := kernel.Caller(c)
 	if !ok {
-		return 0, linux.ENOTTY
+		return linux.ENOTTY
 	}
-	if cmd == linux.TIOCSCTTY {
-		return 0, t.k.SetTerminal(task, t, arg == 1)
+	return t.k.SetTerminal(task, t, kernel.Acquire{
+		Steal: steal, Unreadable: !readable && !c.Creds().HasCap(auth.CapSysAdmin),
+	})
+}
+
+// giveUp is TIOCNOTTY.
+func (t *Terminal) giveUp(c vfs.Ctx) error {
+	task, ok := kernel.Caller(c)
+	if !ok || task.ThreadGroup().Terminal() != kernel.Terminal(t) {
+		return linux.ENOTTY
 	}
-	if task.ThreadGroup().Terminal() != kernel.Terminal(t) {
-		return 0, linux.ENOTTY
-	}
-	return 0, t.k.DropTerminal(task)
+	return t.k.DropTerminal(task)
 }
 
 // groups is TIOCGPGRP, TIOCSPGRP and TIOCGSID.
@@ -137,7 +149,7 @@ func (t *Terminal) groups(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, f
 	var id int32
 	if cmd == linux.TIOCGPGRP {
 		if g := t.k.Foreground(t); g != nil {
-			id = g.PID().In(task.PIDNamespace())
+			id = g.In(task.PIDNamespace())
 		}
 	} else {
 		s := t.k.TerminalSession(t)
@@ -149,29 +161,29 @@ func (t *Terminal) groups(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, f
 	return 0, usermem.Ptr[int32](arg).Store(m, &id)
 }
 
-// simulate is TIOCSTI: a byte as if typed.
-func (t *Terminal) simulate(c vfs.Ctx, m usermem.Memory, arg uint64) error {
+// simulate is TIOCSTI: a byte as if typed, or for the far side as if written.
+func (t *Terminal) simulate(c vfs.Ctx, m usermem.Memory, arg uint64, far bool) error {
 	if task, ok := kernel.Caller(c); !ok || task.ThreadGroup().Terminal() != kernel.Terminal(t) {
 		if !c.Creds().HasCap(auth.CapSysAdmin) {
 			return linux.EPERM
 		}
 	}
 	b, err := usermem.Ptr[uint8](arg).Load(m)
-	if err == nil {
+	switch {
+	case err == nil && far:
+		t.do(func(l *line) { l.out.put(b); l.wake |= wakeFar })
+	case err == nil:
 		t.Feed([]byte{b})
 	}
 	return err
 }
 
-// flush is TCFLSH. From the far side "input" is what the program wrote.
-func (t *Terminal) flush(queue uint64, far bool) error {
+// flush is TCFLSH.
+func (t *Terminal) flush(queue uint64) error {
 	if queue > linux.TCIOFLUSH {
 		return linux.EINVAL
 	}
 	in, out := queue != linux.TCOFLUSH, queue != linux.TCIFLUSH
-	if far {
-		in, out = out, in
-	}
 	t.do(func(l *line) {
 		if in {
 			l.flushInput()

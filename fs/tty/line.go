@@ -8,7 +8,10 @@ const (
 	// outputMax is how much a writer may have ahead of the far side; echoes may
 	// be echoMax further.
 	outputMax = 11776
-	echoMax   = 4096
+	// FarMax is how much of what was written the far side has taken up, out of
+	// reach of the program, though nobody has read it yet.
+	FarMax  = 4095
+	echoMax = 4096
 	// lateMax is how much the far side may send beyond a full input.
 	lateMax = 7680
 
@@ -34,6 +37,9 @@ type line struct {
 	next             bool // VLNEXT was typed: the next byte is itself
 	erasing          bool // in the middle of ECHOPRT's \…/
 	stopped, tcoStop bool // by VSTOP or TCOOFF; by TCOOFF
+	farStop          bool // the far side sends nothing, by TCOOFF there
+
+	locks linux.Termios // bits and characters that setTermios leaves (TIOCSLCKTRMIOS)
 
 	packet bool  // the far side reads in packet mode
 	status uint8 // TIOCPKT_* that it has yet to read
@@ -126,14 +132,14 @@ func (l *line) classify() {
 // setTermios changes the modes: tcsetattr(3).
 func (l *line) setTermios(t linux.Termios2) {
 	old := l.t
-	l.t = t
+	l.t = l.unlocked(t)
 	if (old.Lflag^t.Lflag)&(linux.ICANON|linux.EXTPROC) != 0 {
 		l.in.recast(l.lflag(linux.ICANON))
 		l.erasing, l.next = false, false
 	}
 	l.classify()
 	if old.Iflag&linux.IXON != 0 && !l.iflag(linux.IXON) && !l.tcoStop {
-		l.start()
+		l.restart()
 	}
 	if l.packet {
 		l.tellModes(old)
@@ -187,25 +193,50 @@ func (l *line) start() {
 	if l.stopped && !l.tcoStop {
 		l.stopped = false
 		l.tell(linux.TIOCPKT_START, linux.TIOCPKT_STOP)
-		l.flushEchoes()
 		l.wake |= wakeWriters
 	}
 }
 
-// flushInput forgets what was typed and not read; flushOutput what was written
-// and not taken by the far side: tcflush(3).
-func (l *line) flushInput() {
-	l.in.reset()
-	l.late.clear()
-	l.erasing, l.next = false, false
-	l.tell(linux.TIOCPKT_FLUSHREAD, 0)
-	l.wake |= wakeFarOut
+// restart is start, and what was echoed meanwhile is sent. After tcflow(3) that
+// goes with what comes next.
+func (l *line) restart() {
+	if l.stopped {
+		l.start()
+		l.flushEchoes()
+	}
 }
 
+// forgetInput forgets what was typed and not read, flushInput also what waits
+// beyond a full input: tcflush(3).
+func (l *line) forgetInput() {
+	l.in.reset()
+	l.erasing = false
+	l.tell(linux.TIOCPKT_FLUSHREAD, 0)
+	l.wake |= wakeFarOut
+	l.settle()
+}
+
+func (l *line) flushInput() {
+	l.late.clear()
+	l.forgetInput()
+}
+
+// flushOutput forgets what was written and not taken up by the far side.
 func (l *line) flushOutput() {
-	l.out.clear()
+	l.out.cut(FarMax)
 	l.tell(linux.TIOCPKT_FLUSHWRITE, 0)
 	l.wake |= wakeWriters
+}
+
+// reopen is what a hang-up leaves: the modes of a new terminal and no input. What
+// the far side has to read is still there, and output that was stopped stays so.
+func (l *line) reopen() {
+	l.flushInput()
+	l.t, l.next = defaultTermios(), false
+	l.classify()
+	l.col, l.canonCol = 0, 0
+	l.echoes.clear()
+	l.status = 0
 }
 
 // readable is how many bytes, or lines' bytes, wait for a reader.
@@ -226,7 +257,7 @@ func (l *line) queued() int {
 
 // room is how much a writer may put out now.
 func (l *line) room() int {
-	if l.stopped || l.echoes.len() > 0 {
+	if l.stopped {
 		return 0
 	}
 	return max(outputMax-l.out.len(), 0)

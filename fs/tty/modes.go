@@ -8,7 +8,7 @@ import (
 )
 
 // modes is the ioctls that get and set a Termios.
-func (t *Terminal) modes(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, far bool) (uint64, error) {
+func (t *Terminal) modes(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
 	switch cmd {
 	case linux.TCGETS:
 		return 0, usermem.Ptr[linux.Termios](arg).Store(m, ref(t.Modes().Termios))
@@ -19,30 +19,75 @@ func (t *Terminal) modes(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, fa
 	case linux.TIOCGSOFTCAR:
 		return 0, storeInt(m, arg, flag(t.Modes().Cflag&linux.CLOCAL != 0))
 	case linux.TIOCGLCKTRMIOS:
-		return 0, usermem.Ptr[linux.Termios](arg).Store(m, &linux.Termios{})
+		t.mu.Lock()
+		locks := t.line.locks
+		t.mu.Unlock()
+		return 0, usermem.Ptr[linux.Termios](arg).Store(m, &locks)
 	case linux.TIOCSLCKTRMIOS:
-		if !c.Creds().HasCap(auth.CapSysAdmin) {
-			return 0, linux.EPERM
+		return 0, t.lockModes(c, m, usermem.Ptr[linux.Termios](arg))
+	}
+	if !sets(cmd) {
+		return 0, linux.ENOTTY
+	}
+	if cmd != linux.TIOCSSOFTCAR {
+		if err := t.check(c, linux.SIGTTOU); err != nil {
+			return 0, err
 		}
-		return 0, nil
 	}
 	next, err := t.wanted(m, cmd, arg)
 	if err != nil {
 		return 0, err
 	}
-	if !far {
-		if err := t.check(c, linux.SIGTTOU); err != nil {
-			return 0, err
-		}
-	}
 	flush := cmd == linux.TCSETSF || cmd == linux.TCSETSF2 || cmd == linux.TCSETAF
 	t.do(func(l *line) {
 		if flush {
-			l.flushInput()
+			l.forgetInput()
 		}
 		l.setTermios(next)
 	})
 	return 0, nil
+}
+
+// sets reports whether cmd is one that changes modes.
+func sets(cmd uint32) bool {
+	switch cmd {
+	case linux.TCSETS, linux.TCSETSW, linux.TCSETSF, linux.TCSETS2, linux.TCSETSW2, linux.TCSETSF2,
+		linux.TCSETA, linux.TCSETAW, linux.TCSETAF, linux.TIOCSSOFTCAR:
+		return true
+	}
+	return false
+}
+
+// lockModes is TIOCSLCKTRMIOS.
+func (t *Terminal) lockModes(c vfs.Ctx, m usermem.Memory, p usermem.Ptr[linux.Termios]) error {
+	if !c.Creds().HasCap(auth.CapSysAdmin) {
+		return linux.EPERM
+	}
+	locks, err := p.Load(m)
+	if err == nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.line.locks = locks
+	}
+	return err
+}
+
+// unlocked is t where it may differ from the modes now.
+func (l *line) unlocked(t linux.Termios2) linux.Termios2 {
+	keep := func(v *uint32, old, locks uint32) { *v = *v&^locks | old&locks }
+	keep(&t.Iflag, l.t.Iflag, l.locks.Iflag)
+	keep(&t.Oflag, l.t.Oflag, l.locks.Oflag)
+	keep(&t.Cflag, l.t.Cflag, l.locks.Cflag)
+	keep(&t.Lflag, l.t.Lflag, l.locks.Lflag)
+	if l.locks.Line != 0 {
+		t.Line = l.t.Line
+	}
+	for i, locked := range l.locks.Cc {
+		if locked != 0 {
+			t.Cc[i] = l.t.Cc[i]
+		}
+	}
+	return t
 }
 
 // wanted is the modes that a setting ioctl asks for: ENOTTY if cmd is none.

@@ -102,7 +102,7 @@ func (l *line) ordinary(c byte) {
 
 func (l *line) startOnAny() {
 	if l.iflag(linux.IXON) && l.iflag(linux.IXANY) {
-		l.start()
+		l.restart()
 	}
 }
 
@@ -137,7 +137,7 @@ func (l *line) meaningful(c byte) {
 func (l *line) flow(c byte) bool {
 	switch {
 	case l.is(c, linux.VSTART):
-		l.start()
+		l.restart()
 	case l.is(c, linux.VSTOP):
 		l.stop()
 	default:
@@ -159,7 +159,7 @@ func (l *line) signal(c byte) bool {
 		return false
 	}
 	if l.iflag(linux.IXON) {
-		l.start()
+		l.restart()
 	}
 	if l.lflag(linux.ECHO) {
 		l.echoChar(c)

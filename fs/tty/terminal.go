@@ -138,7 +138,7 @@ func (o *farObject) Ready(mask wait.Events) wait.Events {
 	if o.line.packet && o.line.status != 0 {
 		e |= wait.Readable | wait.Pri
 	}
-	if o.line.late.len() < lateMax {
+	if o.line.late.len() < lateMax && !o.line.farStop {
 		e |= wait.Writable
 	}
 	if o.opened && o.opens == 0 {
@@ -162,14 +162,14 @@ func (t *Terminal) Abandoned() bool {
 }
 
 // Hangup is the line going dead: vhangup(2), or the far side being closed for
-// good (gone). Open files read end of file and write EIO from now on, and the
-// session that the terminal controls is sent SIGHUP.
+// good (gone). Open files read end of file and write EIO from now on, the leader of
+// the session that the terminal controls is sent SIGHUP, and who opens it
+// again finds a new terminal's modes.
 func (t *Terminal) Hangup(gone bool) {
 	t.mu.Lock()
 	t.epoch++
 	t.gone = t.gone || gone
-	t.line.flushInput()
-	t.line.start()
+	t.line.reopen()
 	t.line.wake, t.line.sigs = 0, nil
 	released := t.releasedLocked()
 	t.mu.Unlock()
@@ -195,14 +195,6 @@ func (t *Terminal) releasedLocked() (f func()) {
 		f, t.released = t.released, nil
 	}
 	return f
-}
-
-// Disassociated implements kernel.Terminal: the end of a session's leader hangs
-// its terminal up.
-func (t *Terminal) Disassociated(exited bool) {
-	if exited {
-		t.Hangup(false)
-	}
 }
 
 // Size is the size of the window.
@@ -237,6 +229,6 @@ func (t *Terminal) Locked() bool {
 	return t.locked
 }
 
-// Raise sends s to the foreground process group as if its character had been
-// typed: TIOCSIG. With flush the queues are flushed, unless NOFLSH.
-func (t *Terminal) Raise(s linux.Signal) { t.do(func(l *line) { l.raise(s) }) }
+// Raise sends s to the foreground process group: TIOCSIG. Unlike the character for
+// it that flushes nothing.
+func (t *Terminal) Raise(s linux.Signal) { t.k.SignalForeground(t, s) }

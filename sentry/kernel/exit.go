@@ -164,15 +164,12 @@ func (t *Task) depart() (after func()) {
 	status := g.sig.status
 	g.sig.mu.Unlock()
 	parent := g.parent
-	hangUp := k.endGroup(g, status)
+	k.endGroup(g, status)
 	reaped := k.reapWatch.take()
 	return func() {
 		reaped.tell()
 		if parent != nil {
 			parent.Children.Open() // not before: who waits runs at once, and wants tasks
-		}
-		if hangUp != nil {
-			hangUp.Disassociated(true)
 		}
 		close(g.ended)
 	}

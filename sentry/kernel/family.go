@@ -28,15 +28,10 @@ func (k *Kernel) adoptFromThread(t *Task) {
 }
 
 // endGroup does what is due when the last thread of g has ended: its children
-// find a new parent, its parent is told. It returns the terminal, if any, that g's session
-// loses. The caller holds tasks.
-func (k *Kernel) endGroup(g *ThreadGroup, status linux.WaitStatus) (hangUp Terminal) {
+// find a new parent, its parent is told. The caller holds tasks.
+func (k *Kernel) endGroup(g *ThreadGroup, status linux.WaitStatus) {
 	if s := g.pgrp.session; s.leader == g {
-		if s.tty != nil && g.tty == s.tty {
-			hangUp = s.tty
-			hangup(k.disassociate(s))
-		}
-		s.leader = nil
+		k.leaderEnds(s)
 	}
 	g.exited, g.status = true, status
 	heir := k.reaper(g)
@@ -52,7 +47,6 @@ func (k *Kernel) endGroup(g *ThreadGroup, status linux.WaitStatus) (hangUp Termi
 	} else if k.tellOfEnd(g) {
 		k.reap(g)
 	}
-	return hangUp
 }
 
 // reaper finds who takes g's children over: the nearest ancestor that is a

@@ -13,6 +13,7 @@ type Session struct {
 	groups list.List[*ProcessGroup]
 	count  int
 	tty    Terminal // the controlling terminal
+	hungUp *PID     // who was in the foreground when tty was hung up
 }
 
 // PID is the session's number: its leader's.
@@ -88,9 +89,6 @@ func (p *ProcessGroup) left(k *Kernel) {
 	p.pid.pgrp = nil
 	p.pid.release()
 	s := p.session
-	if c := k.terminals[s.tty]; c != nil && c.foreground == p {
-		c.foreground = nil
-	}
 	if s.count--; s.count > 0 {
 		return
 	}

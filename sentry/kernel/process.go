@@ -41,7 +41,7 @@ func (c *Container) NewProcess(s *ProcessSpec) (*ThreadGroup, error) {
 		return nil, err
 	}
 	if s.Terminal != nil {
-		k.SetTerminal(t, s.Terminal, true)
+		k.SetTerminal(t, s.Terminal, Acquire{Steal: true})
 	}
 	return t.tg, nil
 }

@@ -7,16 +7,22 @@ import (
 
 // A Terminal is what can be a session's controlling terminal: a tty. It must be
 // comparable: a pointer.
-type Terminal interface {
-	// Disassociated tells that it controls no session any more: the leader
-	// gave it up, or has exited. It is called without locks.
-	Disassociated(exited bool)
-}
+type Terminal any
 
 // A control is what the kernel knows of a controlling terminal.
 type control struct {
-	session    *Session
-	foreground *ProcessGroup
+	session *Session
+	// foreground numbers the foreground process group; it stays when that group
+	// has gone, and then everybody is in the background.
+	foreground *PID
+}
+
+// members is the processes in c's foreground. The caller holds tasks.
+func (c *control) members() []*ThreadGroup {
+	if c == nil || c.foreground.pgrp == nil {
+		return nil
+	}
+	return c.foreground.pgrp.list()
 }
 
 // Terminal is g's controlling terminal, nil if it has none.
@@ -26,11 +32,17 @@ func (g *ThreadGroup) Terminal() Terminal {
 	return g.tty
 }
 
+// Acquire says how a session gets its terminal.
+type Acquire struct {
+	Steal      bool // from another session
+	Unreadable bool // by a file that can't be read, without CAP_SYS_ADMIN
+}
+
 // SetTerminal makes tty the controlling terminal of t's session, as TIOCSCTTY
 // and open(2) without O_NOCTTY do. t must lead a session that has none (EPERM);
-// tty may control no other session, unless steal and t has CAP_SYS_ADMIN:
-// then that one loses it.
-func (k *Kernel) SetTerminal(t *Task, tty Terminal, steal bool) error {
+// tty may control no other session, unless how says so and t has
+// CAP_SYS_ADMIN: then that one loses it.
+func (k *Kernel) SetTerminal(t *Task, tty Terminal, how Acquire) error {
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
 	g := t.tg
@@ -42,17 +54,19 @@ func (k *Kernel) SetTerminal(t *Task, tty Terminal, steal bool) error {
 	if s.leader != g || g.tty != nil {
 		return linux.EPERM
 	}
-	if c != nil && c.session != s {
-		if !steal || !t.Creds().HasCapIn(k.rootUserNS, auth.CapSysAdmin) {
-			return linux.EPERM
-		}
+	taken := c != nil && c.session != s
+	mayTake := how.Steal && t.Creds().HasCapIn(k.rootUserNS, auth.CapSysAdmin)
+	if how.Unreadable || taken && !mayTake {
+		return linux.EPERM
+	}
+	if c != nil {
 		c.session.forget()
 	}
 	if s.tty != nil {
 		delete(k.terminals, s.tty)
 	}
-	s.tty, g.tty = tty, tty
-	k.terminals[tty] = &control{session: s, foreground: g.pgrp}
+	s.tty, g.tty, s.hungUp = tty, tty, nil
+	k.terminals[tty] = &control{session: s, foreground: g.pgrp.pid}
 	return nil
 }
 
@@ -86,23 +100,32 @@ func (k *Kernel) DropTerminal(t *Task) error {
 	fg := k.disassociate(g.pgrp.session)
 	k.tasks.Unlock()
 	hangup(fg)
-	tty.Disassociated(false)
 	return nil
 }
 
 // disassociate takes s's terminal from it and lists the processes in its
 // foreground. The caller holds tasks.
 func (k *Kernel) disassociate(s *Session) (foreground []*ThreadGroup) {
-	c := k.terminals[s.tty]
-	if c == nil {
-		return nil
-	}
-	if c.foreground != nil {
-		foreground = c.foreground.list()
-	}
+	foreground = k.terminals[s.tty].members()
 	delete(k.terminals, s.tty)
 	s.forget()
 	return foreground
+}
+
+// leaderEnds is what the end of s's leader does to its terminal: nobody in s has
+// it any more, and its foreground is sent SIGHUP; the line stays as it is, for a
+// pseudoterminal may be in use elsewhere. If the terminal was hung up before, who
+// was in its foreground then learns of it now. The caller holds tasks.
+func (k *Kernel) leaderEnds(s *Session) {
+	switch {
+	case s.tty != nil && s.leader.tty == s.tty:
+		for _, g := range k.disassociate(s) {
+			g.Signal(KernelSignal(linux.SIGHUP))
+		}
+	case s.hungUp != nil && s.hungUp.pgrp != nil:
+		hangup(s.hungUp.pgrp.list())
+	}
+	s.leader = nil
 }
 
 func hangup(gs []*ThreadGroup) {
@@ -112,8 +135,9 @@ func hangup(gs []*ThreadGroup) {
 	}
 }
 
-// HangupTerminal says that tty's line is gone: the session leader and the
-// foreground process group get SIGHUP and SIGCONT, and the session loses tty.
+// HangupTerminal says that tty's line is gone: the session leader gets SIGHUP and
+// SIGCONT, the foreground process group when the leader ends, and the session
+// loses tty.
 func (k *Kernel) HangupTerminal(tty Terminal) {
 	k.tasks.Lock()
 	c := k.terminals[tty]
@@ -122,20 +146,17 @@ func (k *Kernel) HangupTerminal(tty Terminal) {
 		return
 	}
 	leader := c.session.leader
-	fg := k.disassociate(c.session)
+	c.session.hungUp = c.foreground
+	k.disassociate(c.session)
 	k.tasks.Unlock()
 	if leader != nil {
 		hangup([]*ThreadGroup{leader})
 	}
-	for _, g := range fg {
-		if g != leader {
-			hangup([]*ThreadGroup{g})
-		}
-	}
 }
 
-// Foreground is the foreground process group of tty, nil if there is none.
-func (k *Kernel) Foreground(tty Terminal) *ProcessGroup {
+// Foreground is the number of the foreground process group of tty, nil if tty
+// controls no session.
+func (k *Kernel) Foreground(tty Terminal) *PID {
 	k.tasks.RLock()
 	defer k.tasks.RUnlock()
 	if c := k.terminals[tty]; c != nil {
@@ -155,8 +176,9 @@ func (k *Kernel) TerminalSession(tty Terminal) *Session {
 }
 
 // SetForeground is tcsetpgrp(3), after CheckForeground has agreed: ENOTTY if tty
-// is not t's controlling terminal, EINVAL for a negative pgid, ESRCH if there is
-// no such process group, EPERM if it is in another session.
+// is not t's controlling terminal, EINVAL for a negative pgid, ESRCH if it
+// numbers nothing, EPERM if that is in another session. The number of a process
+// that leads no group yet will do.
 func (k *Kernel) SetForeground(t *Task, tty Terminal, pgid int32) error {
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
@@ -169,22 +191,31 @@ func (k *Kernel) SetForeground(t *Task, tty Terminal, pgid int32) error {
 	}
 	p := t.pid.ns.pids[pgid]
 	switch {
-	case p == nil || p.pgrp == nil:
+	case p == nil:
 		return linux.ESRCH
-	case p.pgrp.session != c.session:
+	case p.sessionOf() != c.session:
 		return linux.EPERM
 	}
-	c.foreground = p.pgrp
+	c.foreground = p
+	return nil
+}
+
+// sessionOf is the session of the process group that p numbers, or else of the
+// task that it numbers; nil if there is neither. The caller holds tasks.
+func (p *PID) sessionOf() *Session {
+	switch {
+	case p.pgrp != nil:
+		return p.pgrp.session
+	case p.task != nil && p.task.tg.pgrp != nil:
+		return p.task.tg.pgrp.session
+	}
 	return nil
 }
 
 // SignalForeground sends sig to the foreground process group of tty, from the kernel.
 func (k *Kernel) SignalForeground(tty Terminal, sig linux.Signal) {
 	k.tasks.RLock()
-	var gs []*ThreadGroup
-	if c := k.terminals[tty]; c != nil && c.foreground != nil {
-		gs = c.foreground.list()
-	}
+	gs := k.terminals[tty].members()
 	k.tasks.RUnlock()
 	for _, g := range gs {
 		g.Signal(KernelSignal(sig))
@@ -200,7 +231,7 @@ func (k *Kernel) SignalForeground(tty Terminal, sig linux.Signal) {
 func (k *Kernel) CheckForeground(t *Task, tty Terminal, sig linux.Signal) error {
 	k.tasks.RLock()
 	c := k.terminals[tty]
-	if c == nil || t.tg.tty != tty || c.foreground == nil || c.foreground == t.tg.pgrp {
+	if c == nil || t.tg.tty != tty || c.foreground == t.tg.pgrp.pid {
 		k.tasks.RUnlock()
 		return nil
 	}
