@@ -348,10 +348,13 @@ int main(int argc, char **argv) {
 	struct { pid_t pid; time_t since; } at[WORKERS] = {0};
 	for (int left = 1; left;) {
 		left = time(NULL) < end;
+		// Threads that have asked to be traced, too, want to be waited for.
+		int st;
+		for (pid_t p; (p = waitpid(-1, &st, WNOHANG | __WALL)) > 0;)
+			for (int i = 0; i < WORKERS; i++)
+				if (at[i].pid == p && (WIFEXITED(st) || WIFSIGNALED(st)))
+					at[i].pid = 0;
 		for (int i = 0; i < WORKERS; i++) {
-			int st;
-			if (at[i].pid && waitpid(at[i].pid, &st, WNOHANG) == at[i].pid && (WIFEXITED(st) || WIFSIGNALED(st)))
-				at[i].pid = 0;
 			if (!at[i].pid && time(NULL) < end) {
 				started++;
 				at[i].since = time(NULL);
@@ -372,7 +375,7 @@ int main(int argc, char **argv) {
 	}
 	// What workers have left behind is the supervisor's by now.
 	kill(-1, SIGKILL);
-	for (time_t since = time(NULL); waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD; usleep(5000))
+	for (time_t since = time(NULL); waitpid(-1, NULL, WNOHANG | __WALL) >= 0 || errno != ECHILD; usleep(5000))
 		if (time(NULL) > since + PATIENCE) {
 			puts("stuck: what workers have left behind");
 			return 3;
