@@ -93,12 +93,8 @@ func epollCtl(t *kernel.Task, epfd kernel.FD, op int32, fd kernel.FD, p usermem.
 	return 0, linux.EINVAL
 }
 
-// fewEvents is how many events epoll_wait collects without allocating, manyEvents how
-// many at once.
-const (
-	fewEvents  = 16
-	manyEvents = 1024
-)
+// fewEvents is how many events epoll_wait collects without allocating.
+const fewEvents = 16
 
 // epollEvents does the work of epoll_wait(2) and its like.
 func epollEvents(t *kernel.Task, epfd kernel.FD, out usermem.Ptr[linux.EpollEvent], n int32, l waitLimit) (int, error) {
@@ -112,10 +108,12 @@ func epollEvents(t *kernel.Task, epfd kernel.FD, out usermem.Ptr[linux.EpollEven
 	defer d.Release(t)
 	var few [fewEvents]linux.EpollEvent
 	events := few[:min(n, fewEvents)]
-	if n > fewEvents {
-		events = make([]linux.EpollEvent, min(n, manyEvents))
-	}
 	for {
+		if int(n) > len(events) {
+			if more := min(int(n), ep.Len()); more > len(events) {
+				events = make([]linux.EpollEvent, more)
+			}
+		}
 		if k := ep.Collect(events); k > 0 {
 			return k, out.StoreSlice(t, events[:k])
 		}

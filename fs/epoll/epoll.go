@@ -69,6 +69,13 @@ type readyList struct {
 // New returns an epoll instance without items.
 func New() *Epoll { return &Epoll{items: map[key]*item{}} }
 
+// Len is how many files are watched: no more events can be there at a time.
+func (ep *Epoll) Len() int {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return len(ep.items)
+}
+
 var (
 	_ vfs.File      = (*Epoll)(nil)
 	_ vfs.Streamer  = (*Epoll)(nil)

@@ -41,6 +41,30 @@ func TestEpollNested(t *testing.T) {
 	fails(t, unix.EpollCtl(inner, unix.EPOLL_CTL_ADD, inner, ev), unix.EINVAL)
 }
 
+// A program that asks for very many events gets all that there are.
+func TestEpollMany(t *testing.T) {
+	covers(t, "epoll_wait")
+	const many = 3000
+	var old unix.Rlimit
+	ok(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	limit := unix.Rlimit{Cur: many + 100, Max: max(old.Max, many+100)}
+	ok(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	_, w := newPipe(t, 0)
+	ep := newEpoll(t, w, unix.EPOLLOUT)
+	for range many - 1 {
+		fd, err := unix.Dup(w)
+		ok(t, err)
+		closeLater(t, fd)
+		ok(t, unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(fd)}))
+	}
+	n, err := unix.EpollWait(ep, make([]unix.EpollEvent, 2*many), 0)
+	ok(t, err)
+	equal(t, "events", n, many)
+	n, err = unix.EpollWait(ep, make([]unix.EpollEvent, 2000), 0)
+	ok(t, err)
+	equal(t, "of which it asks for", n, 2000)
+}
+
 func TestEpollExclusive(t *testing.T) {
 	covers(t, "epoll_ctl")
 	r, _ := newPipe(t, 0)
