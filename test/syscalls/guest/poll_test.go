@@ -20,10 +20,16 @@ func TestPoll(t *testing.T) {
 	ok(t, err)
 	equal(t, "timed out", m, 0)
 	equal(t, "waited", time.Since(begin) >= 19*time.Millisecond, true)
-	go func() { time.Sleep(5 * time.Millisecond); unix.Write(w, []byte("x")) }()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		time.Sleep(5 * time.Millisecond)
+		unix.Write(w, []byte("x"))
+	}()
 	m, err = unix.Poll(fds[:1], 5000)
 	ok(t, err)
 	equal(t, "woken", [2]int{m, int(fds[0].Revents)}, [2]int{1, unix.POLLIN})
+	<-written // else its call might keep the end of the pipe open beyond the close
 	ts := unix.Timespec{Nsec: 1e6}
 	m, err = unix.Ppoll(fds[:1], &ts, nil)
 	ok(t, err)
