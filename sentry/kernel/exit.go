@@ -125,6 +125,13 @@ func (t *Task) leave() state {
 	k.tasks.Lock()
 	g.fold(t)
 	t.zombie = true
+	if g.alive == g.lingering+1 { // all threads have ended by themselves: as the last one, so ends the process
+		g.sig.mu.Lock()
+		if !g.sig.exiting {
+			g.sig.exiting, g.sig.status = true, t.code
+		}
+		g.sig.mu.Unlock()
+	}
 	k.adoptFromThread(t)
 	after := t.abandonTracees()
 	if g.leader == t || !t.linger() {
@@ -142,7 +149,10 @@ func (t *Task) leave() state {
 // holds tasks, has given it back.
 func (t *Task) depart() (after func()) {
 	g, k := t.tg, t.k
-	t.trace.lingers = false
+	if t.trace.lingers {
+		t.trace.lingers = false
+		g.lingering--
+	}
 	g.alive--
 	if g.leader != t {
 		pid := t.pid
@@ -157,14 +167,8 @@ func (t *Task) depart() (after func()) {
 			g.departures.Open()
 		}
 	}
-	g.sig.mu.Lock()
-	if !g.sig.exiting { // every thread ended by itself: the last one's word counts
-		g.sig.exiting, g.sig.status = true, t.code
-	}
-	status := g.sig.status
-	g.sig.mu.Unlock()
 	parent := g.parent
-	k.endGroup(g, status)
+	k.endGroup(g, t.endStatus())
 	reaped := k.reapWatch.take()
 	return func() {
 		reaped.tell()
@@ -180,12 +184,16 @@ func (t *Task) exitEvent() {
 	if !t.wantsEvent(linux.PTRACE_EVENT_EXIT) {
 		return
 	}
+	t.event(linux.PTRACE_EVENT_EXIT, uint64(t.endStatus()))
+}
+
+// endStatus is how t ends, or has ended: as its process does, once that is known.
+func (t *Task) endStatus() linux.WaitStatus {
 	g := &t.tg.sig
 	g.mu.Lock()
-	status := t.code
+	defer g.mu.Unlock()
 	if g.exiting {
-		status = g.status
+		return g.status
 	}
-	g.mu.Unlock()
-	t.event(linux.PTRACE_EVENT_EXIT, uint64(status))
+	return t.code
 }

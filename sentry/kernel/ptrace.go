@@ -21,7 +21,6 @@ type taskTrace struct {
 	place   list.Elem[*Task] // on tracer.trace.tracees
 	creds   *auth.Creds      // the tracer's when it began
 	lingers bool             // a thread that has ended, and that its tracer has yet to reap
-	ended   linux.WaitStatus // and how
 
 	// Protected by groupSignals.mu:
 

@@ -70,9 +70,7 @@ func (t *Task) waitTraceeEnd(x *Task, w *WaitSpec) (r WaitResult, after func(), 
 		return t.waitExited(g, w), nil, true
 	}
 	r = WaitResult{Pid: x.pid.In(t.pid.ns), UID: x.Creds().RUID, Usage: x.Rusage()}
-	if r.Status = x.trace.ended; leads {
-		r.Status = g.status
-	}
+	r.Status = x.endStatus()
 	r.Code = endCode(r.Status)
 	if w.Options&linux.WNOWAIT != 0 {
 		return r, nil, true
@@ -111,15 +109,9 @@ func (t *Task) linger() bool {
 	if p == nil || p.zombie {
 		return false
 	}
-	g := &t.tg.sig
-	g.mu.Lock()
-	t.trace.ended = t.code
-	if g.exiting {
-		t.trace.ended = g.status
-	}
-	g.mu.Unlock()
 	t.trace.lingers = true
-	t.tellTracerOfEnd(t.trace.ended)
+	t.tg.lingering++
+	t.tellTracerOfEnd(t.endStatus())
 	return true
 }
 

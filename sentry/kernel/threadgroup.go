@@ -38,7 +38,8 @@ type ThreadGroup struct {
 	leader    *Task
 	tasks     list.List[*Task]
 	threads   int // on tasks
-	alive     int // of those, not yet ended
+	alive     int // of those, not yet ended, or kept for their tracers
+	lingering int // of those, that are kept so
 	parent    *ThreadGroup
 	children  list.List[*ThreadGroup]
 	sibling   list.Elem[*ThreadGroup]

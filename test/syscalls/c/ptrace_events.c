@@ -128,6 +128,39 @@ static void thread_events(void) {
 	CHECK(ended(pid, 9 << 8));
 }
 
+// becomes waits until pid is in a state.
+static void becomes(pid_t pid, const char *state) {
+	for (int i = 0; i < 5000 && !status_has(pid, state); i++) usleep(1000);
+	CHECK(status_has(pid, state));
+}
+
+static void *thread_ends7(void *a) { syscall(SYS_exit, 7); return a; }
+static int both_end(void) {
+	pthread_t t;
+	pthread_create(&t, 0, thread_ends7, 0);
+	syscall(SYS_exit, 4);
+	return 0;
+}
+
+// A process ends as its last thread did, and so it is told of one, too, that ended
+// before and that its tracer has yet to reap.
+static void last_end(void) {
+	pid_t pid = traced(both_end);
+	siginfo_t si;
+	CHECK(PT(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACECLONE) == 0);
+	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+	CHECK(stopped(pid, EVENT(PTRACE_EVENT_CLONE)));
+	pid_t tid = message(pid);
+	CHECK(stopped(tid, SIGSTOP));
+	CHECK(PT(PTRACE_CONT, tid, 0, 0) == 0);
+	CHECK(waitid(P_PID, tid, &si, WEXITED | WNOWAIT | __WALL) == 0 && si.si_status == 7);
+	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+	becomes(pid, "State:\tZ");
+	CHECK(waitpid(pid, NULL, WNOHANG) == 0);
+	CHECK(ended(tid, 4 << 8));
+	CHECK(ended(pid, 4 << 8));
+}
+
 static volatile int count;
 static int spins(void) { for (;;) count++; return 0; }
 static int sleeps(void) { for (;;) pause(); return 0; }
@@ -175,7 +208,7 @@ static void seize(int (*f)(void)) {
 	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
 	// Detached, it stays in its process's stop.
 	CHECK(PT(PTRACE_DETACH, pid, 0, 0) == 0);
-	CHECK(status_has(pid, "State:\tT (stopped)") || status_has(pid, "State:\tR") || status_has(pid, "State:\tS"));
+	becomes(pid, "State:\tT (stopped)");
 	CHECK(PT(PTRACE_SEIZE, pid, 0, 0) == 0);
 	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
 	finish(pid);
@@ -338,6 +371,7 @@ int main(int argc, char **argv) {
 	fork_events();
 	exec_events();
 	thread_events();
+	last_end();
 	seize(sleeps);
 	seize(spins);
 	group_stop_of_old();
