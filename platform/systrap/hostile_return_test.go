@@ -14,9 +14,8 @@ import (
 const looping = testData + 0x7000
 
 // returning is a guest, one that has had a second thread, that jumps to the
-// stub's rt_sigreturn with a frame of its
-// own at testData, which edit changes. What it returns to writes to
-// looping, for ever.
+// stub's rt_sigreturn with a frame of its own at testData, which edit changes.
+// What it returns to writes to looping, for ever.
 func returning(t *testing.T, p *Platform, edit func(f *sigframe, at uint64)) (*hostile, *testFile) {
 	data := testFileWith(t)
 	h := newHostile(t, p, testFileWith(t, 0xff, 0xe5, 0xc6, 0x06, 0x01, 0xeb, 0xfb, 0x0f, 0x05), data) // jmp *%rbp; movb $1,(%rsi); jmp to it; syscall

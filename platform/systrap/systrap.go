@@ -2,7 +2,8 @@
 // of a guest into a signal, whose handler, in the stub's own text, hands over to
 // the sentry through a page that both have mapped. Host calls that change the
 // guest's address space ride in the reply; a verifier lets through exactly those
-// the sentry has armed. Each address space is a stub process, each guest thread
+// the sentry has armed, but for what can only take from the guest, and for what
+// text that a process of one thread can't get past compares. Each address space is a stub process, each guest thread
 // a thread of it. All stubs descend from one mother, made before the sentry
 // locks itself up; they are the sentry's children, and die with it.
 package systrap

@@ -13,9 +13,9 @@ import (
 	"garrison/platform/stub"
 )
 
-// A verifier answers for the filter of all stubs: a host call that changes an
-// address space or makes a thread goes through if and only if the sentry has
-// armed exactly this call for this very thread, and once. The arguments are in
+// A verifier answers for the filter of all stubs, where that asks: a host call
+// that gives an address space something or makes a thread goes through if and only
+// if the sentry has armed exactly this call for this very thread, and once. The arguments are in
 // registers, so they are still those when the host makes the call. Its goroutine
 // sleeps in the host, and is woken on the processor of the thread that calls.
 type verifier struct {
