@@ -12,6 +12,7 @@ import (
 // A size is how much of everything a sandbox has.
 type size struct {
 	goroutines, descriptors, threads, stubs int
+	networks                                int // goroutines that serve TCP, of goroutines
 	pss                                     int // KiB, of all its processes
 }
 
@@ -46,8 +47,8 @@ func (b *box) size() (s size, stacks string) {
 	b.stacks() // collects garbage
 	settle(b.t, b)
 	stacks = b.stacks()
-	// A network lives until its last connection has timed out, with its threads.
-	s.goroutines = strings.Count("\n"+stacks, "\ngoroutine ") - strings.Count(stacks, "\ncreated by gvisor.dev/gvisor/pkg/tcpip/")
+	s.goroutines = strings.Count("\n"+stacks, "\ngoroutine ")
+	s.networks = strings.Count(stacks, "\ncreated by gvisor.dev/gvisor/pkg/tcpip/")
 	settle(b.t, b)
 	for who, pids := range b.processes() {
 		for _, pid := range pids {
