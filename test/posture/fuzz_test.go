@@ -140,7 +140,6 @@ func (b *box) wentWell(out string) {
 	var workers, well, of int
 	var calls uint64
 	for line := range strings.Lines(out) {
-		line = strings.TrimLeft(line, "\x00") // a worker may have got hold of this file
 		if _, err := fmt.Sscanf(line, "%d workers, %d calls, %d of %d went well", &workers, &calls, &well, &of); err == nil {
 			break
 		}
