@@ -240,17 +240,34 @@ func (q *Queue) Receiving(n int) {
 
 // Notify is mq_notify(2); e nil takes the registration back. EBUSY.
 func (q *Queue) Notify(t *kernel.Task, e *linux.Sigevent) error {
+	var n *notice
+	if e != nil {
+		n = &notice{t.ThreadGroup(), *e, t.TGID()}
+	}
+	for {
+		q.mu.Lock()
+		old := q.notice
+		q.mu.Unlock()
+		// Whether a process has ended is asked without q.mu: that takes an earlier lock.
+		switch {
+		case e == nil && (old == nil || old.to != t.ThreadGroup()):
+			return nil
+		case e != nil && old != nil && !old.to.Exited():
+			return linux.EBUSY
+		}
+		if q.replace(old, n) {
+			return nil
+		}
+	}
+}
+
+// replace makes n who is told, unless that has changed from old meanwhile.
+func (q *Queue) replace(old, n *notice) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if e == nil {
-		if q.notice != nil && q.notice.to == t.ThreadGroup() {
-			q.notice = nil
-		}
-		return nil
+	if q.notice != old {
+		return false
 	}
-	if n := q.notice; n != nil && !n.to.Exited() {
-		return linux.EBUSY
-	}
-	q.notice = &notice{t.ThreadGroup(), *e, t.TGID()}
-	return nil
+	q.notice = n
+	return true
 }

@@ -23,6 +23,7 @@ var (
 	native   = flag.String("native", "runc", "the runtime that shows what Linux does")
 	platform = flag.String("platform", "auto", "runsc's platform; \"\" for a runtime that has no such flag")
 	only     = flag.String("only", "", "a regular expression of cases, as -test.run takes it")
+	without  = flag.String("without", "", "a regular expression of cases left out, as -test.skip takes it")
 )
 
 const suiteTimeout = 5 * time.Minute
@@ -169,6 +170,9 @@ func spec(match string) *specs.Spec {
 	s := bundle.Spec("/guest.test", "-test.v", "-test.timeout=4m")
 	if match != "" {
 		s.Process.Args = append(s.Process.Args, "-test.run="+match)
+	}
+	if *without != "" {
+		s.Process.Args = append(s.Process.Args, "-test.skip="+*without)
 	}
 	// Go's own signals would interrupt the calls that wait.
 	s.Process.Env = []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "GODEBUG=asyncpreemptoff=1"}
