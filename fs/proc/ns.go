@@ -120,8 +120,13 @@ func (n *nsInode) Attr(c vfs.Ctx) (vfs.Attr, error) {
 // SetAttr implements vfs.Inode.
 func (*nsInode) SetAttr(vfs.Ctx, *vfs.Attr, vfs.AttrMask) error { return linux.EPERM }
 
-// Open implements vfs.Inode.
-func (n *nsInode) Open(vfs.Ctx, linux.OpenFlags) (vfs.File, error) { return &nsFile{n}, nil }
+// Open implements vfs.Inode. EPERM for writing: nothing of it can be changed.
+func (n *nsInode) Open(_ vfs.Ctx, flags linux.OpenFlags) (vfs.File, error) {
+	if flags.Writable() {
+		return nil, linux.EPERM
+	}
+	return &nsFile{n}, nil
+}
 
 // nsFile is an open namespace.
 type nsFile struct{ *nsInode }

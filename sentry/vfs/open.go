@@ -98,18 +98,15 @@ func (p Path) open(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 	var f File
 	var st *inodeState
 	var err error
-	kind := p.d.typ
-	if x, ok := p.d.node.(Opener); ok {
-		f, err = x.OpenAt(c, p, flags)
-		kind = 0
-	}
-	switch kind {
-	case 0:
-	case linux.S_IFREG, linux.S_IFDIR:
+	opener, opens := p.d.node.(Opener)
+	switch kind := p.d.typ; {
+	case opens:
+		f, err = opener.OpenAt(c, p, flags)
+	case kind == linux.S_IFREG, kind == linux.S_IFDIR, kind == 0: // 0: of an eventfd, say
 		f, err = p.d.node.Open(c, flags)
-	case linux.S_IFCHR, linux.S_IFBLK:
+	case kind == linux.S_IFCHR, kind == linux.S_IFBLK:
 		f, err = p.openDevice(c, flags)
-	case linux.S_IFIFO:
+	case kind == linux.S_IFIFO:
 		st = p.d.fs.state(p.d.node, true)
 		if f, err = p.openFIFO(c, st, flags); err != nil {
 			p.d.fs.putState(st)
