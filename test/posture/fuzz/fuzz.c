@@ -166,6 +166,8 @@ static uint64_t path(struct rnd *r) {
 		return address(r);
 	char *slot = arena + ARENA / 2 + below(r, ARENA / 4 / SLOT) * SLOT;
 	strcpy(slot, ONE_OF(r, paths));
+	if (below(r, 12) == 0)
+		sprintf(slot, "/proc/self/fd/%d", (int)below(r, 28));
 	if (below(r, 64) == 0)
 		memset(slot, 'n', SLOT - 1); // of more than NAME_MAX
 	return (uint64_t)slot;
