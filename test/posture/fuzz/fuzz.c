@@ -232,7 +232,7 @@ static void restore(void) {
 	sigset_t s;
 	sigemptyset(&s);
 	pthread_sigmask(SIG_SETMASK, &s, NULL);
-	struct itimerval it = {{0, 2000}, {0, 2000}};
+	struct itimerval it = {{0, 400}, {0, 400}};
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
