@@ -118,6 +118,7 @@ func cpuTable() []cpuEntry {
 		{Name: "cache", Mode: 0o755, Table: caches},
 		{Name: "node0", Link: func(*processor, vfs.Ctx) (string, error) { return "../../node/node0", nil }},
 		{Name: "topology", Mode: 0o755, Table: []cpuEntry{
+			cpuFile("cluster_cpus", selfMask), cpuFile("cluster_cpus_list", self), cpuFile("cluster_id", func(*processor) string { return "65535" }),
 			cpuFile("core_cpus", selfMask), cpuFile("core_cpus_list", self), cpuFile("core_id", self),
 			cpuFile("core_siblings", allMask), cpuFile("core_siblings_list", all),
 			cpuFile("die_cpus", allMask), cpuFile("die_cpus_list", all), cpuFile("die_id", zero),

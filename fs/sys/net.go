@@ -114,12 +114,16 @@ func linkNumber(name string, get func(l *socket.Link) uint64) deviceEntry {
 	return linkFile(name, func(l *socket.Link) string { return fmt.Sprint(get(l)) })
 }
 
+// uncounted is the statistics of what a link without hardware never has.
+var uncounted = [...]string{
+	"collisions", "multicast", "rx_compressed", "rx_crc_errors", "rx_fifo_errors", "rx_frame_errors", "rx_length_errors",
+	"rx_missed_errors", "rx_nohandler", "rx_over_errors", "tx_aborted_errors", "tx_carrier_errors", "tx_compressed",
+	"tx_fifo_errors", "tx_heartbeat_errors", "tx_window_errors",
+}
+
 // statisticsTable is the counters of a link.
 func statisticsTable() []deviceEntry {
-	zero := func(*socket.Link) uint64 { return 0 }
-	return []deviceEntry{
-		linkNumber("collisions", zero),
-		linkNumber("multicast", zero),
+	all := []deviceEntry{
 		linkNumber("rx_bytes", func(l *socket.Link) uint64 { return l.Stats.RxBytes }),
 		linkNumber("rx_dropped", func(l *socket.Link) uint64 { return l.Stats.RxDropped }),
 		linkNumber("rx_errors", func(l *socket.Link) uint64 { return l.Stats.RxErrors }),
@@ -129,6 +133,10 @@ func statisticsTable() []deviceEntry {
 		linkNumber("tx_errors", func(l *socket.Link) uint64 { return l.Stats.TxErrors }),
 		linkNumber("tx_packets", func(l *socket.Link) uint64 { return l.Stats.TxPackets }),
 	}
+	for _, name := range uncounted {
+		all = append(all, linkNumber(name, func(*socket.Link) uint64 { return 0 }))
+	}
+	return all
 }
 
 // deviceTable is the directory of a link.
@@ -150,21 +158,29 @@ func deviceTable() []deviceEntry {
 		}),
 		file("carrier", func(l *socket.Link) string { return fmt.Sprint(l.Flags & iffUp) }),
 		fixed("carrier_changes", "0"),
+		fixed("carrier_down_count", "0"),
+		fixed("carrier_up_count", "0"),
 		fixed("dev_id", "0x0"),
 		fixed("dev_port", "0"),
 		fixed("dormant", "0"),
 		refused("duplex"),
 		file("flags", func(l *socket.Link) string { return fmt.Sprintf("%#x", l.Flags&^iffVolatile) }),
+		fixed("gro_flush_timeout", "0"),
 		fixed("ifalias", ""),
 		number("ifindex", func(l *socket.Link) uint64 { return uint64(l.Index) }),
 		number("iflink", func(l *socket.Link) uint64 { return uint64(l.Index) }),
 		fixed("link_mode", "0"),
 		number("mtu", func(l *socket.Link) uint64 { return uint64(l.MTU) }),
+		fixed("name_assign_type", "2"),
+		fixed("napi_defer_hard_irqs", "0"),
 		fixed("netdev_group", "0"),
 		file("operstate", operstate),
+		fixed("proto_down", "0"),
 		refused("speed"),
 		{Name: "statistics", Mode: 0o755, Table: statisticsTable()},
 		{Name: "subsystem", Link: func(*device, vfs.Ctx) (string, error) { return "../../../../class/net", nil }},
+		fixed("testing", "0"),
+		fixed("threaded", "0"),
 		fixed("tx_queue_len", "1000"),
 		number("type", func(l *socket.Link) uint64 { return uint64(l.Type) }),
 		file("uevent", func(l *socket.Link) string { return fmt.Sprintf("INTERFACE=%s\nIFINDEX=%d", l.Name, l.Index) }),

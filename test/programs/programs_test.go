@@ -17,6 +17,7 @@ var (
 	root     = flag.String("root", "/var/cache/garrison/bookworm", "the Debian root filesystem, made by mkroot")
 	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
 	peer     = flag.String("peer", "runc", "the runtime that says what is right")
+	update   = flag.Bool("update", false, "record what Linux has in tree/linux anew")
 	platform = flag.String("platform", "auto", "runsc's platform; \"\" for a runtime that has no such flag")
 )
 
