@@ -43,7 +43,7 @@ func lchown(t *kernel.Task, name pathname, uid, gid uint32) (int, error) {
 
 // fchown implements fchown(2).
 func fchown(t *kernel.Task, fd kernel.FD, uid, gid uint32) (int, error) {
-	return withFile(t, fd, func(d *vfs.FileDescription) error { return vfs.Chown(t, d.Path(), uid, gid) })
+	return withFile(t, fd, func(d *vfs.FileDescription) error { return chownPath(t, d.Path(), uid, gid) })
 }
 
 // fchownat implements fchownat(2).
@@ -52,7 +52,17 @@ func fchownat(t *kernel.Task, dirfd kernel.FD, name pathname, uid, gid, flags ui
 	if err != nil {
 		return 0, err
 	}
-	return withPath(t, dirfd, name, how, func(p vfs.Path) error { return vfs.Chown(t, p, uid, gid) })
+	return withPath(t, dirfd, name, how, func(p vfs.Path) error { return chownPath(t, p, uid, gid) })
+}
+
+func chownPath(t *kernel.Task, p vfs.Path, uid, gid uint32) error {
+	if err := kernelUID(t, &uid); err != nil {
+		return err
+	}
+	if err := kernelGID(t, &gid); err != nil {
+		return err
+	}
+	return vfs.Chown(t, p, uid, gid)
 }
 
 // utimbuf is struct utimbuf.

@@ -72,7 +72,7 @@ func epollCtl(t *kernel.Task, epfd kernel.FD, op int32, fd kernel.FD, p usermem.
 	if !d.Pollable() {
 		return 0, linux.EPERM
 	}
-	if e.Events&linux.EPOLLWAKEUP != 0 && !t.Creds().HasCap(auth.CapBlockSuspend) {
+	if e.Events&linux.EPOLLWAKEUP != 0 && !t.Creds().Capable(auth.CapBlockSuspend) {
 		e.Events &^= linux.EPOLLWAKEUP
 	}
 	ep, ok := ed.File().(*epoll.Epoll)

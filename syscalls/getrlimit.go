@@ -53,7 +53,7 @@ func prlimit64(t *kernel.Task, pid, k int32, in, out usermem.Ptr[limits.Limit]) 
 			return 0, linux.EINVAL
 		case kind == limits.NOFile && l.Max > nrOpen:
 			return 0, linux.EPERM
-		case l.Max > old.Max && !t.Creds().HasCap(auth.CapSysResource):
+		case l.Max > old.Max && !t.Creds().Capable(auth.CapSysResource):
 			return 0, linux.EPERM
 		}
 		set.Set(kind, l)

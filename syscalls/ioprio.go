@@ -37,7 +37,7 @@ func checkIOPrio(t *kernel.Task, prio int32) error {
 	class, level := prio>>ioprioClassShift&7, prio&(1<<ioprioClassShift-1)&7
 	switch class {
 	case ioprioClassRT:
-		if !t.Creds().HasCap(auth.CapSysAdmin) && !t.Creds().HasCap(auth.CapSysNice) {
+		if !t.Creds().Capable(auth.CapSysAdmin) && !t.Creds().Capable(auth.CapSysNice) {
 			return linux.EPERM
 		}
 	case ioprioClassBE, ioprioClassIdle:

@@ -45,7 +45,7 @@ func killThread(t *kernel.Task, tgid, tid int32, s linux.Signal) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, t.SignalTask(x, t.UserSignal(s, linux.SI_TKILL, x.PIDNamespace()))
+	return 0, t.SignalTask(x, t.UserSignal(s, linux.SI_TKILL, x))
 }
 
 func findThread(t *kernel.Task, tgid, tid int32) (*kernel.Task, error) {
@@ -84,7 +84,7 @@ func rtSigqueueinfo(t *kernel.Task, pid int32, s linux.Signal, p usermem.Ptr[lin
 	if x == nil {
 		return 0, linux.ESRCH
 	}
-	return 0, t.SignalGroup(x.ThreadGroup(), info)
+	return 0, t.SignalGroup(x.ThreadGroup(), t.Queued(info, x))
 }
 
 // rtTgsigqueueinfo implements rt_tgsigqueueinfo(2).
@@ -100,5 +100,5 @@ func rtTgsigqueueinfo(t *kernel.Task, tgid, tid int32, s linux.Signal, p usermem
 	if err != nil {
 		return 0, err
 	}
-	return 0, t.SignalTask(x, info)
+	return 0, t.SignalTask(x, t.Queued(info, x))
 }

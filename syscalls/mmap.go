@@ -10,7 +10,7 @@ import (
 )
 
 // mayLock reports whether t may lock memory beyond RLIMIT_MEMLOCK.
-func mayLock(t *kernel.Task) bool { return t.Creds().HasCap(auth.CapIPCLock) }
+func mayLock(t *kernel.Task) bool { return t.Creds().Capable(auth.CapIPCLock) }
 
 // mmap implements mmap(2).
 func mmap(t *kernel.Task, a address, n size, p linux.Prot, f linux.MapFlags, fd kernel.FD, off uint64) (address, error) {

@@ -2,7 +2,6 @@ package syscalls
 
 import (
 	"garrison/platform/arch"
-	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
@@ -131,8 +130,8 @@ func umount2(t *kernel.Task, target pathname, flags uint32) (int, error) {
 
 // pivotRoot implements pivot_root(2).
 func pivotRoot(t *kernel.Task, newRoot, putOld pathname) (int, error) {
-	if !t.Creds().HasCap(auth.CapSysAdmin) {
-		return 0, linux.EPERM
+	if err := vfs.MayMount(t); err != nil {
+		return 0, err
 	}
 	return withPath(t, linux.AT_FDCWD, newRoot, vfs.Directory, func(to vfs.Path) error {
 		_, err := withPath(t, linux.AT_FDCWD, putOld, vfs.Directory, func(old vfs.Path) error {

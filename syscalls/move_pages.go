@@ -34,7 +34,7 @@ func migratePages(t *kernel.Task, pid int32, n uint64, from, to nodemask) (int, 
 	}
 	defer space.DecUsers()
 	switch {
-	case nodes&^theNode != 0 && !t.Creds().HasCap(auth.CapSysNice):
+	case nodes&^theNode != 0 && !t.Creds().Capable(auth.CapSysNice):
 		return 0, linux.EPERM
 	case nodes&theNode == 0:
 		return 0, linux.EINVAL
@@ -47,7 +47,7 @@ func movePages(t *kernel.Task, pid int32, n uint64, pages usermem.Ptr[uint64], n
 	switch {
 	case flags&^(linux.MPOL_MF_MOVE|linux.MPOL_MF_MOVE_ALL) != 0:
 		return 0, linux.EINVAL
-	case flags&linux.MPOL_MF_MOVE_ALL != 0 && !t.Creds().HasCap(auth.CapSysNice):
+	case flags&linux.MPOL_MF_MOVE_ALL != 0 && !t.Creds().Capable(auth.CapSysNice):
 		return 0, linux.EPERM
 	}
 	space, err := movableSpace(t, pid)

@@ -88,7 +88,7 @@ const maxHandle = 128
 // openByHandleAt implements open_by_handle_at(2), for which there are no handles:
 // each that can be one is stale.
 func openByHandleAt(t *kernel.Task, mount kernel.FD, h usermem.Ptr[fileHandle], _ linux.OpenFlags) (kernel.FD, error) {
-	if !t.Creds().HasCap(auth.CapDACReadSearch) {
+	if !t.Creds().Capable(auth.CapDACReadSearch) {
 		return 0, linux.EPERM
 	}
 	if mount != linux.AT_FDCWD {

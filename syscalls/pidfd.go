@@ -70,7 +70,7 @@ func pidfdSendSignal(t *kernel.Task, fd kernel.FD, s linux.Signal, p usermem.Ptr
 		if !sendable(s) {
 			return 0, linux.EINVAL
 		}
-		info = t.UserSignal(s, linux.SI_USER, x.PIDNamespace())
+		info = t.UserSignal(s, linux.SI_USER, x)
 	} else {
 		v, err := p.Load(t)
 		if err != nil {
@@ -82,7 +82,7 @@ func pidfdSendSignal(t *kernel.Task, fd kernel.FD, s linux.Signal, p usermem.Ptr
 		if (v.Code >= 0 || v.Code == linux.SI_TKILL) && x.ThreadGroup() != t.ThreadGroup() {
 			return 0, linux.EPERM
 		}
-		info = &v
+		info = t.Queued(&v, x)
 	}
 	switch {
 	case flags == pidfdSignalThread:

@@ -15,7 +15,7 @@ func prSetMM(t *kernel.Task, a prctlArgs) (uint64, error) {
 	if a[3] != 0 || a[2] != 0 && a[0] != linux.PR_SET_MM_AUXV {
 		return 0, linux.EINVAL
 	}
-	if !t.Creds().HasCap(auth.CapSysResource) {
+	if !t.Creds().Capable(auth.CapSysResource) {
 		return 0, linux.EPERM
 	}
 	l := t.Space().Layout()

@@ -38,7 +38,7 @@ func processMadvise(t *kernel.Task, fd kernel.FD, iov usermem.Ptr[iovec], n uint
 		return 0, linux.ESRCH
 	}
 	defer space.DecUsers()
-	if space != t.Space() && !t.Creds().HasCap(auth.CapSysNice) {
+	if space != t.Space() && !t.Creds().Capable(auth.CapSysNice) {
 		return 0, linux.EPERM
 	}
 	done := int64(0)

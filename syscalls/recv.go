@@ -101,7 +101,7 @@ func storeControl(t *kernel.Task, h *linux.Msghdr, m *socket.Msg) error {
 		w.Put(c.Level, c.Type, c.Data)
 	}
 	if m.HasCred {
-		u := linux.Ucred{PID: t.ProcessNumber(m.Cred.PID), UID: m.Cred.UID, GID: m.Cred.GID}
+		u := m.Cred.Ucred(t)
 		w.Put(linux.SOL_SOCKET, linux.SCM_CREDENTIALS, usermem.AsBytes(&u))
 	}
 	var fds []kernel.FD

@@ -73,7 +73,7 @@ func schedSet(t, x *kernel.Task, s kernel.Sched) error {
 		return linux.EINVAL
 	}
 	old := x.Sched()
-	if !t.Creds().HasCap(auth.CapSysNice) {
+	if !t.Creds().Capable(auth.CapSysNice) {
 		lim := x.ThreadGroup().Limits()
 		rt := int32(min(lim.Cur(limits.RTPrio), maxRTPriority))
 		switch {
@@ -335,9 +335,12 @@ func priorityTargets(t *kernel.Task, which, who int32) ([]*kernel.Task, error) {
 			}
 		}
 	case linux.PRIO_USER:
-		uid := uint32(who)
+		uid, ok := t.Creds().UserNS.MakeUID(uint32(who))
 		if who == 0 {
-			uid = t.Creds().RUID
+			uid, ok = t.Creds().RUID, true
+		}
+		if !ok {
+			return nil, linux.ESRCH
 		}
 		for _, g := range k.Groups(ns) {
 			for _, x := range k.Tasks(g) {
@@ -380,7 +383,7 @@ func setpriority(t *kernel.Task, which, who, nice int32) (int, error) {
 		switch {
 		case !maySchedule(t, x):
 			err = linux.EPERM
-		case nice < s.Nice && !t.Creds().HasCap(auth.CapSysNice) && !niceAllowed(x, nice):
+		case nice < s.Nice && !t.Creds().Capable(auth.CapSysNice) && !niceAllowed(x, nice):
 			err = linux.EACCES
 		default:
 			s.Nice = nice

@@ -178,7 +178,7 @@ func mbind(t *kernel.Task, addr address, length uint64, mode uint32, p nodemask,
 		return 0, perr
 	case flags&^(linux.MPOL_MF_STRICT|linux.MPOL_MF_MOVE|linux.MPOL_MF_MOVE_ALL) != 0:
 		return 0, linux.EINVAL
-	case perr == nil && flags&linux.MPOL_MF_MOVE_ALL != 0 && !t.Creds().HasCap(auth.CapSysNice):
+	case perr == nil && flags&linux.MPOL_MF_MOVE_ALL != 0 && !t.Creds().Capable(auth.CapSysNice):
 		return 0, linux.EPERM
 	}
 	r, err := policyRange(addr, length)

@@ -14,10 +14,55 @@ type id = uint32
 
 const keepID = ^id(0)
 
-func getuid(t *kernel.Task) (uint32, error)  { return t.Creds().RUID, nil }
-func geteuid(t *kernel.Task) (uint32, error) { return t.Creds().EUID, nil }
-func getgid(t *kernel.Task) (uint32, error)  { return t.Creds().RGID, nil }
-func getegid(t *kernel.Task) (uint32, error) { return t.Creds().EGID, nil }
+func getuid(t *kernel.Task) (uint32, error)  { return shownUID(t, t.Creds().RUID), nil }
+func geteuid(t *kernel.Task) (uint32, error) { return shownUID(t, t.Creds().EUID), nil }
+func getgid(t *kernel.Task) (uint32, error)  { return shownGID(t, t.Creds().RGID), nil }
+func getegid(t *kernel.Task) (uint32, error) { return shownGID(t, t.Creds().EGID), nil }
+
+// shownUID is the kernel's id of a user as t's user namespace has it.
+func shownUID(t *kernel.Task, k id) id { return t.Creds().UserNS.ShowUID(k) }
+
+// shownGID is shownUID for a group.
+func shownGID(t *kernel.Task, k id) id { return t.Creds().UserNS.ShowGID(k) }
+
+// kernelUID is the kernel's id of one that t has given, and may have left out
+// (keepID): EINVAL if it means nothing in t's user namespace.
+func kernelUID(t *kernel.Task, v *id) error { return toKernel(t.Creds().UserNS.MakeUID, v) }
+
+// kernelGID is kernelUID for a group.
+func kernelGID(t *kernel.Task, v *id) error { return toKernel(t.Creds().UserNS.MakeGID, v) }
+
+func toKernel(mk func(id) (id, bool), v *id) error {
+	if *v == keepID {
+		return nil
+	}
+	k, ok := mk(*v)
+	if !ok {
+		return linux.EINVAL
+	}
+	*v = k
+	return nil
+}
+
+// kernelUIDs is kernelUID for several.
+func kernelUIDs(t *kernel.Task, vs ...*id) error {
+	for _, v := range vs {
+		if err := kernelUID(t, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kernelGIDs is kernelGID for several.
+func kernelGIDs(t *kernel.Task, vs ...*id) error {
+	for _, v := range vs {
+		if err := kernelGID(t, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // ids are the four that a process has as a user, and again as a group.
 type ids struct{ real, effective, saved, fs id }
@@ -113,48 +158,67 @@ func fixCaps(old, n *auth.Creds) {
 	if n.Securebits&linux.SECBIT_NO_SETUID_FIXUP != 0 {
 		return
 	}
-	wasRoot := old.RUID == 0 || old.EUID == 0 || old.SUID == 0
-	if isRoot := n.RUID == 0 || n.EUID == 0 || n.SUID == 0; wasRoot && !isRoot {
+	root, _ := n.UserNS.MakeUID(0) // keepID, which nobody has, without one
+	wasRoot := old.RUID == root || old.EUID == root || old.SUID == root
+	if isRoot := n.RUID == root || n.EUID == root || n.SUID == root; wasRoot && !isRoot {
 		if n.Securebits&linux.SECBIT_KEEP_CAPS == 0 {
 			n.Permitted, n.Effective = 0, 0
 		}
 		n.Ambient = 0
 	}
-	if old.EUID == 0 && n.EUID != 0 {
+	if old.EUID == root && n.EUID != root {
 		n.Effective = 0
 	}
-	if old.EUID != 0 && n.EUID == 0 {
+	if old.EUID != root && n.EUID == root {
 		n.Effective = n.Permitted
 	}
 }
 
 // setuid implements setuid(2).
 func setuid(t *kernel.Task, uid id) (int, error) {
+	if err := kernelUIDs(t, &uid); err != nil {
+		return 0, err
+	}
 	return changeUIDs(t, func(o ids, free bool) (ids, error) { return o.set(uid, free) })
 }
 
 // setgid implements setgid(2).
 func setgid(t *kernel.Task, gid id) (int, error) {
+	if err := kernelGIDs(t, &gid); err != nil {
+		return 0, err
+	}
 	return changeGIDs(t, func(o ids, free bool) (ids, error) { return o.set(gid, free) })
 }
 
 // setreuid implements setreuid(2).
 func setreuid(t *kernel.Task, r, e id) (int, error) {
+	if err := kernelUIDs(t, &r, &e); err != nil {
+		return 0, err
+	}
 	return changeUIDs(t, func(o ids, free bool) (ids, error) { return o.setRE(r, e, free) })
 }
 
 // setregid implements setregid(2).
 func setregid(t *kernel.Task, r, e id) (int, error) {
+	if err := kernelGIDs(t, &r, &e); err != nil {
+		return 0, err
+	}
 	return changeGIDs(t, func(o ids, free bool) (ids, error) { return o.setRE(r, e, free) })
 }
 
 // setresuid implements setresuid(2).
 func setresuid(t *kernel.Task, r, e, s id) (int, error) {
+	if err := kernelUIDs(t, &r, &e, &s); err != nil {
+		return 0, err
+	}
 	return changeUIDs(t, func(o ids, free bool) (ids, error) { return o.setRES(r, e, s, free) })
 }
 
 // setresgid implements setresgid(2).
 func setresgid(t *kernel.Task, r, e, s id) (int, error) {
+	if err := kernelGIDs(t, &r, &e, &s); err != nil {
+		return 0, err
+	}
 	return changeGIDs(t, func(o ids, free bool) (ids, error) { return o.setRES(r, e, s, free) })
 }
 
@@ -170,13 +234,13 @@ func store3(t *kernel.Task, to [3]usermem.Ptr[uint32], v [3]uint32) (int, error)
 // getresuid implements getresuid(2).
 func getresuid(t *kernel.Task, r, e, s usermem.Ptr[uint32]) (int, error) {
 	c := t.Creds()
-	return store3(t, [3]usermem.Ptr[uint32]{r, e, s}, [3]uint32{c.RUID, c.EUID, c.SUID})
+	return store3(t, [3]usermem.Ptr[uint32]{r, e, s}, [3]uint32{shownUID(t, c.RUID), shownUID(t, c.EUID), shownUID(t, c.SUID)})
 }
 
 // getresgid implements getresgid(2).
 func getresgid(t *kernel.Task, r, e, s usermem.Ptr[uint32]) (int, error) {
 	c := t.Creds()
-	return store3(t, [3]usermem.Ptr[uint32]{r, e, s}, [3]uint32{c.RGID, c.EGID, c.SGID})
+	return store3(t, [3]usermem.Ptr[uint32]{r, e, s}, [3]uint32{shownGID(t, c.RGID), shownGID(t, c.EGID), shownGID(t, c.SGID)})
 }
 
 // fsCaps are the capabilities that follow the filesystem user id.
@@ -186,35 +250,35 @@ const fsCaps = auth.Caps(1<<auth.CapChown | 1<<auth.CapDACOverride | 1<<auth.Cap
 // setfsuid implements setfsuid(2): it returns the old id and never fails.
 func setfsuid(t *kernel.Task, uid id) (uint32, error) {
 	c := t.Creds()
-	old := c.FSUID
-	if uid == old || uid == keepID || !among([]id{uid}, c.RUID, c.EUID, c.SUID, c.FSUID) && !c.HasCap(auth.CapSetuid) {
-		return old, nil
+	old, shown := c.FSUID, shownUID(t, c.FSUID)
+	if kernelUID(t, &uid) != nil || uid == old || uid == keepID || !among([]id{uid}, c.RUID, c.EUID, c.SUID, c.FSUID) && !c.HasCap(auth.CapSetuid) {
+		return shown, nil
 	}
 	n := c.Clone()
 	n.FSUID = uid
 	if n.Securebits&linux.SECBIT_NO_SETUID_FIXUP == 0 {
-		switch {
-		case old == 0 && uid != 0:
+		switch root, _ := n.UserNS.MakeUID(0); {
+		case old == root && uid != root:
 			n.Effective &^= fsCaps
-		case old != 0 && uid == 0:
+		case old != root && uid == root:
 			n.Effective |= n.Permitted & fsCaps
 		}
 	}
 	t.SetCreds(n)
-	return old, nil
+	return shown, nil
 }
 
 // setfsgid implements setfsgid(2).
 func setfsgid(t *kernel.Task, gid id) (uint32, error) {
 	c := t.Creds()
-	old := c.FSGID
-	if gid == old || gid == keepID || !among([]id{gid}, c.RGID, c.EGID, c.SGID, c.FSGID) && !c.HasCap(auth.CapSetgid) {
-		return old, nil
+	old, shown := c.FSGID, shownGID(t, c.FSGID)
+	if kernelGID(t, &gid) != nil || gid == old || gid == keepID || !among([]id{gid}, c.RGID, c.EGID, c.SGID, c.FSGID) && !c.HasCap(auth.CapSetgid) {
+		return shown, nil
 	}
 	n := c.Clone()
 	n.FSGID = gid
 	t.SetCreds(n)
-	return old, nil
+	return shown, nil
 }
 
 // maxGroups is NGROUPS_MAX.
@@ -231,12 +295,12 @@ func getgroups(t *kernel.Task, n int32, out usermem.Ptr[uint32]) (int, error) {
 	case int(n) < len(gs):
 		return 0, linux.EINVAL
 	}
-	return len(gs), out.StoreSlice(t, gs)
+	return len(gs), out.StoreSlice(t, t.Creds().UserNS.ShowGIDs(gs))
 }
 
 // setgroups implements setgroups(2).
 func setgroups(t *kernel.Task, n int32, in usermem.Ptr[uint32]) (int, error) {
-	if !t.Creds().HasCap(auth.CapSetgid) {
+	if c := t.Creds(); !c.HasCap(auth.CapSetgid) || !c.UserNS.MaySetgroups() {
 		return 0, linux.EPERM
 	}
 	if uint32(n) > maxGroups {
@@ -245,6 +309,13 @@ func setgroups(t *kernel.Task, n int32, in usermem.Ptr[uint32]) (int, error) {
 	gs, err := in.LoadSlice(t, int(n))
 	if err != nil {
 		return 0, err
+	}
+	for i := range gs {
+		k, ok := t.Creds().UserNS.MakeGID(gs[i])
+		if !ok {
+			return 0, linux.EINVAL
+		}
+		gs[i] = k
 	}
 	slices.Sort(gs)
 	c := t.Creds().Clone()

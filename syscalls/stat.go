@@ -7,10 +7,10 @@ import (
 	"garrison/sentry/vfs"
 )
 
-// statOf is a as struct stat.
-func statOf(a *vfs.Attr) linux.Stat {
+// statOf is a as struct stat for t.
+func statOf(t *kernel.Task, a *vfs.Attr) linux.Stat {
 	return linux.Stat{
-		Dev: a.Dev, Ino: a.Ino, Nlink: uint64(a.Nlink), Mode: a.Mode, UID: a.UID, GID: a.GID, Rdev: a.Rdev,
+		Dev: a.Dev, Ino: a.Ino, Nlink: uint64(a.Nlink), Mode: a.Mode, UID: shownUID(t, a.UID), GID: shownGID(t, a.GID), Rdev: a.Rdev,
 		Size: a.Size, Blksize: int64(a.Blksize), Blocks: int64(a.Blocks),
 		Atime: a.Atime, Mtime: a.Mtime, Ctime: a.Ctime,
 	}
@@ -32,7 +32,7 @@ func fstat(t *kernel.Task, fd kernel.FD, out usermem.Ptr[linux.Stat]) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	st := statOf(&a)
+	st := statOf(t, &a)
 	return 0, out.Store(t, &st)
 }
 
@@ -83,7 +83,7 @@ func newfstatat(t *kernel.Task, dirfd kernel.FD, name pathname, out usermem.Ptr[
 	if err != nil {
 		return 0, err
 	}
-	st := statOf(&a)
+	st := statOf(t, &a)
 	return 0, out.Store(t, &st)
 }
 
@@ -98,7 +98,7 @@ func statx(t *kernel.Task, dirfd kernel.FD, name pathname, flags, mask uint32, o
 		return 0, err
 	}
 	x := linux.Statx{
-		Mask: linux.STATX_BASIC_STATS | linux.STATX_MNT_ID, MntID: uint64(a.MountID), Blksize: a.Blksize, Attributes: a.Flags, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Mode: uint16(a.Mode),
+		Mask: linux.STATX_BASIC_STATS | linux.STATX_MNT_ID, MntID: uint64(a.MountID), Blksize: a.Blksize, Attributes: a.Flags, Nlink: a.Nlink, UID: shownUID(t, a.UID), GID: shownGID(t, a.GID), Mode: uint16(a.Mode),
 		Ino: a.Ino, Size: uint64(a.Size), Blocks: a.Blocks,
 		Atime: a.Atime.Timestamp(), Ctime: a.Ctime.Timestamp(), Mtime: a.Mtime.Timestamp(),
 		RdevMajor: linux.Major(a.Rdev), RdevMinor: linux.Minor(a.Rdev), DevMajor: linux.Major(a.Dev), DevMinor: linux.Minor(a.Dev),

@@ -18,7 +18,7 @@ func timerfdCreate(t *kernel.Task, id linux.ClockID, flags linux.OpenFlags) (ker
 	switch id {
 	case linux.CLOCK_REALTIME, linux.CLOCK_MONOTONIC, linux.CLOCK_BOOTTIME:
 	case linux.CLOCK_REALTIME_ALARM, linux.CLOCK_BOOTTIME_ALARM:
-		if !t.Creds().HasCap(auth.CapWakeAlarm) {
+		if !t.Creds().Capable(auth.CapWakeAlarm) {
 			return 0, linux.EPERM
 		}
 	default:

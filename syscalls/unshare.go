@@ -8,18 +8,16 @@ import (
 	"garrison/sentry/vfs"
 )
 
-// unshare implements unshare(2). There are no user, time and cgroup namespaces
-// to make: EINVAL, as on a Linux built without the first two; the one cgroup
-// namespace is as good as a new one.
+// unshare implements unshare(2).
 func unshare(t *kernel.Task, flags linux.CloneFlags) (int, error) {
 	const known = linux.CLONE_THREAD | linux.CLONE_FS | linux.CLONE_NEWNS | linux.CLONE_SIGHAND | linux.CLONE_VM |
 		linux.CLONE_FILES | linux.CLONE_SYSVSEM | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET |
-		linux.CLONE_NEWPID | linux.CLONE_NEWCGROUP
+		linux.CLONE_NEWPID | linux.CLONE_NEWCGROUP | linux.CLONE_NEWUSER | linux.CLONE_NEWTIME
 	if flags&^known != 0 {
 		return 0, linux.EINVAL
 	}
 	// What threads share can be unshared by a process of one thread, as nothing.
-	if flags&(linux.CLONE_THREAD|linux.CLONE_SIGHAND|linux.CLONE_VM) != 0 && t.ThreadGroup().Threads() > 1 {
+	if flags&(linux.CLONE_THREAD|linux.CLONE_SIGHAND|linux.CLONE_VM|linux.CLONE_NEWUSER) != 0 && t.ThreadGroup().Threads() > 1 {
 		return 0, linux.EINVAL
 	}
 	return 0, t.Unshare(flags)
@@ -64,59 +62,125 @@ func enterAll(t *kernel.Task, p *kernel.PID, flags linux.CloneFlags) error {
 	if fs == nil {
 		return linux.ESRCH
 	}
+	// The user namespace first: by its rights the others are entered.
 	var to []any
-	add := func(flag linux.CloneFlags, n any) {
-		if flags&flag != 0 {
-			to = append(to, n)
+	for _, x := range []struct {
+		flag linux.CloneFlags
+		of   any
+	}{
+		{linux.CLONE_NEWUSER, x.Creds().UserNS}, {linux.CLONE_NEWNS, fs.Namespace()}, {linux.CLONE_NEWUTS, ns.UTS},
+		{linux.CLONE_NEWIPC, ns.IPC}, {linux.CLONE_NEWPID, x.PIDNamespace()}, {linux.CLONE_NEWCGROUP, ns.Cgroup},
+		{linux.CLONE_NEWNET, ns.Net}, {linux.CLONE_NEWTIME, ns.Time},
+	} {
+		if flags&x.flag != 0 {
+			to = append(to, x.of)
 		}
 	}
-	add(linux.CLONE_NEWUTS, ns.UTS)
-	add(linux.CLONE_NEWIPC, ns.IPC)
-	add(linux.CLONE_NEWNET, ns.Net)
-	add(linux.CLONE_NEWPID, x.PIDNamespace())
-	add(linux.CLONE_NEWNS, fs.Namespace())
-	add(linux.CLONE_NEWUSER, x.Creds().UserNS)
-	add(linux.CLONE_NEWCGROUP|linux.CLONE_NEWTIME, nil)
 	return enterNamespaces(t, to)
+}
+
+// An nsEntry is a move to other namespaces that is being judged (struct nsset).
+type nsEntry struct {
+	t      *kernel.Task
+	creds  *auth.Creds // as they will be
+	ns     kernel.Namespaces
+	mounts *vfs.MountNamespace
+	time   *kernel.TimeNamespace
 }
 
 // enterNamespaces moves t to namespaces, all or none.
 func enterNamespaces(t *kernel.Task, to []any) error {
-	c := t.Creds()
-	ns := t.Namespaces()
-	var mounts *vfs.MountNamespace
-	admin := func(u *auth.UserNamespace) bool { return c.HasCapIn(u, auth.CapSysAdmin) && c.HasCap(auth.CapSysAdmin) }
+	e := &nsEntry{t: t, creds: t.Creds(), ns: t.Namespaces()}
 	for _, n := range to {
-		ok := true
-		switch n := n.(type) {
-		case *kernel.UTSNamespace:
-			ns.UTS, ok = n, admin(n.UserNS)
-		case *kernel.IPCNamespace:
-			ns.IPC, ok = n, admin(n.UserNS)
-		case *kernel.NetNamespace:
-			ns.Net, ok = n, admin(n.UserNS)
-		case *kernel.PIDNamespace:
-			if !n.Within(t.PIDNamespace()) {
-				return linux.EINVAL
-			}
-			ns.PIDForChildren, ok = n, admin(n.UserNS)
-		case *vfs.MountNamespace:
-			if t.FS().Users() > 1 {
-				return linux.EINVAL
-			}
-			mounts, ok = n, c.HasCap(auth.CapSysAdmin) && c.HasCap(auth.CapSysChroot)
-		case *auth.UserNamespace:
-			return linux.EINVAL // the one the caller is in: nobody may enter that
-		default:
-			ok = c.HasCap(auth.CapSysAdmin)
+		if err := e.add(n); err != nil {
+			return err
 		}
-		if !ok {
+	}
+	if e.time != nil {
+		if err := t.EnterTime(e.time); err != nil {
+			return err
+		}
+		e.ns.Time, e.ns.TimeForChildren = e.time, e.time
+	}
+	t.SetNamespaces(e.ns)
+	if e.creds != t.Creds() {
+		t.SetCreds(e.creds)
+	}
+	if e.mounts != nil {
+		t.FS().Enter(e.mounts)
+	}
+	return nil
+}
+
+// admin reports whether the caller is privileged where it goes, which belongs to u,
+// and where it will be.
+func (e *nsEntry) admin(u *auth.UserNamespace) error {
+	c := e.t.Creds()
+	if !c.HasCapIn(u, auth.CapSysAdmin) || !c.HasCapIn(e.creds.UserNS, auth.CapSysAdmin) {
+		return linux.EPERM
+	}
+	return nil
+}
+
+// add judges one namespace: EINVAL, EPERM, EUSERS.
+func (e *nsEntry) add(n any) error {
+	switch n := n.(type) {
+	case *kernel.UTSNamespace:
+		e.ns.UTS = n
+		return e.admin(n.UserNS)
+	case *kernel.IPCNamespace:
+		e.ns.IPC = n
+		return e.admin(n.UserNS)
+	case *kernel.NetNamespace:
+		e.ns.Net = n
+		return e.admin(n.UserNS)
+	case *kernel.CgroupNamespace:
+		e.ns.Cgroup = n
+		return e.admin(n.UserNS)
+	case *kernel.PIDNamespace:
+		if err := e.admin(n.UserNS); err != nil {
+			return err
+		}
+		if !n.Within(e.t.PIDNamespace()) {
+			return linux.EINVAL
+		}
+		e.ns.PIDForChildren = n
+		return nil
+	case *kernel.TimeNamespace:
+		if e.t.ThreadGroup().Threads() > 1 {
+			return linux.EUSERS
+		}
+		e.time = n
+		return e.admin(n.UserNS)
+	case *vfs.MountNamespace:
+		if err := e.admin(n.UserNS()); err != nil {
+			return err
+		}
+		if !e.t.Creds().HasCapIn(e.creds.UserNS, auth.CapSysChroot) {
 			return linux.EPERM
 		}
+		if e.t.FS().Users() > 1 {
+			return linux.EINVAL
+		}
+		e.mounts = n
+		return nil
+	case *auth.UserNamespace:
+		return e.addUser(n)
 	}
-	t.SetNamespaces(ns)
-	if mounts != nil {
-		t.FS().Enter(mounts)
+	return linux.EINVAL
+}
+
+// addUser judges a user namespace, in which the caller gets every capability: not the
+// one it is in, nor for one thread of several.
+func (e *nsEntry) addUser(n *auth.UserNamespace) error {
+	c := e.t.Creds()
+	if n.Same(c.UserNS) || e.t.ThreadGroup().Threads() > 1 || e.t.FS().Users() > 1 {
+		return linux.EINVAL
 	}
+	if !c.HasCapIn(n, auth.CapSysAdmin) {
+		return linux.EPERM
+	}
+	e.creds = c.Clone()
+	e.creds.Enter(n)
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 // vhangup is vhangup(2).
 func vhangup(t *kernel.Task) (int, error) {
-	if !t.Creds().HasCap(auth.CapSysTTYConfig) {
+	if !t.Creds().Capable(auth.CapSysTTYConfig) {
 		return 0, linux.EPERM
 	}
 	if term, ok := t.ThreadGroup().Terminal().(*tty.Terminal); ok {

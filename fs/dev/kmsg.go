@@ -42,7 +42,7 @@ type kmsg struct{ log *Log }
 
 // Open implements vfs.Device.
 func (k kmsg) Open(c vfs.Ctx, _ vfs.Path, flags linux.OpenFlags) (vfs.File, error) {
-	if flags.Readable() && !c.Creds().HasCap(auth.CapSyslog) {
+	if flags.Readable() && !c.Creds().Capable(auth.CapSyslog) {
 		return nil, linux.EPERM
 	}
 	return &kmsgFile{log: k.log}, nil

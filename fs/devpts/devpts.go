@@ -23,7 +23,7 @@ func Type(k *kernel.Kernel) *vfs.Type {
 	return &vfs.Type{
 		Name:  "devpts",
 		Magic: linux.DEVPTS_SUPER_MAGIC,
-		Flags: vfs.UserMount,
+		Flags: vfs.UserMount | vfs.UserDevices,
 		Check: vfs.KnownOptions("uid", "gid", "mode", "ptmxmode", "max", "newinstance"),
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			fs, err := newFS(k, c, a)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/lock"
@@ -40,6 +41,12 @@ func Type(k *kernel.Kernel, initial *kernel.IPCNamespace) *vfs.Type {
 		Magic: linux.MQUEUE_MAGIC,
 		Flags: vfs.UserMount,
 		Check: vfs.KnownOptions(),
+		Owner: func(c vfs.Ctx) *auth.UserNamespace {
+			if t, ok := kernel.Caller(c); ok {
+				return t.Namespaces().IPC.UserNS
+			}
+			return nil
+		},
 		New: func(c vfs.Ctx, _ *vfs.NewArgs) (vfs.Inode, error) {
 			ns := initial
 			if t, ok := kernel.Caller(c); ok {

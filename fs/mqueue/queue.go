@@ -74,7 +74,7 @@ func (q *Queue) unlinked(c vfs.Ctx) {
 // they are beyond RLIMIT_MSGQUEUE.
 func CheckAttr(c vfs.Ctx, a *Attr, limit uint64) error {
 	maxMsgs, maxSize := int64(defaultMsgs), int64(defaultSize)
-	if c.Creds().HasCap(auth.CapSysResource) {
+	if c.Creds().Capable(auth.CapSysResource) {
 		maxMsgs, maxSize = hardMsgs, hardSize
 	}
 	if a.MaxMsg <= 0 || a.MsgSize <= 0 || a.MaxMsg > maxMsgs || a.MsgSize > maxSize {
@@ -204,7 +204,7 @@ func (n *notice) send(t *kernel.Task) {
 		return
 	}
 	i := &linux.SigInfo{Signo: n.event.Signo, Code: linux.SI_MESGQ}
-	i.SetSender(t.ThreadGroup().PID().In(n.to.PID().Namespace()), t.Creds().RUID)
+	i.SetSender(t.ThreadGroup().PID().In(n.to.PID().Namespace()), n.to.Leader().Creds().UserNS.ShowUID(t.Creds().RUID))
 	i.SetValue(n.event.Value)
 	n.to.Signal(i)
 }

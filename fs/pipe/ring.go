@@ -82,7 +82,7 @@ func (p *pipe) resize(c vfs.Ctx, arg uint64) (int, error) {
 	p.in.Lock()
 	defer p.in.Unlock()
 	p.mu.Lock()
-	if size > p.size && size > maxSize && !c.Creds().HasCap(auth.CapSysResource) {
+	if size > p.size && size > maxSize && !c.Creds().Capable(auth.CapSysResource) {
 		p.mu.Unlock()
 		return 0, linux.EPERM
 	}

@@ -23,10 +23,6 @@ func text(s string) func(*process, vfs.Ctx, *bytes.Buffer) error {
 // ignoreWrite takes a setting that changes nothing here.
 func ignoreWrite(*process, vfs.Ctx, []byte) error { return nil }
 
-// refuseIDMap is the answer to those who would map a user namespace's ids anew:
-// the sandbox's are mapped once (user_namespaces(7)).
-func refuseIDMap(*process, vfs.Ctx, []byte) error { return linux.EPERM }
-
 // noAttr is a security attribute without a security module.
 func noAttr(*process, vfs.Ctx, *bytes.Buffer) error { return linux.EINVAL }
 
@@ -48,11 +44,6 @@ func showCgroup(_ *process, _ vfs.Ctx, w *bytes.Buffer) error {
 
 func showAutogroup(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	fmt.Fprintf(w, "/autogroup-%d nice 0\n", p.ids().session)
-	return nil
-}
-
-func showIDMap(_ *process, _ vfs.Ctx, w *bytes.Buffer) error {
-	fmt.Fprintf(w, "%10d %10d %10d\n", 0, 0, uint32(1<<32-1))
 	return nil
 }
 
@@ -104,7 +95,7 @@ func storeOOMScoreAdj(p *process, c vfs.Ctx, data []byte) error {
 // adjust changes the priority: to make a process safer than it is takes
 // CAP_SYS_RESOURCE.
 func (p *process) adjust(c vfs.Ctx, n int32) error {
-	if n < p.g.OOMAdjust() && !c.Creds().HasCap(auth.CapSysResource) {
+	if n < p.g.OOMAdjust() && !c.Creds().Capable(auth.CapSysResource) {
 		return linux.EACCES
 	}
 	p.g.SetOOMAdjust(n)
@@ -141,7 +132,7 @@ func showPersonality(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 // mayTimerslack is who may see and set a thread's timer slack: itself, and those
 // with CAP_SYS_NICE: EPERM.
 func (p *process) mayTimerslack(c vfs.Ctx) error {
-	if t := caller(c); t != nil && t != p.task() && !c.Creds().HasCap(auth.CapSysNice) {
+	if t := caller(c); t != nil && t != p.task() && !c.Creds().HasCapIn(p.task().Creds().UserNS, auth.CapSysNice) {
 		return linux.EPERM
 	}
 	return nil

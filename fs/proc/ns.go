@@ -9,17 +9,8 @@ import (
 	"garrison/sentry/vfs"
 )
 
-// Inode numbers of the first namespaces of the kinds of which there is only one
-// here (PROC_*_INIT_INO).
-const (
-	firstUserNS   = 4026531837
-	firstCgroupNS = 4026531835
-	firstTimeNS   = 4026531834
-)
-
 // A Namespace is a namespace as a file: what /proc/pid/ns/* leads to, and what
-// setns(2) and ioctl_ns(2) are given. Of is a *kernel.UTSNamespace and so on, or
-// nil for the kinds of which there is only one.
+// setns(2) and ioctl_ns(2) are given. Of is a *kernel.UTSNamespace and so on.
 type Namespace struct {
 	Kind string // "uts", as in the name
 	Ino  uint64
@@ -63,11 +54,11 @@ func nsTable() []entry {
 			},
 		}
 	}
-	one := func(kind string, ino, flag uint64) func(*process) *Namespace {
-		return func(*process) *Namespace { return &Namespace{Kind: kind, Ino: ino, Flag: flag} }
-	}
 	return []entry{
-		ns("cgroup", one("cgroup", firstCgroupNS, cloneNewCgroup)),
+		ns("cgroup", func(p *process) *Namespace {
+			n := p.task().Namespaces().Cgroup
+			return &Namespace{"cgroup", n.Inode, cloneNewCgroup, n}
+		}),
 		ns("ipc", func(p *process) *Namespace {
 			i := p.task().Namespaces().IPC
 			return &Namespace{"ipc", i.Inode, cloneNewIPC, i}
@@ -92,11 +83,9 @@ func nsTable() []entry {
 			n := p.task().Namespaces().PIDForChildren
 			return &Namespace{"pid", n.Inode, cloneNewPID, n}
 		}),
-		ns("time", one("time", firstTimeNS, cloneNewTime)),
-		ns("time_for_children", one("time", firstTimeNS, cloneNewTime)),
-		ns("user", func(p *process) *Namespace {
-			return &Namespace{"user", firstUserNS, cloneNewUser, p.task().Creds().UserNS}
-		}),
+		ns("time", func(p *process) *Namespace { return timeNamespace(p.task().Namespaces().Time) }),
+		ns("time_for_children", func(p *process) *Namespace { return timeNamespace(p.task().Namespaces().TimeForChildren) }),
+		ns("user", func(p *process) *Namespace { return userNamespace(p.task().Creds().UserNS) }),
 		ns("uts", func(p *process) *Namespace {
 			n := p.task().Namespaces().UTS
 			return &Namespace{"uts", n.Inode, cloneNewUTS, n}
@@ -148,34 +137,7 @@ func (*nsFile) Write(vfs.Ctx, usermem.Seq, int64) (int64, error) { return 0, lin
 // Close implements vfs.File.
 func (*nsFile) Close(vfs.Ctx) {}
 
-// ioctl_ns(2).
-const (
-	nsGetUserNS   = 0xb701
-	nsGetParent   = 0xb702
-	nsGetNSType   = 0xb703
-	nsGetOwnerUID = 0xb704
-	nsGetMountID  = 0x8008b705 // NS_GET_MNTNS_ID
-)
-
 // Ioctl implements vfs.Control.
-func (f *nsFile) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
-	switch cmd {
-	case nsGetNSType:
-		return f.Flag, nil
-	case nsGetMountID:
-		if f.Kind != "mnt" {
-			return 0, linux.EINVAL
-		}
-		id := f.Ino
-		return 0, usermem.Ptr[uint64](arg).Store(m, &id)
-	case nsGetOwnerUID:
-		if f.Kind != "user" {
-			return 0, linux.EINVAL
-		}
-		root := uint32(0)
-		return 0, usermem.Ptr[uint32](arg).Store(m, &root)
-	case nsGetParent, nsGetUserNS:
-		return 0, linux.EPERM // it is outside of what the caller can see
-	}
-	return 0, linux.ENOTTY
+func (f *nsFile) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
+	return f.query(f.k, c, m, cmd, arg)
 }

@@ -235,16 +235,8 @@ var params = [...]param{
 	{"net/ipv6/ip_nonlocal_bind", "0", boolean},
 	{"net/unix/max_dgram_qlen", "10", natural},
 
-	{"user/max_cgroup_namespaces", "95000", natural},
 	{"user/max_inotify_instances", "128", natural},
 	{"user/max_inotify_watches", "192536", natural},
-	{"user/max_ipc_namespaces", "95000", natural},
-	{"user/max_mnt_namespaces", "95000", natural},
-	{"user/max_net_namespaces", "95000", natural},
-	{"user/max_pid_namespaces", "95000", natural},
-	{"user/max_time_namespaces", "95000", natural},
-	{"user/max_user_namespaces", "95000", natural},
-	{"user/max_uts_namespaces", "95000", natural},
 }
 
 // linkParams is the parameters of each network interface: below

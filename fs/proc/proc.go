@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"garrison/fs/pseudo"
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -35,8 +36,14 @@ func Type(k *kernel.Kernel, conf *Config) *vfs.Type {
 	return &vfs.Type{
 		Name:  "proc",
 		Magic: linux.PROC_SUPER_MAGIC,
-		Flags: vfs.UserMount,
+		Flags: vfs.UserMount | vfs.RevealsHost,
 		Check: checkOption,
+		Owner: func(c vfs.Ctx) *auth.UserNamespace {
+			if t := caller(c); t != nil {
+				return t.PIDNamespace().UserNS
+			}
+			return nil
+		},
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			ns := k.RootPIDNS()
 			if t, ok := kernel.Caller(c); ok {

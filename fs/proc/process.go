@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"garrison/fs/pseudo"
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -37,7 +38,17 @@ func (p *process) alive() bool {
 // files are for nobody else then, but for directories that are open to all.
 func (p *process) owner(mode linux.FileMode) (uid, gid uint32) {
 	if p.g.Dumpable() != 1 && mode != linux.S_IFDIR|0o555 {
-		return 0, 0
+		// The root of where it executed its program, if there is one.
+		ns := p.g.MemoryNS()
+		u, ok := ns.MakeUID(0)
+		if !ok {
+			u = 0
+		}
+		g, ok := ns.MakeGID(0)
+		if !ok {
+			g = 0
+		}
+		return u, g
 	}
 	cr := p.task().Creds()
 	return cr.EUID, cr.EGID
@@ -59,7 +70,7 @@ var processTable = sync.OnceValue(func() []entry {
 		entry{Name: "autogroup", Mode: 0o644, Show: showAutogroup, Store: ignoreWrite},
 		entry{Name: "coredump_filter", Mode: 0o644, Show: text("00000033\n"), Store: ignoreWrite},
 		entry{Name: "mountstats", Mode: 0o400, Show: showMountstats},
-		entry{Name: "timens_offsets", Mode: 0o644, Show: text("monotonic           0         0\nboottime            0         0\n"), Store: refuseIDMap},
+		entry{Name: "timens_offsets", Mode: 0o644, Show: showTimeOffsets, Store: storeTimeOffsets},
 		entry{Name: "timers", Show: showTimers, Guard: traced},
 		entry{Name: "timerslack_ns", Mode: 0o666, Show: showTimerslack, Store: storeTimerslack},
 		entry{Name: "map_files", Mode: 0o500, Node: mapFilesNode},
@@ -87,7 +98,7 @@ func commonTable() []entry {
 		{Name: "exe", Link: readExe, Follow: followExe, Guard: traced},
 		{Name: "fd", Mode: 0o500, Node: fdsNode},
 		{Name: "fdinfo", Mode: 0o555, Node: fdinfosNode},
-		{Name: "gid_map", Mode: 0o644, Show: showIDMap, Store: refuseIDMap},
+		{Name: "gid_map", Mode: 0o644, Open: openIDMap(auth.GIDMap)},
 		{Name: "io", Mode: 0o400, Show: showIO, Guard: traced},
 		{Name: "limits", Show: showLimits},
 		{Name: "loginuid", Mode: 0o644, Show: text("4294967295"), Store: ignoreWrite},
@@ -103,12 +114,12 @@ func commonTable() []entry {
 		{Name: "oom_score_adj", Mode: 0o644, Show: showOOMScoreAdj, Store: storeOOMScoreAdj},
 		{Name: "pagemap", Mode: 0o400, Open: openPagemap},
 		{Name: "personality", Mode: 0o400, Show: showPersonality, Guard: traced},
-		{Name: "projid_map", Mode: 0o644, Show: text(""), Store: refuseIDMap},
+		{Name: "projid_map", Mode: 0o644, Open: openIDMap(auth.ProjectMap)},
 		{Name: "root", Link: readRoot, Follow: followRoot, Guard: traced},
 		{Name: "sched", Mode: 0o644, Show: showSched, Store: ignoreWrite},
 		{Name: "schedstat", Show: showSchedstat},
 		{Name: "sessionid", Show: text("4294967295")},
-		{Name: "setgroups", Mode: 0o644, Show: text("allow\n"), Store: refuseIDMap},
+		{Name: "setgroups", Mode: 0o644, Open: openSetgroups},
 		{Name: "smaps", Show: showSmaps, Guard: traced},
 		{Name: "smaps_rollup", Show: showSmapsRollup, Guard: traced},
 		{Name: "stack", Mode: 0o400, Show: text(""), Guard: traced},
@@ -116,7 +127,7 @@ func commonTable() []entry {
 		{Name: "statm", Show: showStatm},
 		{Name: "status", Show: showStatus},
 		{Name: "syscall", Mode: 0o400, Show: showSyscall, Guard: traced},
-		{Name: "uid_map", Mode: 0o644, Show: showIDMap, Store: refuseIDMap},
+		{Name: "uid_map", Mode: 0o644, Open: openIDMap(auth.UIDMap)},
 		{Name: "wchan", Show: text("0")},
 	}
 }

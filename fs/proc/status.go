@@ -12,7 +12,7 @@ import (
 )
 
 // showStatus is /proc/pid/status, proc_pid_status(5).
-func showStatus(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
+func showStatus(p *process, c vfs.Ctx, w *bytes.Buffer) error {
 	t := p.task()
 	fmt.Fprintf(w, "Name:\t%s\n", escapeName(t.Name()))
 	if fs := t.FS(); fs != nil {
@@ -21,7 +21,7 @@ func showStatus(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	letter, word := p.state()
 	i := p.ids()
 	fmt.Fprintf(w, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", letter, word, i.tgid, i.pid, i.ppid, p.tracer())
-	p.statusIDs(w)
+	p.statusIDs(c, w)
 	p.statusNumbers(w)
 	p.statusMemory(w)
 	fmt.Fprintf(w, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\nThreads:\t%d\n", p.g.Threads())
@@ -46,10 +46,11 @@ func escapeName(s string) string {
 	return strings.NewReplacer("\\", `\\`, "\n", `\n`).Replace(s)
 }
 
-func (p *process) statusIDs(w *bytes.Buffer) {
+func (p *process) statusIDs(c vfs.Ctx, w *bytes.Buffer) {
 	t := p.task()
-	cr := t.Creds()
-	fmt.Fprintf(w, "Uid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\n", cr.RUID, cr.EUID, cr.SUID, cr.FSUID, cr.RGID, cr.EGID, cr.SGID, cr.FSGID)
+	cr, user := t.Creds(), c.Creds().UserNS
+	fmt.Fprintf(w, "Uid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\n", user.ShowUID(cr.RUID), user.ShowUID(cr.EUID), user.ShowUID(cr.SUID),
+		user.ShowUID(cr.FSUID), user.ShowGID(cr.RGID), user.ShowGID(cr.EGID), user.ShowGID(cr.SGID), user.ShowGID(cr.FSGID))
 	size := 64
 	if fds := t.FDs(); fds != nil {
 		if all := fds.FDs(); len(all) > 0 {
@@ -61,7 +62,7 @@ func (p *process) statusIDs(w *bytes.Buffer) {
 		size = 0
 	}
 	fmt.Fprintf(w, "FDSize:\t%d\nGroups:\t", size)
-	for i, g := range cr.Groups {
+	for i, g := range user.ShowGIDs(cr.Groups) {
 		if i > 0 {
 			w.WriteByte(' ')
 		}

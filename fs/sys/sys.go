@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"garrison/fs/pseudo"
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
@@ -21,8 +22,14 @@ func Type(k *kernel.Kernel) *vfs.Type {
 	return &vfs.Type{
 		Name:  "sysfs",
 		Magic: linux.SYSFS_MAGIC,
-		Flags: vfs.UserMount,
+		Flags: vfs.UserMount | vfs.RevealsHost,
 		Check: vfs.KnownOptions(),
+		Owner: func(c vfs.Ctx) *auth.UserNamespace {
+			if t, ok := kernel.Caller(c); ok && t.Namespaces().Net != nil {
+				return t.Namespaces().Net.UserNS
+			}
+			return nil
+		},
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			var n *socket.Network
 			if t, ok := kernel.Caller(c); ok {

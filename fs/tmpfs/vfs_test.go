@@ -257,7 +257,7 @@ func TestNamespaces(t *testing.T) {
 	child := fstest.NewCaller(t, e.ns)
 	child.Place.DecRef()
 	child.Place = e.c.Place.Copy()
-	ns, err := e.ns.Clone(child, child.Place)
+	ns, err := e.ns.Clone(child, child.Place, nil)
 	e.want("clone", err, nil)
 	ns.DecRef()
 	f := &env{t, e.s, ns, child}

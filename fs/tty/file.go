@@ -56,7 +56,7 @@ func (t *Terminal) open(c vfs.Ctx, flags linux.OpenFlags) (*File, error) {
 	switch {
 	case t.gone || t.locked:
 		return nil, linux.EIO
-	case t.exclusive && !c.Creds().HasCap(auth.CapSysAdmin):
+	case t.exclusive && !c.Creds().Capable(auth.CapSysAdmin):
 		return nil, linux.EBUSY
 	}
 	t.opens++

@@ -33,7 +33,7 @@ func (f *File) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint6
 		t.mu.Unlock()
 		return 0, storeInt(m, arg, flag(on))
 	case linux.TIOCVHANGUP:
-		if !c.Creds().HasCap(auth.CapSysAdmin) {
+		if !c.Creds().Capable(auth.CapSysAdmin) {
 			return 0, linux.EPERM
 		}
 		t.Hangup(false)
@@ -112,7 +112,7 @@ func (t *Terminal) acquire(c vfs.Ctx, readable, steal bool) error {
 		return linux.ENOTTY
 	}
 	return t.k.SetTerminal(task, t, kernel.Acquire{
-		Steal: steal, Unreadable: !readable && !c.Creds().HasCap(auth.CapSysAdmin),
+		Steal: steal, Unreadable: !readable && !c.Creds().Capable(auth.CapSysAdmin),
 	})
 }
 
@@ -164,7 +164,7 @@ func (t *Terminal) groups(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64, f
 // simulate is TIOCSTI: a byte as if typed, or for the far side as if written.
 func (t *Terminal) simulate(c vfs.Ctx, m usermem.Memory, arg uint64, far bool) error {
 	if task, ok := kernel.Caller(c); !ok || task.ThreadGroup().Terminal() != kernel.Terminal(t) {
-		if !c.Creds().HasCap(auth.CapSysAdmin) {
+		if !c.Creds().Capable(auth.CapSysAdmin) {
 			return linux.EPERM
 		}
 	}

@@ -60,7 +60,7 @@ func sets(cmd uint32) bool {
 
 // lockModes is TIOCSLCKTRMIOS.
 func (t *Terminal) lockModes(c vfs.Ctx, m usermem.Memory, p usermem.Ptr[linux.Termios]) error {
-	if !c.Creds().HasCap(auth.CapSysAdmin) {
+	if !c.Creds().Capable(auth.CapSysAdmin) {
 		return linux.EPERM
 	}
 	locks, err := p.Load(m)

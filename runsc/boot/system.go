@@ -14,6 +14,7 @@ import (
 	"garrison/fs/tty"
 	"garrison/platform"
 	"garrison/runsc/control"
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/memfile"
@@ -33,12 +34,13 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 		CPUs: s.doc.Options.CPUs, Memory: s.memory(), Log: logf,
 	}
 	networks := new(netns.Maker)
-	o.NewNetwork = func() any {
+	o.NewNetwork = func(owner *auth.UserNamespace) any {
 		n, err := networks.New(inet.Config{})
 		if err != nil {
 			logf("network: %v", err)
 			return nil
 		}
+		n.Owner = owner
 		return n
 	}
 	if s.doc.Options.Strace {

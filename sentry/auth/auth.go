@@ -95,25 +95,47 @@ func (c *Creds) InGroup(gid uint32) bool { return gid == c.FSGID || slices.Conta
 // HasCap reports whether c has the capability in its own user namespace.
 func (c *Creds) HasCap(x Cap) bool { return c.Effective.Has(x) }
 
+// Capable reports whether c has the capability in the first user namespace: for what
+// belongs to no namespace, but to the machine.
+func (c *Creds) Capable(x Cap) bool { return c.Effective.Has(x) && c.UserNS.First() }
+
 // HasCapIn reports whether c has the capability in ns: held there or in an
 // ancestor, or as the owner of a child namespace (user_namespaces(7)).
 func (c *Creds) HasCapIn(ns *UserNamespace, x Cap) bool {
-	for ; ns != nil; ns = ns.Parent {
-		if ns == c.UserNS {
+	for {
+		if ns == c.UserNS || ns.First() && c.UserNS.First() {
 			return c.HasCap(x)
 		}
-		if ns.Parent == c.UserNS && ns.Owner == c.EUID {
+		if ns.Level() <= c.UserNS.Level() {
+			return false
+		}
+		if ns.Owner == c.EUID && ns.Parent.Same(c.UserNS) {
+			return true
+		}
+		ns = ns.Parent
+	}
+}
+
+// Enter makes c, a copy to be changed, one of ns, with every capability there and
+// none elsewhere, as who makes a user namespace or joins one is.
+func (c *Creds) Enter(ns *UserNamespace) {
+	c.UserNS, c.Securebits = ns, 0
+	c.Permitted, c.Effective, c.Bounding = AllCaps, AllCaps, AllCaps
+	c.Inheritable, c.Ambient = 0, 0
+}
+
+// Covers reports whether c has all that o may have: o's permitted capabilities if
+// both are in one user namespace, else o's being in one that c's user made.
+func (c *Creds) Covers(o *Creds) bool {
+	if c.UserNS.Same(o.UserNS) {
+		return o.Permitted&^c.Permitted == 0
+	}
+	for ns := o.UserNS; !ns.First(); ns = ns.Parent {
+		if ns.Parent.Same(c.UserNS) && ns.Owner == c.EUID {
 			return true
 		}
 	}
 	return false
-}
-
-// A UserNamespace is a user namespace. Ids inside the kernel are those of the
-// initial namespace of the sandbox.
-type UserNamespace struct {
-	Parent *UserNamespace // nil for the initial one
-	Owner  uint32         // the effective uid that made it
 }
 
 // secureNoSetuidFixup is SECBIT_NO_SETUID_FIXUP.
@@ -126,7 +148,7 @@ func (c *Creds) Real() *Creds {
 	n.FSUID, n.FSGID = c.RUID, c.RGID
 	if c.Securebits&secureNoSetuidFixup == 0 {
 		n.Effective = 0
-		if c.RUID == 0 {
+		if root, ok := c.UserNS.MakeUID(0); ok && c.RUID == root {
 			n.Effective = c.Permitted
 		}
 	}

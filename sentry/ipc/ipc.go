@@ -90,10 +90,24 @@ func (o *Object) owns(c *Caller) error {
 	return nil
 }
 
-// set is the part of IPC_SET that all kinds have.
-func (o *Object) set(p *linux.IPCPerm) {
-	o.perm.UID, o.perm.GID = p.UID, p.GID
+// set is the part of IPC_SET that all kinds have: EINVAL for ids that mean nothing to c.
+func (o *Object) set(c *Caller, p *linux.IPCPerm) error {
+	uid, ok := c.Creds.UserNS.MakeUID(p.UID)
+	gid, ok2 := c.Creds.UserNS.MakeGID(p.GID)
+	if !ok || !ok2 {
+		return linux.EINVAL
+	}
+	o.perm.UID, o.perm.GID = uid, gid
 	o.perm.Mode = o.perm.Mode&^0o777 | p.Mode&0o777
+	return nil
+}
+
+// shown is the permissions as c is told of them.
+func (o *Object) shown(c *Caller) linux.IPCPerm {
+	p, user := o.perm, c.Creds.UserNS
+	p.UID, p.CUID = user.ShowUID(p.UID), user.ShowUID(p.CUID)
+	p.GID, p.CGID = user.ShowGID(p.GID), user.ShowGID(p.CGID)
+	return p
 }
 
 // Changes counts what may let a waiter go on.

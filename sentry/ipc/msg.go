@@ -132,7 +132,9 @@ func (q *Queue) Set(c *Caller, d *linux.MsqidDS) error {
 	if d.Qbytes > linux.MSGMNB && !c.Creds.HasCapIn(q.user, auth.CapSysResource) {
 		return linux.EPERM
 	}
-	q.set(&d.Perm)
+	if err := q.set(c, &d.Perm); err != nil {
+		return err
+	}
 	q.limit, q.ctime = d.Qbytes, c.Now
 	q.changed.tell()
 	return nil
@@ -150,7 +152,7 @@ func (q *Queue) Stat(c *Caller, force bool) (out linux.MsqidDS, err error) {
 		}
 	}
 	return linux.MsqidDS{
-		Perm: q.perm, Stime: q.stime, Rtime: q.rtime, Ctime: q.ctime, Cbytes: q.bytes, Qnum: uint64(len(q.msgs)),
+		Perm: q.shown(c), Stime: q.stime, Rtime: q.rtime, Ctime: q.ctime, Cbytes: q.bytes, Qnum: uint64(len(q.msgs)),
 		Qbytes: q.limit, Lspid: q.lspid, Lrpid: q.lrpid,
 	}, nil
 }

@@ -255,9 +255,8 @@ func (s *Set) Set(c *Caller, p *linux.IPCPerm) error {
 	if err := s.owns(c); err != nil {
 		return err
 	}
-	s.set(p)
 	s.ctime = c.Now
-	return nil
+	return s.set(c, p)
 }
 
 // Stat is IPC_STAT; anybody may if force (SEM_STAT_ANY).
@@ -271,7 +270,7 @@ func (s *Set) Stat(c *Caller, force bool) (out linux.SemidDS, err error) {
 			return out, err
 		}
 	}
-	return linux.SemidDS{Perm: s.perm, Otime: s.otime, Ctime: s.ctime, Nsems: uint64(len(s.sems))}, nil
+	return linux.SemidDS{Perm: s.shown(c), Otime: s.otime, Ctime: s.ctime, Nsems: uint64(len(s.sems))}, nil
 }
 
 // Len is the number of semaphores.

@@ -126,9 +126,8 @@ func (s *Segment) Set(c *Caller, p *linux.IPCPerm) error {
 	if err := s.owns(c); err != nil {
 		return err
 	}
-	s.set(p)
 	s.ctime = c.Now
-	return nil
+	return s.set(c, p)
 }
 
 // MarkLocked is SHM_LOCK and SHM_UNLOCK: a mark and nothing more, for what is
@@ -160,7 +159,7 @@ func (s *Segment) Stat(c *Caller, force bool) (out linux.ShmidDS, err error) {
 		}
 	}
 	return linux.ShmidDS{
-		Perm: s.perm, Segsz: s.Size, Atime: s.atime, Dtime: s.dtime, Ctime: s.ctime,
+		Perm: s.shown(c), Segsz: s.Size, Atime: s.atime, Dtime: s.dtime, Ctime: s.ctime,
 		Cpid: s.cpid, Lpid: s.lpid, Nattch: s.nattch,
 	}, nil
 }

@@ -89,6 +89,7 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.signal = c.ExitSignal
 	g.oomAdjust.Store(t.tg.oomAdjust.Load())
 	g.dumpable.Store(t.tg.dumpable.Load())
+	g.memoryNS.Store(t.tg.memoryNS.Load())
 	g.WatchCPULimit()
 	return g
 }

@@ -25,7 +25,7 @@ type CloneSpec struct {
 }
 
 const cloneNamespaces = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID |
-	linux.CLONE_NEWNET | linux.CLONE_NEWCGROUP
+	linux.CLONE_NEWNET | linux.CLONE_NEWCGROUP | linux.CLONE_NEWTIME
 
 // check finds combinations of flags that make no sense: EINVAL.
 func (c *CloneSpec) check(t *Task) error {
@@ -33,16 +33,15 @@ func (c *CloneSpec) check(t *Task) error {
 	both := func(a, b linux.CloneFlags) bool { return f&a != 0 && f&b != 0 }
 	without := func(a, b linux.CloneFlags) bool { return f&a != 0 && f&b == 0 }
 	switch {
-	case both(linux.CLONE_NEWNS, linux.CLONE_FS),
+	case both(linux.CLONE_NEWNS|linux.CLONE_NEWUSER, linux.CLONE_FS),
 		without(linux.CLONE_THREAD, linux.CLONE_SIGHAND),
 		without(linux.CLONE_SIGHAND, linux.CLONE_VM),
-		both(linux.CLONE_THREAD, linux.CLONE_NEWPID),
+		both(linux.CLONE_THREAD, linux.CLONE_NEWPID|linux.CLONE_NEWUSER),
 		both(linux.CLONE_NEWIPC, linux.CLONE_SYSVSEM),
 		both(linux.CLONE_CLEAR_SIGHAND, linux.CLONE_SIGHAND),
 		both(linux.CLONE_PIDFD, linux.CLONE_THREAD|linux.CLONE_DETACHED),
 		f&linux.CLONE_PARENT != 0 && t.tg.sig.init.Load(),
 		f&linux.CLONE_THREAD != 0 && t.ns.PIDForChildren != t.pid.ns,
-		f&(linux.CLONE_NEWUSER|linux.CLONE_NEWTIME) != 0,
 		len(c.SetTID) > t.ns.PIDForChildren.level+1,
 		!c.ExitSignal.Valid() && c.ExitSignal != 0:
 		return linux.EINVAL
@@ -50,11 +49,10 @@ func (c *CloneSpec) check(t *Task) error {
 	if f&linux.CLONE_SETTLS != 0 && c.TLS >= userEnd {
 		return linux.EPERM
 	}
-	if f&cloneNamespaces != 0 && !t.Creds().HasCap(auth.CapSysAdmin) {
-		return linux.EPERM
-	}
-	if len(c.SetTID) > 0 && !t.Creds().HasCap(auth.CapSysAdmin) && !t.Creds().HasCap(auth.CapCheckpointRestore) {
-		return linux.EPERM
+	for ns := t.ns.PIDForChildren; len(c.SetTID) > 0 && ns.Parent != nil && ns.level > t.ns.PIDForChildren.level-len(c.SetTID); ns = ns.Parent {
+		if !t.Creds().HasCapIn(ns.UserNS, auth.CapSysAdmin) && !t.Creds().HasCapIn(ns.UserNS, auth.CapCheckpointRestore) {
+			return linux.EPERM
+		}
 	}
 	return nil
 }
@@ -117,7 +115,7 @@ func (t *Task) mayFork() error {
 	cr := t.Creds()
 	n := t.k.users.account(cr.RUID).threads.Load()
 	if uint64(n) < t.Limit(limits.NProc) || cr.RUID == 0 ||
-		cr.HasCap(auth.CapSysResource) || cr.HasCap(auth.CapSysAdmin) {
+		cr.Capable(auth.CapSysResource) || cr.Capable(auth.CapSysAdmin) {
 		return nil
 	}
 	return linux.EAGAIN
@@ -127,12 +125,16 @@ func (t *Task) mayFork() error {
 // but a number and a place in the process tree.
 func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	f := c.Flags
-	n := t.k.newTask(t.Name(), t.Creds())
+	cr, err := t.credsFor(f)
+	if err != nil {
+		return nil, err
+	}
+	n := t.k.newTask(t.Name(), cr)
 	if err := t.shareMemory(n, f); err != nil {
 		return nil, err
 	}
 	if err := t.shareFiles(n, f); err != nil {
-		n.space.Load().DecUsers()
+		n.discard(t)
 		return nil, err
 	}
 	ctx, err := t.ctx.Spawn(n.space.Load().AddressSpace())
@@ -165,7 +167,13 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	n.sched, n.affinity, n.ns = t.sched.inherit(), t.affinity, t.ns
 	n.Policy = t.Policy
 	t.mu.Unlock()
-	t.newNamespaces(n, f)
+	if err = t.newNamespaces(n, f); err == nil && f&linux.CLONE_VM == 0 && n.ns.Time != n.ns.TimeForChildren {
+		err = n.EnterTime(n.ns.TimeForChildren)
+	}
+	if err != nil {
+		n.discard(t)
+		return nil, err
+	}
 	if f&linux.CLONE_SYSVSEM != 0 {
 		n.undo = t.SemUndo().Share()
 	}
@@ -199,7 +207,7 @@ func (t *Task) shareFiles(n *Task, f linux.CloneFlags) error {
 		fs = fs.Copy()
 	}
 	if f&linux.CLONE_NEWNS != 0 {
-		ns, err := fs.Namespace().Clone(t, fs)
+		ns, err := fs.Namespace().Clone(t, fs, n.Creds().UserNS)
 		if err != nil {
 			fs.DecRef()
 			return err
@@ -217,28 +225,37 @@ func (t *Task) shareFiles(n *Task, f linux.CloneFlags) error {
 	return nil
 }
 
-// newNamespaces gives n those namespaces of its own that f asks for.
-func (t *Task) newNamespaces(n *Task, f linux.CloneFlags) {
-	k, user := t.k, t.Creds().UserNS
-	if f&linux.CLONE_NEWUTS != 0 {
-		host, domain := n.ns.UTS.Names()
-		n.ns.UTS = k.NewUTS(host, domain, user)
+// credsFor is the credentials that a new task, or t after unshare(2), has by f: those
+// of t, or all capabilities in a new user namespace. EPERM if t may not make the
+// namespaces that f asks for, or has no ids for a user namespace, or a root directory
+// other than its mount namespace's; ENOSPC if there are too many.
+func (t *Task) credsFor(f linux.CloneFlags) (*auth.Creds, error) {
+	c := t.Creds()
+	if f&linux.CLONE_NEWUSER != 0 {
+		if t.fs.Load().Chrooted() {
+			return nil, linux.EPERM
+		}
+		ns, err := auth.NewUserNamespace(c, t.k.NewInode())
+		switch err {
+		case nil:
+		case auth.ErrTooMany:
+			return nil, linux.ENOSPC
+		default:
+			return nil, linux.EPERM
+		}
+		c = c.Clone()
+		c.Enter(ns)
 	}
-	if f&linux.CLONE_NEWIPC != 0 {
-		n.ns.IPC = k.NewIPC(user)
+	if f&cloneNamespaces != 0 && !t.Creds().HasCapIn(c.UserNS, auth.CapSysAdmin) {
+		return nil, linux.EPERM
 	}
-	if f&linux.CLONE_NEWNET != 0 {
-		n.ns.Net = k.newNetwork(user)
-	}
-	if f&linux.CLONE_NEWPID != 0 {
-		n.ns.PIDForChildren = k.NewPIDNamespace(n.ns.PIDForChildren, user)
-	}
+	return c, nil
 }
 
 func (k *Kernel) newNetwork(user *auth.UserNamespace) *NetNamespace {
 	var network any
 	if k.opts.NewNetwork != nil {
-		network = k.opts.NewNetwork()
+		network = k.opts.NewNetwork(user)
 	}
 	return k.NewNet(network, user)
 }

@@ -22,6 +22,9 @@ type Namespaces struct {
 	Net *NetNamespace
 	// PIDForChildren is where children are numbered: unshare(2), setns(2).
 	PIDForChildren *PIDNamespace
+	Cgroup         *CgroupNamespace
+	// Time is whose clocks the task reads, TimeForChildren whose its children will.
+	Time, TimeForChildren *TimeNamespace
 }
 
 // A Container is a set of processes that the outside started as one: one init,
@@ -70,7 +73,7 @@ func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 		return nil, err
 	}
 	c.VDSO = vdso
-	c.NS = Namespaces{UTS: s.UTS, IPC: s.IPC, Net: s.Net}
+	c.NS = Namespaces{UTS: s.UTS, IPC: s.IPC, Net: s.Net, Cgroup: k.cgroupNS, Time: k.timeNS, TimeForChildren: k.timeNS}
 	if c.PIDs == nil {
 		c.PIDs = k.NewPIDNamespace(k.rootPIDNS, k.rootUserNS)
 	}

@@ -10,7 +10,7 @@ import (
 func (t *Task) SetCreds(c *auth.Creds) {
 	old := t.Creds()
 	if c.EUID != old.EUID || c.EGID != old.EGID || c.FSUID != old.FSUID || c.FSGID != old.FSGID ||
-		c.Permitted&^old.Permitted != 0 {
+		!old.Covers(c) {
 		t.tg.dumpable.Store(0)
 		t.k.tasks.Lock()
 		t.tg.deathSig = 0
@@ -50,6 +50,10 @@ func (g *ThreadGroup) Dumpable() int32 { return g.dumpable.Load() }
 // SetDumpable is prctl(PR_SET_DUMPABLE).
 func (g *ThreadGroup) SetDumpable(v int32) { g.dumpable.Store(v) }
 
+// MemoryNS is the user namespace in which the process executed its program, or above
+// it one that may read that: who is privileged there may inspect what is not dumpable.
+func (g *ThreadGroup) MemoryNS() *auth.UserNamespace { return g.memoryNS.Load() }
+
 // MayInspect reports whether t may see into target as ptrace(2) judges it
 // ("Ptrace access mode checking"), with its filesystem ids if fs, else its real
 // ones. Any goroutine may ask.
@@ -67,14 +71,14 @@ func (t *Task) MayInspect(target *Task, fs bool) bool {
 	if !same && !privileged {
 		return false
 	}
-	if target.tg.Dumpable() != 1 && !privileged {
+	if target.tg.Dumpable() != 1 && !c.HasCapIn(target.tg.MemoryNS(), auth.CapSysPtrace) {
 		return false
 	}
 	caps := c.Permitted
 	if fs {
 		caps = c.Effective
 	}
-	return privileged || o.Permitted&^caps == 0
+	return privileged || c.UserNS.Same(o.UserNS) && o.Permitted&^caps == 0
 }
 
 // MaySignal reports whether t may send target's process a signal, kill(2).

@@ -140,6 +140,7 @@ func (t *Task) become(l *loaded) {
 	if l.suid || l.hidden || was.EUID != was.RUID || was.EGID != was.RGID {
 		g.dumpable.Store(0)
 	}
+	g.memoryNS.Store(l.memoryNS)
 	t.setCreds(l.creds)
 	t.SetName(l.name)
 	g.barriers.Store(0)

@@ -39,8 +39,9 @@ type Options struct {
 	// MaxTasks is how many tasks there may be at a time (threads-max); 0 is as
 	// many as the host threads that Go lets a program have, with some to spare.
 	MaxTasks int
-	// NewNetwork makes the network of a new network namespace; may be nil.
-	NewNetwork func() any
+	// NewNetwork makes the network of a new network namespace that belongs to owner;
+	// may be nil.
+	NewNetwork func(owner *auth.UserNamespace) any
 	// Log reports what deserves a line in the debug log; may be nil.
 	Log func(format string, args ...any)
 }
@@ -67,6 +68,8 @@ type Kernel struct {
 	rootUserNS *auth.UserNamespace
 	rootCreds  *auth.Creds // whom the kernel reads programs as
 	rootPIDNS  *PIDNamespace
+	timeNS     *TimeNamespace   // the first
+	cgroupNS   *CgroupNamespace // the first
 	users      userTable
 	boot       int64 // CLOCK_BOOTTIME of New
 	inodes     atomic.Uint64
@@ -109,7 +112,9 @@ func New(o Options) *Kernel {
 		k.opts.MaxTasks = defaultMaxTasks
 	}
 	k.inodes.Store(firstNSInode)
-	k.rootUserNS = &auth.UserNamespace{}
+	k.rootUserNS = &auth.UserNamespace{Inode: firstUserNS}
+	k.timeNS = &TimeNamespace{Inode: firstTimeNS, UserNS: k.rootUserNS, frozen: true}
+	k.cgroupNS = &CgroupNamespace{Inode: firstCgroupNS, UserNS: k.rootUserNS}
 	k.rootCreds = auth.Root(k.rootUserNS)
 	k.rootPIDNS = newPIDNamespace(nil, k.rootUserNS, k.NewInode())
 	k.containers, k.terminals = map[string]*Container{}, map[Terminal]*control{}
@@ -123,6 +128,9 @@ const defaultMaxTasks = 9000
 
 // firstNSInode is where the inode numbers of namespaces begin (PROC_DYNAMIC_FIRST).
 const firstNSInode = 0xf0000000
+
+// firstUserNS is the number of the first user namespace (PROC_USER_INIT_INO).
+const firstUserNS = 0xeffffffd
 
 // NewInode is a number for a namespace's inode in /proc/pid/ns.
 func (k *Kernel) NewInode() uint64 { return k.inodes.Add(1) }

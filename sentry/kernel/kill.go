@@ -52,7 +52,7 @@ func (t *Task) signalAll(gs []*ThreadGroup, s linux.Signal, everybody bool) erro
 
 // killInfo is the siginfo of t's signal to g.
 func (t *Task) killInfo(g *ThreadGroup, s linux.Signal, code int32) *linux.SigInfo {
-	return t.UserSignal(s, code, g.pid.ns)
+	return t.UserSignal(s, code, g.Leader())
 }
 
 // SignalGroup sends g a signal on t's behalf, if t may: EPERM, ESRCH if g has been

@@ -85,6 +85,7 @@ func (t *Task) outfit(s *ProcessSpec) error {
 	}
 	t.space.Store(l.space)
 	t.ctx = t.k.platform.NewContext()
+	t.tg.memoryNS.Store(l.memoryNS)
 	t.setCreds(l.creds)
 	t.comm = l.name
 	t.SetName(l.name)

@@ -1,26 +1,18 @@
 package kernel
 
 import (
-	"encoding/binary"
-
 	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
 )
 
-// fileCaps is a file's capabilities, capabilities(7).
-type fileCaps struct {
-	permitted, inheritable auth.Caps
-	effective              bool
-}
-
 // A programFileInfo is what of a program's file decides on credentials.
 type programFileInfo struct {
 	mode     linux.FileMode
 	uid, gid uint32
-	caps     fileCaps
+	caps     vfs.FileCaps
 	hasCaps  bool
-	nosuid   bool // its mount gives nobody rights
+	nosuid   bool // its mount gives nobody rights here
 }
 
 // programCreds decides the credentials with which the program in d is to run.
@@ -30,14 +22,19 @@ func (t *Task) programCreds(l *loaded, d *vfs.FileDescription) error {
 	if err != nil {
 		return err
 	}
-	f := programFileInfo{mode: a.Mode, uid: a.UID, gid: a.GID, nosuid: p.Mount().Flags()&linux.MS_NOSUID != 0}
+	f := programFileInfo{mode: a.Mode, uid: a.UID, gid: a.GID, nosuid: !p.MaySuid(t)}
 	if !f.nosuid {
 		if f.caps, f.hasCaps, err = readFileCaps(t, p); err != nil {
 			return err
 		}
 	}
-	l.hidden = p.Permit(t, vfs.MayRead) != nil
 	old := t.Creds()
+	l.memoryNS = old.UserNS
+	if l.hidden = p.Permit(t, vfs.MayRead) != nil; l.hidden {
+		for !vfs.Privileged(l.memoryNS, &a) {
+			l.memoryNS = l.memoryNS.Parent
+		}
+	}
 	// Who shares its root and working directory with others can be made to run
 	// something else than meant (LSM_UNSAFE_SHARE).
 	// Nor may a tracer get hold of rights that it has not (LSM_UNSAFE_PTRACE).
@@ -47,7 +44,7 @@ func (t *Task) programCreds(l *loaded, d *vfs.FileDescription) error {
 	}
 	n := l.creds
 	l.suid = n.EUID != old.EUID || n.EGID != old.EGID || n.FSUID != old.FSUID || n.FSGID != old.FSGID ||
-		n.Permitted&^old.Permitted != 0
+		!old.Covers(n)
 	return nil
 }
 
@@ -57,7 +54,7 @@ func (t *Task) programCreds(l *loaded, d *vfs.FileDescription) error {
 // needs.
 func transform(old *auth.Creds, f *programFileInfo, shared bool) (n *auth.Creds, secure bool, err error) {
 	n = old.Clone()
-	if !f.nosuid && !old.NoNewPrivs {
+	if !f.nosuid && !old.NoNewPrivs && n.UserNS.KnowsUID(f.uid) && n.UserNS.KnowsGID(f.gid) {
 		if f.mode&linux.S_ISUID != 0 {
 			n.EUID = f.uid
 		}
@@ -66,18 +63,19 @@ func transform(old *auth.Creds, f *programFileInfo, shared bool) (n *auth.Creds,
 			n.EGID = f.gid
 		}
 	}
-	effective := f.caps.effective
-	n.Permitted = old.Inheritable&f.caps.inheritable | f.caps.permitted&old.Bounding
-	if effective && f.caps.permitted&^n.Permitted != 0 {
+	root, _ := n.UserNS.MakeUID(0) // NoID, which nobody has, before it is mapped
+	effective := f.caps.Effective
+	n.Permitted = old.Inheritable&f.caps.Inheritable | f.caps.Permitted&old.Bounding
+	if effective && f.caps.Permitted&^n.Permitted != 0 {
 		return nil, false, linux.EPERM // the program could not know that it lacks some
 	}
 	if n.Securebits&linux.SECBIT_NOROOT == 0 {
 		// A set-user-ID-root file that has capabilities gives those alone.
-		if suidRoot := n.EUID == 0 && n.RUID != 0; !f.hasCaps || !suidRoot {
-			if n.EUID == 0 || n.RUID == 0 {
+		if suidRoot := n.EUID == root && n.RUID != root; !f.hasCaps || !suidRoot {
+			if n.EUID == root || n.RUID == root {
 				n.Permitted = old.Bounding | old.Inheritable
 			}
-			effective = effective || n.EUID == 0
+			effective = effective || n.EUID == root
 		}
 	}
 	setid := n.EUID != old.RUID || n.EGID != old.RGID
@@ -98,50 +96,24 @@ func transform(old *auth.Creds, f *programFileInfo, shared bool) (n *auth.Creds,
 		n.Effective = n.Permitted
 	}
 	n.Securebits &^= linux.SECBIT_KEEP_CAPS
-	secure = setid || n.RUID != 0 && (effective || n.Permitted&^n.Ambient != 0)
+	secure = setid || n.RUID != root && (effective || n.Permitted&^n.Ambient != 0)
 	return n, secure, nil
 }
 
 // readFileCaps reads the extended attribute security.capability. A malformed one
-// is EINVAL, as on Linux; none is none.
-func readFileCaps(t *Task, p vfs.Path) (c fileCaps, has bool, err error) {
+// is EINVAL, as on Linux; none, or one for another user namespace, is none.
+func readFileCaps(t *Task, p vfs.Path) (c vfs.FileCaps, has bool, err error) {
 	x, ok := p.Inode().(vfs.Xattr)
 	if !ok {
 		return c, false, nil
 	}
-	b, err := x.GetXattr(t, "security.capability")
+	b, err := x.GetXattr(t, linux.XATTR_CAPS)
 	if err != nil || len(b) == 0 {
 		return c, false, nil
 	}
-	c, err = parseFileCaps(b)
-	return c, c != fileCaps{}, err
-}
-
-// Layout of the attribute, <linux/capability.h>.
-const (
-	vfsCapRevision2 = 0x02000000
-	vfsCapRevision3 = 0x03000000
-	vfsCapMask      = 0xff000000
-	vfsCapEffective = 1
-)
-
-func parseFileCaps(b []byte) (c fileCaps, err error) {
-	if len(b) < 4 {
-		return c, linux.EINVAL
+	c, err = vfs.ParseFileCaps(b, p.Mount().Filesystem().UserNS())
+	if err != nil || !c.HoldsIn(t.Creds().UserNS) {
+		return vfs.FileCaps{}, false, err
 	}
-	magic := binary.LittleEndian.Uint32(b)
-	switch {
-	case magic&vfsCapMask == vfsCapRevision2 && len(b) == 20:
-	case magic&vfsCapMask == vfsCapRevision3 && len(b) == 24:
-		if binary.LittleEndian.Uint32(b[20:]) != 0 {
-			return c, nil // for the root of another user namespace
-		}
-	default:
-		return c, linux.EINVAL
-	}
-	word := func(i int) uint64 { return uint64(binary.LittleEndian.Uint32(b[4*i:])) }
-	c.permitted = auth.Caps(word(1)|word(3)<<32) & auth.AllCaps
-	c.inheritable = auth.Caps(word(2)|word(4)<<32) & auth.AllCaps
-	c.effective = magic&vfsCapEffective != 0
-	return c, nil
+	return c, true, nil
 }

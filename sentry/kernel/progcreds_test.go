@@ -5,6 +5,7 @@ import (
 
 	"garrison/sentry/auth"
 	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
 )
 
 func caps(cs ...auth.Cap) (s auth.Caps) {
@@ -40,10 +41,10 @@ func TestTransform(t *testing.T) {
 		"root, no gain": {old: with(root, func(c *auth.Creds) {
 			c.Permitted, c.Effective, c.Bounding, c.NoNewPrivs = chown, chown, chown|kill, true
 		}), perm: chown, eff: chown},
-		"file caps":      {old: &user, file: programFileInfo{caps: fileCaps{permitted: kill, effective: true}, hasCaps: true}, euid: 1000, perm: kill, eff: kill, secure: true},
-		"caps, inactive": {old: &user, file: programFileInfo{caps: fileCaps{permitted: kill}, hasCaps: true}, euid: 1000, perm: kill, secure: true},
-		"caps, lacking":  {old: with(user, func(c *auth.Creds) { c.Bounding = chown }), file: programFileInfo{caps: fileCaps{permitted: kill, effective: true}, hasCaps: true}, err: linux.EPERM},
-		"inherited":      {old: with(user, func(c *auth.Creds) { c.Inheritable = kill }), file: programFileInfo{caps: fileCaps{inheritable: kill | chown}, hasCaps: true}, euid: 1000, perm: kill, secure: true},
+		"file caps":      {old: &user, file: programFileInfo{caps: vfs.FileCaps{Permitted: kill, Effective: true}, hasCaps: true}, euid: 1000, perm: kill, eff: kill, secure: true},
+		"caps, inactive": {old: &user, file: programFileInfo{caps: vfs.FileCaps{Permitted: kill}, hasCaps: true}, euid: 1000, perm: kill, secure: true},
+		"caps, lacking":  {old: with(user, func(c *auth.Creds) { c.Bounding = chown }), file: programFileInfo{caps: vfs.FileCaps{Permitted: kill, Effective: true}, hasCaps: true}, err: linux.EPERM},
+		"inherited":      {old: with(user, func(c *auth.Creds) { c.Inheritable = kill }), file: programFileInfo{caps: vfs.FileCaps{Inheritable: kill | chown}, hasCaps: true}, euid: 1000, perm: kill, secure: true},
 		"ambient":        {old: with(user, func(c *auth.Creds) { c.Inheritable, c.Permitted, c.Ambient = kill, kill, kill }), euid: 1000, perm: kill, eff: kill},
 		"ambient, suid":  {old: with(user, func(c *auth.Creds) { c.Inheritable, c.Permitted, c.Ambient = kill, kill, kill }), file: programFileInfo{mode: suid.mode, uid: 5}, euid: 5, secure: true},
 		"noroot":         {old: with(root, func(c *auth.Creds) { c.Securebits = linux.SECBIT_NOROOT })},
@@ -63,12 +64,12 @@ func TestTransform(t *testing.T) {
 
 func TestParseFileCaps(t *testing.T) {
 	v2 := []byte{1, 0, 0, 2, 0x20, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}
-	c, err := parseFileCaps(v2)
-	if err != nil || c.permitted != 0x20|2<<32 || c.inheritable != 1 || !c.effective {
+	c, err := vfs.ParseFileCaps(v2, nil)
+	if err != nil || c.Permitted != 0x20|2<<32 || c.Inheritable != 1 || !c.Effective {
 		t.Fatal(c, err)
 	}
 	for _, bad := range [][]byte{{}, v2[:19], append([]byte{1, 0, 0, 9}, v2[4:]...)} {
-		if _, err := parseFileCaps(bad); err != linux.EINVAL {
+		if _, err := vfs.ParseFileCaps(bad, nil); err != linux.EINVAL {
 			t.Error(bad, err)
 		}
 	}

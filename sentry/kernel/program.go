@@ -94,7 +94,10 @@ type loaded struct {
 	secure bool
 	suid   bool // the file's set-id bits or capabilities changed the credentials
 	hidden bool // the file may be executed but not read
-	name   string
+
+	memoryNS *auth.UserNamespace // see ThreadGroup.MemoryNS
+
+	name string
 }
 
 // load makes a new address space with the program in file and decides on whose
@@ -113,9 +116,10 @@ func (t *Task) load(file loader.File, name, comm string, argv, env []string) (*l
 		t.k.logf("execve: %v", err)
 		return nil, linux.ENOMEM
 	}
+	user := l.creds.UserNS
 	l.image, err = prog.Load(l.space, loader.Args{
 		Argv: prog.Argv, Envp: env,
-		UID: l.creds.RUID, EUID: l.creds.EUID, GID: l.creds.RGID, EGID: l.creds.EGID,
+		UID: user.ShowUID(l.creds.RUID), EUID: user.ShowUID(l.creds.EUID), GID: user.ShowGID(l.creds.RGID), EGID: user.ShowGID(l.creds.EGID),
 		Secure: l.secure, Personality: t.newPersonality(l), MinSigStack: t.k.minSigStack(), VDSO: t.tg.container.VDSO,
 	})
 	if err != nil {

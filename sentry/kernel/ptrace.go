@@ -187,7 +187,7 @@ func (t *Task) KillTracee(x *Task) error {
 	if err := t.mustTrace(x); err != nil {
 		return err
 	}
-	return x.tg.send(x, t.UserSignal(linux.SIGKILL, linux.SI_USER, x.tg.pid.ns), true)
+	return x.tg.send(x, t.UserSignal(linux.SIGKILL, linux.SI_USER, x), true)
 }
 
 // untrace ends the tracing of t, which goes on: with sig if given, else with the

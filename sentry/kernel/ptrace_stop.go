@@ -105,7 +105,7 @@ func (t *Task) tellTracer(code int32, group bool) (byParent bool) {
 // traceInfo is the siginfo of a SIGCHLD about t for its tracer p. The caller holds tasks.
 func (t *Task) traceInfo(p *Task, why, status int32) *linux.SigInfo {
 	info := &linux.SigInfo{Signo: int32(linux.SIGCHLD), Code: why}
-	info.SetSender(t.pid.In(p.pid.ns), t.Creds().RUID)
+	info.SetSender(t.pid.In(p.pid.ns), p.Creds().UserNS.ShowUID(t.Creds().RUID))
 	user, system := t.times()
 	info.SetStatus(status, user/linux.ClockTick, system/linux.ClockTick)
 	return info
@@ -115,7 +115,7 @@ func (t *Task) traceInfo(p *Task, why, status int32) *linux.SigInfo {
 // (ptrace_notify).
 func (t *Task) notify(code int32, msg uint64, group bool) (linux.Signal, bool) {
 	info := &linux.SigInfo{Signo: code & 0x7f, Code: code}
-	info.SetSender(t.TID(), t.Creds().RUID)
+	info.SetSender(t.TID(), t.Creds().UserNS.ShowUID(t.Creds().RUID))
 	return t.standStill(code, info, msg, group)
 }
 
@@ -147,7 +147,7 @@ func (t *Task) execEvent(old *PID, nr uint64) {
 	if t.wantsEvent(linux.PTRACE_EVENT_EXEC) {
 		t.event(linux.PTRACE_EVENT_EXEC, uint64(t.seenByTracer(old)))
 	} else if !t.seized() {
-		t.Signal(t.UserSignal(linux.SIGTRAP, linux.SI_USER, t.pid.ns)) //nolint:errcheck // a standard signal
+		t.Signal(t.UserSignal(linux.SIGTRAP, linux.SI_USER, t)) //nolint:errcheck // a standard signal
 	}
 }
 

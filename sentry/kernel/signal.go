@@ -55,11 +55,22 @@ func KernelSignal(s linux.Signal) *linux.SigInfo {
 // UserSignal is the siginfo of a kill(2) by nobody whom the receiver could name.
 func UserSignal(s linux.Signal) *linux.SigInfo { return &linux.SigInfo{Signo: int32(s)} }
 
-// UserSignal is the siginfo of a signal that t sends with kill(2) to somebody who
-// sees processes as ns does.
-func (t *Task) UserSignal(s linux.Signal, code int32, ns *PIDNamespace) *linux.SigInfo {
+// UserSignal is the siginfo of a signal that t sends with kill(2) to to, in whose
+// namespaces it names t.
+func (t *Task) UserSignal(s linux.Signal, code int32, to *Task) *linux.SigInfo {
 	info := &linux.SigInfo{Signo: int32(s), Code: code}
-	info.SetSender(t.tg.pid.In(ns), t.Creds().RUID)
+	info.SetSender(t.tg.pid.In(to.tg.pid.ns), to.Creds().UserNS.ShowUID(t.Creds().RUID))
+	return info
+}
+
+// Queued is info, which t has made up for to, with a sender's user id in to's terms.
+func (t *Task) Queued(info *linux.SigInfo, to *Task) *linux.SigInfo {
+	own, other := t.Creds().UserNS, to.Creds().UserNS
+	if info.Code >= 0 || info.Code == linux.SI_TIMER || info.Code == linux.SI_SIGIO || own.Same(other) {
+		return info
+	}
+	uid, _ := own.MakeUID(info.UID())
+	info.SetSender(info.Pid(), other.ShowUID(uid))
 	return info
 }
 
@@ -81,7 +92,7 @@ func (t *Task) Signal(info *linux.SigInfo) error {
 
 // Raise implements vfs.Ctx: a signal that t's own doing caused (SIGPIPE, SIGXFSZ).
 func (t *Task) Raise(s linux.Signal) {
-	t.Signal(t.UserSignal(s, linux.SI_USER, t.pid.ns))
+	t.Signal(t.UserSignal(s, linux.SI_USER, t))
 }
 
 // ForceSignal sends t a signal that it can't escape: if it is blocked or

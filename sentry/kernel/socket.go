@@ -1,6 +1,9 @@
 package kernel
 
-import "garrison/sentry/socket"
+import (
+	"garrison/sentry/auth"
+	"garrison/sentry/socket"
+)
 
 var _ socket.Process = (*Task)(nil)
 
@@ -12,6 +15,9 @@ func (t *Task) ProcessNumber(id any) int32 {
 	p, _ := id.(*PID)
 	return p.In(t.PIDNamespace())
 }
+
+// ProcessOwner is the user namespace that the pid namespace of FindProcess belongs to.
+func (t *Task) ProcessOwner() *auth.UserNamespace { return t.PIDNamespace().UserNS }
 
 // FindProcess is the ProcessID of the process that t knows by number n; nil if there
 // is none.

@@ -139,7 +139,7 @@ func (g *ThreadGroup) tellParent() {
 func (g *ThreadGroup) childInfo(code, status int32) *linux.SigInfo {
 	info := &linux.SigInfo{Signo: int32(linux.SIGCHLD), Code: code}
 	if g.parent != nil {
-		info.SetSender(g.pid.In(g.parent.pid.ns), g.leader.Creds().RUID)
+		info.SetSender(g.pid.In(g.parent.pid.ns), g.parent.leader.Creds().UserNS.ShowUID(g.leader.Creds().RUID))
 	}
 	user, system := g.cpuTime()
 	info.SetStatus(status, user/linux.ClockTick, system/linux.ClockTick)

@@ -3,6 +3,7 @@ package kernel
 import (
 	"sync/atomic"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/limits"
 	"garrison/sentry/linux"
 	"garrison/sentry/list"
@@ -32,6 +33,7 @@ type ThreadGroup struct {
 	dumpable  atomic.Int32  // prctl(PR_SET_DUMPABLE)
 	barriers  atomic.Uint32 // membarrier(2) registrations
 	noTHP     atomic.Bool   // prctl(PR_SET_THP_DISABLE)
+	memoryNS  atomic.Pointer[auth.UserNamespace]
 
 	// Protected by Kernel.tasks:
 

@@ -1,22 +1,27 @@
 package kernel
 
 import (
-	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 )
 
 // Unshare is unshare(2) with flags that make sense: EPERM without CAP_SYS_ADMIN for
-// namespaces.
+// namespaces, ENOSPC if there are too many.
 func (t *Task) Unshare(f linux.CloneFlags) error {
-	if f&cloneNamespaces != 0 && !t.Creds().HasCap(auth.CapSysAdmin) {
-		return linux.EPERM
+	c, err := t.credsFor(f)
+	if err != nil {
+		return err
 	}
-	if f&(linux.CLONE_FS|linux.CLONE_NEWNS) != 0 {
+	next := &Task{ns: t.Namespaces()}
+	next.creds.Store(c)
+	if err := t.newNamespaces(next, f); err != nil {
+		return err
+	}
+	if f&(linux.CLONE_FS|linux.CLONE_NEWNS|linux.CLONE_NEWUSER) != 0 {
 		t.UnshareFS()
 	}
 	if f&linux.CLONE_NEWNS != 0 {
 		fs := t.fs.Load()
-		ns, err := fs.Namespace().Clone(t, fs)
+		ns, err := fs.Namespace().Clone(t, fs, c.UserNS)
 		if err != nil {
 			return err
 		}
@@ -28,9 +33,10 @@ func (t *Task) Unshare(f linux.CloneFlags) error {
 	if f&(linux.CLONE_SYSVSEM|linux.CLONE_NEWIPC) != 0 {
 		t.exitIPC()
 	}
-	next := &Task{ns: t.Namespaces()}
-	t.newNamespaces(next, f)
 	t.SetNamespaces(next.ns)
+	if c != t.Creds() {
+		t.SetCreds(c)
+	}
 	return nil
 }
 

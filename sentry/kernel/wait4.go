@@ -103,7 +103,7 @@ func (w *WaitSpec) matches(t *Task, c *ThreadGroup) bool {
 
 // waitExited reports the end of c, and reaps it unless WNOWAIT. The caller holds tasks.
 func (t *Task) waitExited(c *ThreadGroup, w *WaitSpec) WaitResult {
-	r := WaitResult{Pid: c.pid.In(t.pid.ns), UID: c.leader.Creds().RUID, Status: c.status, Code: endCode(c.status)}
+	r := WaitResult{Pid: c.pid.In(t.pid.ns), UID: t.Creds().UserNS.ShowUID(c.leader.Creds().RUID), Status: c.status, Code: endCode(c.status)}
 	total := c.total()
 	r.Usage = rusageOf(total.user, total.system, total.faults, total.voluntary, total.maxRSS)
 	if w.Options&linux.WNOWAIT == 0 {
@@ -130,7 +130,7 @@ func (t *Task) waitStopped(c *ThreadGroup, w *WaitSpec) (r WaitResult, ok bool) 
 	default:
 		return r, false
 	}
-	r.Pid, r.UID = c.pid.In(t.pid.ns), c.leader.Creds().RUID
+	r.Pid, r.UID = c.pid.In(t.pid.ns), t.Creds().UserNS.ShowUID(c.leader.Creds().RUID)
 	r.Usage = c.rusage()
 	return r, true
 }

@@ -97,7 +97,7 @@ func (s *Socket) answer(c vfs.Ctx, cmd uint32, r *linux.Ifreq) error {
 		switch cmd {
 		case linux.SIOCGIFNAME: // goes by the index
 		case linux.SIOCSIFFLAGS:
-			return l.SetFlags(c, uint32(binary.LittleEndian.Uint16(r.Data[:])), math.MaxUint16)
+			return l.SetFlags(c, s.net, uint32(binary.LittleEndian.Uint16(r.Data[:])), math.MaxUint16)
 		default:
 			return describe(cmd, r, &l, ifs)
 		}

@@ -91,18 +91,21 @@ func (m *Control) DropRights(c vfs.Ctx) {
 	m.Rights = nil
 }
 
-// A Cred is a sender or a peer. PID is what ProcessID returned; nil is nobody that
-// anyone sees. Creds can be compared.
+// A Cred is a sender or a peer, by the kernel's ids. PID is what ProcessID returned; nil
+// is nobody that anyone sees. Creds can be compared.
 type Cred struct {
 	PID      any
 	UID, GID uint32
 }
 
 // NoCred is what a receiver sees that asked for credentials too late.
-var NoCred = Cred{UID: overflowID, GID: overflowID}
+var NoCred = Cred{UID: auth.NoID, GID: auth.NoID}
 
-// overflowID is /proc/sys/kernel/overflowuid.
-const overflowID = 65534
+// Ucred is k as c is told of it.
+func (k *Cred) Ucred(c vfs.Ctx) linux.Ucred {
+	user := c.Creds().UserNS
+	return linux.Ucred{PID: Number(c, k.PID), UID: user.ShowUID(k.UID), GID: user.ShowGID(k.GID)}
+}
 
 // A Process is a caller that has a process number; *kernel.Task is one.
 type Process interface {
@@ -141,32 +144,41 @@ func PeerCred(c vfs.Ctx) Cred {
 	return Cred{processID(c), who.EUID, who.EGID}
 }
 
+// A processFinder finds a process by its number, if that names one that it sees in a pid
+// namespace, which belongs to a user namespace.
+type processFinder interface {
+	FindProcess(int32) any
+	ProcessOwner() *auth.UserNamespace
+}
+
 // Claim checks the credentials that c wants to send, SCM_CREDENTIALS: EPERM unless
 // they are its own or it has the capability. The pid is as c sees it.
 func Claim(c vfs.Ctx, u linux.Ucred) (Cred, error) {
 	who := c.Creds()
 	own := processID(c)
-	if u.UID == ^uint32(0) || u.GID == ^uint32(0) {
+	uid, ok := who.UserNS.MakeUID(u.UID)
+	gid, ok2 := who.UserNS.MakeGID(u.GID)
+	if !ok || !ok2 {
 		return Cred{}, linux.EINVAL
 	}
-	uidOK := u.UID == who.RUID || u.UID == who.EUID || u.UID == who.SUID || who.HasCap(auth.CapSetuid)
-	gidOK := u.GID == who.RGID || u.GID == who.EGID || u.GID == who.SGID || who.HasCap(auth.CapSetgid)
+	uidOK := uid == who.RUID || uid == who.EUID || uid == who.SUID || who.HasCap(auth.CapSetuid)
+	gidOK := gid == who.RGID || gid == who.EGID || gid == who.SGID || who.HasCap(auth.CapSetgid)
 	if !uidOK || !gidOK {
 		return Cred{}, linux.EPERM
 	}
 	if u.PID == Number(c, own) {
-		return Cred{own, u.UID, u.GID}, nil
+		return Cred{own, uid, gid}, nil
 	}
-	if !who.HasCap(auth.CapSysAdmin) {
-		return Cred{}, linux.EPERM
-	}
-	p, ok := c.(interface{ FindProcess(int32) any })
+	p, ok := c.(processFinder)
 	if !ok {
 		return Cred{}, linux.ESRCH
+	}
+	if !who.HasCapIn(p.ProcessOwner(), auth.CapSysAdmin) {
+		return Cred{}, linux.EPERM
 	}
 	id := p.FindProcess(u.PID)
 	if id == nil {
 		return Cred{}, linux.ESRCH
 	}
-	return Cred{id, u.UID, u.GID}, nil
+	return Cred{id, uid, gid}, nil
 }

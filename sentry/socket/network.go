@@ -11,6 +11,9 @@ import (
 // A Network is the sockets of one network namespace: network_namespaces(7). Which
 // families it has is settled when it is made.
 type Network struct {
+	// Owner is the user namespace that the network belongs to, set before it is in use.
+	Owner *auth.UserNamespace
+
 	families map[uint16]Family
 	routes   Interfaces
 	lists    []Lister
@@ -18,6 +21,9 @@ type Network struct {
 
 // NewNetwork is a network without families.
 func NewNetwork() *Network { return &Network{families: map[uint16]Family{}} }
+
+// Capable reports whether c is privileged over n.
+func (n *Network) Capable(c vfs.Ctx, x auth.Cap) bool { return c.Creds().HasCapIn(n.Owner, x) }
 
 // Add gives n a family, before n is in use.
 func (n *Network) Add(family uint16, f Family) {
@@ -108,11 +114,11 @@ type Link struct {
 
 // SetFlags asks for those of l's flags that mask names. A link is up for as long
 // as its network lives: whoever says so again changes nothing, with success, and
-// what would change something is EOPNOTSUPP. EPERM without CAP_NET_ADMIN.
-func (l *Link) SetFlags(c vfs.Ctx, flags, mask uint32) error {
+// what would change something is EOPNOTSUPP. EPERM without CAP_NET_ADMIN over n, l's network.
+func (l *Link) SetFlags(c vfs.Ctx, n *Network, flags, mask uint32) error {
 	const settable = linux.IFF_UP | linux.IFF_NOARP | linux.IFF_PROMISC | linux.IFF_ALLMULTI
 	switch {
-	case !c.Creds().HasCap(auth.CapNetAdmin):
+	case !n.Capable(c, auth.CapNetAdmin):
 		return linux.EPERM
 	case (l.Flags^flags)&mask&settable != 0:
 		return linux.EOPNOTSUPP

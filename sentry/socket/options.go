@@ -32,11 +32,12 @@ type Options struct {
 	linger         atomic.Int64 // seconds, -1 is off
 	peekOff        atomic.Int32 // -1 is off
 	busyPoll       atomic.Int32
+	net            *Network // nil: the first user namespace's
 }
 
-// NewOptions is the options of a new socket.
-func NewOptions() *Options {
-	o := &Options{}
+// NewOptions is the options of a new socket of the network n.
+func NewOptions(n *Network) *Options {
+	o := &Options{net: n}
 	o.sndbuf.Store(DefaultBuffer)
 	o.rcvbuf.Store(DefaultBuffer)
 	o.rcvlowat.Store(1)
@@ -47,7 +48,7 @@ func NewOptions() *Options {
 
 // Inherit is a copy, for a connection that comes from a listening socket.
 func (o *Options) Inherit() *Options {
-	n := NewOptions()
+	n := NewOptions(o.net)
 	n.sndbuf.Store(o.sndbuf.Load())
 	n.rcvbuf.Store(o.rcvbuf.Load())
 	n.sndtimeo.Store(o.sndtimeo.Load())
@@ -141,7 +142,8 @@ func (o *Options) set(c vfs.Ctx, name int32, val []byte) error {
 }
 
 func (o *Options) setInt(c vfs.Ctx, name, v int32) error {
-	admin := c.Creds().HasCap(auth.CapNetAdmin)
+	admin := c.Creds().Capable(auth.CapNetAdmin)
+	over := func() bool { return o.net.Capable(c, auth.CapNetAdmin) || o.net.Capable(c, auth.CapNetRaw) }
 	switch name {
 	case linux.SO_SNDBUF:
 		o.sndbuf.Store(max(minSndBuf, 2*int32(min(uint32(v), MaxBuffer))))
@@ -162,12 +164,12 @@ func (o *Options) setInt(c vfs.Ctx, name, v int32) error {
 		}
 		o.rcvlowat.Store(max(v, 1))
 	case linux.SO_PRIORITY:
-		if (v < 0 || v > 6) && !admin && !c.Creds().HasCap(auth.CapNetRaw) {
+		if (v < 0 || v > 6) && !over() {
 			return linux.EPERM
 		}
 		o.priority.Store(uint32(v))
 	case linux.SO_MARK:
-		if !admin && !c.Creds().HasCap(auth.CapNetRaw) {
+		if !over() {
 			return linux.EPERM
 		}
 		o.mark.Store(uint32(v))

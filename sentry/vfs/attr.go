@@ -55,6 +55,9 @@ func Chown(c Ctx, p Path, uid, gid uint32) error {
 		gid != keep && !chown && !(cr.FSUID == a.UID && (gid == a.GID || cr.InGroup(gid))) {
 		return linux.EPERM
 	}
+	if user := p.mnt.fs.user; !user.First() && (uid != keep && !user.KnowsUID(uid) || gid != keep && !user.KnowsGID(gid)) {
+		return linux.EOVERFLOW
+	}
 	set, mask := Attr{UID: uid, GID: gid}, AttrMask(0)
 	if uid != keep {
 		mask |= SetUID
@@ -155,15 +158,11 @@ func xattrAccess(c Ctx, p Path, name string, want Access) error {
 	}
 	switch {
 	case strings.HasPrefix(name, linux.XATTR_SECURITY_PREFIX):
-		if want&MayWrite != 0 && !c.Creds().HasCap(auth.CapSysAdmin) &&
-			!(name == linux.XATTR_CAPS && c.Creds().HasCap(auth.CapSetfcap)) {
-			return linux.EPERM
-		}
-		return nil
+		return securityAccess(c, p, name, want)
 	case strings.HasPrefix(name, linux.XATTR_SYSTEM_PREFIX):
 		return linux.EOPNOTSUPP
 	case strings.HasPrefix(name, linux.XATTR_TRUSTED_PREFIX):
-		if !c.Creds().HasCap(auth.CapSysAdmin) {
+		if !c.Creds().Capable(auth.CapSysAdmin) {
 			if want&MayWrite != 0 {
 				return linux.EPERM
 			}
@@ -198,7 +197,11 @@ func GetXattr(c Ctx, p Path, name string) ([]byte, error) {
 	if !ok {
 		return nil, linux.EOPNOTSUPP
 	}
-	return x.GetXattr(c, name)
+	b, err := x.GetXattr(c, name)
+	if err == nil && name == linux.XATTR_CAPS {
+		return capsOut(c, p.mnt.fs.user, b)
+	}
+	return b, err
 }
 
 // SetXattr is setxattr(2): EEXIST, ENODATA, EPERM, EOPNOTSUPP.
@@ -209,6 +212,12 @@ func SetXattr(c Ctx, p Path, name string, value []byte, flags int) error {
 	x, ok := p.d.node.(Xattr)
 	if !ok {
 		return linux.EOPNOTSUPP
+	}
+	if name == linux.XATTR_CAPS {
+		var err error
+		if value, err = capsIn(c, p.mnt.fs.user, value); err != nil {
+			return err
+		}
 	}
 	err := x.SetXattr(c, name, value, flags)
 	if err == nil {
@@ -224,7 +233,7 @@ func ListXattr(c Ctx, p Path) ([]string, error) {
 		return nil, linux.EOPNOTSUPP
 	}
 	names, err := x.ListXattr(c)
-	if err != nil || c.Creds().HasCap(auth.CapSysAdmin) {
+	if err != nil || c.Creds().Capable(auth.CapSysAdmin) {
 		return names, err
 	}
 	out := names[:0:0]

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/lock"
 )
@@ -16,6 +17,7 @@ type Filesystem struct {
 	root   *Dentry
 	dev    uint64
 	hidden bool // kernel-internal: names are shown as they are
+	user   *auth.UserNamespace
 
 	refs     atomic.Int64  // mounts, and what keeps it otherwise
 	readOnly atomic.Bool   // all of it, whatever the mounts say
@@ -30,14 +32,20 @@ type Filesystem struct {
 	states map[Inode]*inodeState // protected by mu
 }
 
-// NewFilesystem makes a filesystem of type t. It has one reference, the caller's.
+// NewFilesystem makes a filesystem of type t for c, who must be privileged in the user
+// namespace that it will belong to (EPERM). It has one reference, the caller's.
 func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) {
+	user, err := t.owner(c)
+	if err != nil {
+		return nil, err
+	}
 	a.System = s
 	root, err := t.New(c, a)
 	if err != nil {
 		return nil, err
 	}
 	fs := s.NewFilesystemOf(t, root)
+	fs.user = user
 	fs.readOnly.Store(a.Flags&linux.MS_RDONLY != 0)
 	return fs, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
 )
@@ -169,8 +170,8 @@ func (x *Configuration) invalid(format string, args ...any) error {
 	return linux.EINVAL
 }
 
-// Create makes the filesystem: FSCONFIG_CMD_CREATE. EBUSY at the wrong time, else what the
-// type says; it can't be tried again.
+// Create makes the filesystem: FSCONFIG_CMD_CREATE. EBUSY at the wrong time, EPERM for who
+// may not, else what the type says; it can't be tried again then.
 func (x *Configuration) Create(c Ctx) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -179,6 +180,9 @@ func (x *Configuration) Create(c Ctx) error {
 			x.phase = changing
 		}
 		return linux.EBUSY
+	}
+	if _, err := x.typ.owner(c); err != nil {
+		return err
 	}
 	return x.create(c)
 }
@@ -198,7 +202,8 @@ func (x *Configuration) create(c Ctx) (err error) {
 }
 
 // Reconfigure changes the filesystem: FSCONFIG_CMD_RECONFIGURE. EBUSY at the wrong time,
-// or if somebody writes to what is to be read-only; EINVAL.
+// or if somebody writes to what is to be read-only; EINVAL; EPERM, for good, if the
+// filesystem is of a user namespace that c is not privileged in.
 func (x *Configuration) Reconfigure(c Ctx) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -207,6 +212,10 @@ func (x *Configuration) Reconfigure(c Ctx) error {
 	}
 	if x.phase != changing {
 		return linux.EBUSY
+	}
+	if !c.Creds().HasCapIn(x.fs.user, auth.CapSysAdmin) {
+		x.phase = failed
+		return linux.EPERM
 	}
 	err := x.apply(c)
 	x.clean()
@@ -239,17 +248,23 @@ func (x *Configuration) apply(c Ctx) error {
 	return nil
 }
 
-// Mount is fsmount(2): a file of a mount that is in no namespace yet, with flags. EPERM;
-// EINVAL before Create, EBUSY if it has been done.
+// Mount is fsmount(2): a file of a mount that is in no namespace yet, with flags. EPERM,
+// also if it would show what c's namespace covers; EINVAL before Create, EBUSY if it has
+// been done.
 func (x *Configuration) Mount(c Ctx, flags linux.MountFlags) (*FileDescription, error) {
-	if err := MayMount(c); err != nil {
+	ns, err := mayMount(c)
+	if err != nil {
 		return nil, err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	switch {
-	case x.fs == nil:
+	if x.fs == nil {
 		return nil, linux.EINVAL
+	}
+	keep, atime, err := ns.mayReveal(x.fs, flags)
+	switch {
+	case err != nil:
+		return nil, err
 	case x.phase != awaitingMount:
 		return nil, linux.EBUSY
 	}
@@ -257,7 +272,9 @@ func (x *Configuration) Mount(c Ctx, flags linux.MountFlags) (*FileDescription, 
 	if x.source != nil {
 		source = *x.source
 	}
-	d := x.sys.openDetached(x.sys.newMount(x.fs, x.fs.root, source, flags))
+	m := x.sys.newMount(x.fs, x.fs.root, source, flags)
+	m.keep, m.keepAtime = keep, atime
+	d := ns.openDetached(m)
 	x.clean()
 	return d, nil
 }

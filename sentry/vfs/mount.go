@@ -5,21 +5,6 @@ import (
 	"garrison/sentry/linux"
 )
 
-// mayMount reports whether c may change its mount namespace.
-func mayMount(c Ctx) (*MountNamespace, error) {
-	ns := c.FS().Namespace()
-	if !c.Creds().HasCap(auth.CapSysAdmin) {
-		return nil, linux.EPERM
-	}
-	return ns, nil
-}
-
-// MayMount is EPERM if c may not change its mount namespace.
-func MayMount(c Ctx) error {
-	_, err := mayMount(c)
-	return err
-}
-
 // MountFS mounts fs at at: mount(2) without any of the special flags. fs stays the
 // caller's. EPERM, ENOTDIR, ENOENT; EBUSY if it is mounted there already.
 func MountFS(c Ctx, at Path, fs *Filesystem, source string, flags linux.MountFlags) error {
@@ -27,10 +12,15 @@ func MountFS(c Ctx, at Path, fs *Filesystem, source string, flags linux.MountFla
 	if err != nil {
 		return err
 	}
+	keep, atime, err := ns.mayReveal(fs, flags)
+	if err != nil {
+		return err
+	}
 	if at.d == at.mnt.root && at.mnt.fs == fs && at.mnt.root == fs.root {
 		return linux.EBUSY
 	}
 	m := ns.sys.newMount(fs, fs.root, source, flags)
+	m.keep, m.keepAtime = keep, atime
 	err = ns.graft(m, at)
 	if err != nil {
 		m.unref()
@@ -101,7 +91,8 @@ func Bind(c Ctx, from, at Path, recursive bool) error {
 }
 
 // copyOf is a copy of what is mounted at from, in no namespace: EINVAL if it can't be
-// bound.
+// bound, or would show what mounts that must stay cover; EPERM if one of those would be
+// left out.
 func (ns *MountNamespace) copyOf(from Path, recursive bool) (*Mount, error) {
 	t := &ns.sys.mounts
 	t.mu.Lock()
@@ -110,7 +101,13 @@ func (ns *MountNamespace) copyOf(from Path, recursive bool) (*Mount, error) {
 		return nil, linux.EINVAL
 	}
 	if recursive {
+		if from.mnt.dropsLocked(from.d) {
+			return nil, linux.EPERM
+		}
 		return t.copyTreeLocked(from.mnt, from.d, copyBind), nil
+	}
+	if from.mnt.hidesLocked(from.d) {
+		return nil, linux.EINVAL
 	}
 	return t.copyLocked(from.mnt, from.d), nil
 }
@@ -130,33 +127,39 @@ func (ns *MountNamespace) rootLocked(p Path) error {
 }
 
 // Remount is MS_REMOUNT: with MS_BIND only the mount's own flags change, else the
-// filesystem and its options too. EINVAL if at is no mount's root; EBUSY if somebody
-// writes to what is to be read-only.
+// filesystem and its options too. EINVAL if at is no mount's root; EPERM for flags that
+// must stay, or another user namespace's filesystem; EBUSY if somebody writes to what is
+// to be read-only.
 func Remount(c Ctx, at Path, flags linux.MountFlags, o Options) error {
 	ns, err := mayMount(c)
 	if err != nil {
 		return err
 	}
 	m, t := at.mnt, &ns.sys.mounts
+	// No rule for atimes given: the one that holds stays.
+	if flags&timeFlags == 0 {
+		flags |= m.Flags() & timeFlags
+	}
 	t.mu.RLock()
-	mine := m.ns == ns
+	mine, may := m.ns == ns, m.mayChangeFlagsLocked(flags)
 	t.mu.RUnlock()
 	if !mine || at.d != m.root {
 		return linux.EINVAL
+	}
+	if !may {
+		return linux.EPERM
 	}
 	if flags&linux.MS_BIND == 0 {
 		x, err := reconfiguration(m.fs, flags, o)
 		if err != nil {
 			return err
 		}
+		if !c.Creds().HasCapIn(m.fs.user, auth.CapSysAdmin) {
+			return linux.EPERM
+		}
 		if err := x.apply(c); err != nil {
 			return err
 		}
-	}
-	// No rule for atimes given: the one that holds stays.
-	const atimes = linux.MS_NOATIME | linux.MS_NODIRATIME | linux.MS_RELATIME | linux.MS_STRICTATIME
-	if flags&atimes == 0 {
-		flags |= m.Flags() & atimes
 	}
 	t.mu.Lock()
 	err = m.setFlagsLocked(flags, flags&linux.MS_BIND != 0)
@@ -191,6 +194,9 @@ func SetPropagation(c Ctx, at Path, flags linux.MountFlags) error {
 	defer t.mu.Unlock()
 	if at.d != at.mnt.root || !ns.minesLocked(at.mnt) {
 		return linux.EINVAL
+	}
+	if !c.Creds().HasCapIn(at.mnt.ns.user, auth.CapSysAdmin) {
+		return linux.EPERM // a detached tree may be another's
 	}
 	t.propagateLocked(at.mnt, how, flags&linux.MS_REC != 0)
 	return nil
@@ -228,6 +234,9 @@ func SetMountAttr(c Ctx, at Path, x MountChange) error {
 		return err
 	}
 	for m := range at.mnt.tree() {
+		if !m.mayChangeFlagsLocked(m.Flags()&^x.Clear | x.Set) {
+			return linux.EPERM
+		}
 		if x.Set&linux.MS_RDONLY != 0 && m.Flags()&linux.MS_RDONLY == 0 && m.writers.Load() != 0 {
 			return linux.EBUSY
 		}

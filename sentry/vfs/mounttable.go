@@ -31,6 +31,11 @@ type Mount struct {
 	master      *peerGroup      // slave of: nil if not
 	unbindable  bool
 	internalUse bool // kernel-internal: in no namespace, ever
+
+	// What came from a more privileged user namespace:
+	locked    bool             // must stay where it is
+	keep      linux.MountFlags // must stay set
+	keepAtime bool             // how atimes are kept must stay
 }
 
 // mountFlags are the flags that belong to a mount, not to its filesystem.
@@ -86,10 +91,12 @@ func (s *System) newMount(fs *Filesystem, root *Dentry, source string, flags lin
 	return m
 }
 
-// setFlags stores the mount flags of f, with one rule for atimes: strictatime goes before
-// noatime, and relatime holds unless another is given.
-func (m *Mount) setFlags(f linux.MountFlags) {
-	f &= mountFlags
+// setFlags stores the mount flags of f.
+func (m *Mount) setFlags(f linux.MountFlags) { m.flags.Store(uint64(withAtime(f & mountFlags))) }
+
+// withAtime is f with one rule for atimes: strictatime goes before noatime, and relatime
+// holds unless another is given.
+func withAtime(f linux.MountFlags) linux.MountFlags {
 	switch {
 	case f&linux.MS_STRICTATIME != 0:
 		f &^= linux.MS_NOATIME | linux.MS_RELATIME
@@ -98,7 +105,7 @@ func (m *Mount) setFlags(f linux.MountFlags) {
 	default:
 		f |= linux.MS_RELATIME
 	}
-	m.flags.Store(uint64(f))
+	return f
 }
 
 // Flags is the mount's own flags (MS_RDONLY, MS_NOSUID…).

@@ -1,6 +1,9 @@
 package vfs
 
-import "garrison/sentry/linux"
+import (
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+)
 
 // MoveMount is MS_MOVE and move_mount(2): from is the root of a mount, or of a detached
 // tree. It comes on top of what is mounted at at, or, if beneath, under it. EINVAL,
@@ -46,6 +49,8 @@ func MoveMount(c Ctx, from, at Path, beneath bool) error {
 func (ns *MountNamespace) movableLocked(from, at Path) error {
 	m := from.mnt
 	switch {
+	case m.locked:
+		return linux.EINVAL
 	case m.ns == ns:
 		if m.parent == nil || m.parent.group != nil || at.mnt.ns != ns {
 			return linux.EINVAL
@@ -74,7 +79,7 @@ func (ns *MountNamespace) movableLocked(from, at Path) error {
 // beneathLocked is where the mount whose root at is hangs, if m can come between.
 func (t *mountTable) beneathLocked(m *Mount, at, root Path) (Path, error) {
 	to := at.mnt
-	if at.d != to.root || to.parent == nil || to == root.mnt || to.parent == m {
+	if at.d != to.root || to.parent == nil || to.locked || to == root.mnt || to.parent == m {
 		return at, linux.EINVAL
 	}
 	for x := m; x != nil; x = x.parent {
@@ -92,7 +97,7 @@ func (t *mountTable) beneathLocked(m *Mount, at, root Path) (Path, error) {
 }
 
 // SetGroup is MOVE_MOUNT_SET_GROUP: to, a private mount, joins from's peer group, and
-// obeys what from does. EINVAL.
+// obeys what from does. EINVAL; EPERM for another user namespace's detached tree.
 func SetGroup(c Ctx, from, to Path) error {
 	ns, err := mayMount(c)
 	if err != nil {
@@ -107,8 +112,11 @@ func SetGroup(c Ctx, from, to Path) error {
 		from.d != a.root || to.d != b.root,
 		a.fs != b.fs || !b.root.within(a.root),
 		b.group != nil || b.master != nil,
-		a.group == nil && a.master == nil:
+		a.group == nil && a.master == nil,
+		a.hidesLocked(b.root):
 		return linux.EINVAL
+	case !c.Creds().HasCapIn(a.ns.user, auth.CapSysAdmin), !c.Creds().HasCapIn(b.ns.user, auth.CapSysAdmin):
+		return linux.EPERM
 	}
 	b.obeyLocked(a.master)
 	b.joinLocked(a.group)

@@ -78,7 +78,7 @@ func Mknod(c Ctx, a At, mode linux.FileMode, rdev uint64) (Path, error) {
 	case linux.S_IFREG, linux.S_IFIFO, linux.S_IFSOCK:
 	case linux.S_IFCHR, linux.S_IFBLK:
 		// A whiteout, device 0:0, is harmless.
-		if !(mode.Type() == linux.S_IFCHR && rdev == 0) && !c.Creds().HasCap(auth.CapMknod) {
+		if !(mode.Type() == linux.S_IFCHR && rdev == 0) && !c.Creds().Capable(auth.CapMknod) {
 			return Path{}, linux.EPERM
 		}
 	case linux.S_IFDIR:

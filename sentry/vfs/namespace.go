@@ -14,6 +14,7 @@ import (
 type MountNamespace struct {
 	sys  *System
 	id   uint64 // the inode number of /proc/pid/ns/mnt
+	user *auth.UserNamespace
 	root *Mount // protected by the mount table's mu
 	refs atomic.Int64
 	// detached: no process is in it, but a descriptor leads to it (open_tree(2)). Its
@@ -75,17 +76,30 @@ func (ns *MountNamespace) DecRef() {
 	}
 }
 
-// Clone is CLONE_NEWNS: a copy of the tree, with one reference, the caller's. f (of
-// the new task, and nobody else's) moves to the same places in it. EPERM.
-func (ns *MountNamespace) Clone(c Ctx, f *FSContext) (*MountNamespace, error) {
-	if !c.Creds().HasCap(auth.CapSysAdmin) {
+// Clone is CLONE_NEWNS: a copy of the tree that belongs to user, with one reference,
+// the caller's. f (of the new task, and nobody else's) moves to the same places in it.
+// In another user namespace than ns's, mounts that share become slaves, and all is
+// locked. EPERM, ENOSPC.
+func (ns *MountNamespace) Clone(c Ctx, f *FSContext, user *auth.UserNamespace) (*MountNamespace, error) {
+	if !c.Creds().HasCapIn(user, auth.CapSysAdmin) {
 		return nil, linux.EPERM
 	}
-	n := &MountNamespace{sys: ns.sys, id: ns.sys.NewIno()}
+	n := &MountNamespace{sys: ns.sys, id: ns.sys.NewIno(), user: user}
+	if !auth.Charge(user, c.Creds().EUID, auth.CountMnt, n) {
+		return nil, linux.ENOSPC
+	}
 	n.refs.Store(1)
 	t := &ns.sys.mounts
 	t.mu.Lock()
 	n.root = t.copyTreeLocked(ns.root, ns.root.root, copyAll)
+	if !user.Same(ns.user) {
+		for x := range n.root.tree() {
+			if x.group != nil {
+				t.setPropagationLocked(x, linux.MS_SLAVE)
+			}
+		}
+		lockTreeLocked(n.root)
+	}
 	twin := map[*Mount]*Mount{}
 	var old []*Mount
 	for x := range ns.root.tree() {
@@ -226,6 +240,7 @@ func PivotRoot(c Ctx, newRoot, putOld Path) error {
 		t.attachLocked(newRoot.mnt, place.mnt, place.d)
 	}
 	t.attachLocked(old.mnt, putOld.mnt, putOld.d)
+	newRoot.mnt.locked, old.mnt.locked = old.mnt.locked, false
 	t.unlock()
 	for _, r := range rs {
 		r.release(false)
@@ -248,7 +263,7 @@ func pivotable(ns *MountNamespace, old, newRoot, putOld Path) error {
 		return linux.ENOENT
 	case newRoot.mnt == old.mnt || putOld.mnt == old.mnt:
 		return linux.EBUSY
-	case old.d != old.mnt.root || newRoot.d != newRoot.mnt.root || newRoot.mnt.parent == nil:
+	case newRoot.mnt.locked, old.d != old.mnt.root || newRoot.d != newRoot.mnt.root || newRoot.mnt.parent == nil:
 		return linux.EINVAL
 	case !putOld.belowLocked(newRoot):
 		return linux.EINVAL

@@ -78,7 +78,7 @@ func mayOpen(c Ctx, p Path, flags linux.OpenFlags) error {
 			return linux.EISDIR
 		}
 	case linux.S_IFCHR, linux.S_IFBLK:
-		if p.mnt.Flags()&linux.MS_NODEV != 0 {
+		if p.mnt.Flags()&linux.MS_NODEV != 0 || !p.mnt.fs.user.First() && p.mnt.fs.typ.Flags&UserDevices == 0 {
 			return linux.EACCES
 		}
 	}
@@ -302,6 +302,9 @@ func mayMake(c Ctx, dir Path, mode linux.FileMode) (*MakeSpec, error) {
 		if permitted, ok := dir.d.node.(Creator); !ok || permitted == nil {
 			return nil, linux.EACCES
 		}
+	}
+	if err := dir.mnt.fs.mayOwn(c); err != nil {
+		return nil, err
 	}
 	a, err := dir.d.node.Attr(c)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 // Capable reports whether cr has the capability over a file with attributes a: held
 // in a user namespace that knows the file's owner.
 func Capable(cr *auth.Creds, a *Attr, x auth.Cap) bool {
-	return cr.HasCap(x)
+	return cr.HasCap(x) && Privileged(cr.UserNS, a)
 }
 
 // allowed judges by the mode bits and capabilities: path_resolution(7), "Permissions".

@@ -3,6 +3,7 @@ package vfs
 import (
 	"slices"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 )
 
@@ -116,7 +117,7 @@ func (t *mountTable) graftLocked(m, parent *Mount, point *Dentry) {
 	for x := range m.tree() {
 		t.shareLocked(x)
 	}
-	p := propagation{t: t, point: point, seen: map[*Mount]bool{parent: true}, groups: map[*peerGroup]bool{}}
+	p := propagation{t: t, user: parent.ns.user, point: point, seen: map[*Mount]bool{parent: true}, groups: map[*peerGroup]bool{}}
 	p.spread(parent.group, m, false)
 	t.attachLocked(m, parent, point)
 	for i, x := range p.copies {
@@ -127,6 +128,7 @@ func (t *mountTable) graftLocked(m, parent *Mount, point *Dentry) {
 // A propagation is one tree on its way to all that are to have a copy of it.
 type propagation struct {
 	t      *mountTable
+	user   *auth.UserNamespace // of where it comes from
 	point  *Dentry
 	seen   map[*Mount]bool
 	groups map[*peerGroup]bool
@@ -175,13 +177,16 @@ func (p *propagation) give(m, src *Mount, slave bool) *Mount {
 			p.t.shareLocked(x)
 		}
 	}
+	if !m.ns.user.Same(p.user) {
+		lockTreeLocked(n)
+	}
 	p.copies, p.to = append(p.copies, n), append(p.to, m)
 	return n
 }
 
 // echoesLocked is the mounts that unmounting those of gone takes along: at the same
 // places in what their parents propagate to, but for those that something else is mounted
-// below. What is mounted right on top of one stays in its place.
+// below, and those that must stay where they are while that is. What is mounted right on top of one stays in its place.
 func (t *mountTable) echoesLocked(gone []*Mount) []*Mount {
 	going := map[*Mount]bool{}
 	for _, m := range gone {
@@ -201,9 +206,10 @@ func (t *mountTable) echoesLocked(gone []*Mount) []*Mount {
 	}
 	for again := true; again; {
 		again = false
-		for i, x := range maybe {
-			if going[x] && slices.ContainsFunc(x.children, func(c *Mount) bool { return !going[c] && c.point != x.root }) {
-				going[maybe[i]], again = false, true
+		for _, x := range maybe {
+			stays := func(c *Mount) bool { return !going[c] && c.point != x.root }
+			if going[x] && (x.locked && !going[x.parent] || slices.ContainsFunc(x.children, stays)) {
+				going[x], again = false, true
 			}
 		}
 	}
@@ -276,14 +282,16 @@ func (t *mountTable) copyTreeLocked(m *Mount, root *Dentry, mode copyMode) *Moun
 		if !x.point.within(root) || mode == copyBind && x.unbindable {
 			continue
 		}
-		t.attachLocked(t.copyTreeLocked(x, x.root, mode), n, x.point)
+		y := t.copyTreeLocked(x, x.root, mode)
+		y.locked = x.locked
+		t.attachLocked(y, n, x.point)
 	}
 	return n
 }
 
 func (t *mountTable) copyLocked(m *Mount, root *Dentry) *Mount {
 	n := m.sys.newMount(m.fs, root, m.source, m.Flags())
-	n.unbindable = m.unbindable
+	n.unbindable, n.keep, n.keepAtime = m.unbindable, m.keep, m.keepAtime
 	n.joinLocked(m.group)
 	n.obeyLocked(m.master)
 	return n

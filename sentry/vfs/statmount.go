@@ -15,9 +15,6 @@ func NamespaceByID(c Ctx, id uint64) (found *MountNamespace, err error) {
 		own.IncRef()
 		return own, nil
 	}
-	if !c.Creds().HasCap(auth.CapSysAdmin) {
-		return nil, linux.ENOENT
-	}
 	own.sys.contexts.each(func(f *FSContext) {
 		if ns := f.Namespace(); found == nil && ns.id == id {
 			ns.IncRef()
@@ -25,6 +22,10 @@ func NamespaceByID(c Ctx, id uint64) (found *MountNamespace, err error) {
 		}
 	})
 	if found == nil {
+		return nil, linux.ENOENT
+	}
+	if !c.Creds().HasCapIn(found.user, auth.CapSysAdmin) {
+		found.DecRef()
 		return nil, linux.ENOENT
 	}
 	return found, nil
@@ -52,7 +53,7 @@ func (ns *MountNamespace) byIDLocked(c Ctx, id uint64, root Path) (*Mount, error
 }
 
 func (m *Mount) visibleLocked(c Ctx, root Path) error {
-	if !(Path{m, m.root}).belowLocked(root) && !c.Creds().HasCap(auth.CapSysAdmin) {
+	if !(Path{m, m.root}).belowLocked(root) && !c.Creds().HasCapIn(m.ns.user, auth.CapSysAdmin) {
 		return linux.EPERM
 	}
 	return nil

@@ -70,6 +70,9 @@ type Type struct {
 	Check func(Option) error
 	// Flags hold for every filesystem of the type.
 	Flags TypeFlags
+	// Owner, if not nil, is the user namespace that a filesystem which c mounts
+	// belongs to, where that is not c's own: that of what it shows.
+	Owner func(c Ctx) *auth.UserNamespace
 	// Magic is what statfs(2) reports if the root does not say.
 	Magic int64
 }
@@ -82,6 +85,11 @@ const (
 	NeedsSource TypeFlags = 1 << iota
 	// UserMount: may be mounted in a user namespace other than the first.
 	UserMount
+	// RevealsHost: shows what a more privileged mount namespace may have covered
+	// (SB_I_USERNS_VISIBLE).
+	RevealsHost
+	// UserDevices: devices can be opened whoever mounted it.
+	UserDevices
 )
 
 // NewArgs is what mount(2) gives a Type.

@@ -16,13 +16,13 @@ func OpenTree(c Ctx, p Path, recursive bool) (*FileDescription, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ns.sys.openDetached(m), nil
+	return ns.openDetached(m), nil
 }
 
-// openDetached opens the root of the tree m, which is in no namespace.
-func (s *System) openDetached(m *Mount) *FileDescription {
-	ns := &MountNamespace{sys: s, id: s.NewIno(), detached: true, root: m}
-	t := &s.mounts
+// openDetached opens the root of the tree m, which is in no namespace, for ns.
+func (ns *MountNamespace) openDetached(m *Mount) *FileDescription {
+	ns = &MountNamespace{sys: ns.sys, id: ns.sys.NewIno(), user: ns.user, detached: true, root: m}
+	t := &ns.sys.mounts
 	t.mu.Lock()
 	for x := range m.tree() {
 		x.ns = ns

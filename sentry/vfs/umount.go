@@ -1,6 +1,9 @@
 package vfs
 
-import "garrison/sentry/linux"
+import (
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+)
 
 // Unmount is umount2(2) of the mount whose root p is. p is the caller's, and may be
 // its only use of the mount.
@@ -15,14 +18,19 @@ func Unmount(c Ctx, p Path, flags int) error {
 	expire, detach := flags&linux.MNT_EXPIRE != 0, flags&linux.MNT_DETACH != 0
 	t.mu.Lock()
 	switch {
-	case p.d != m.root || m.ns != ns,
-		expire && (m == root.mnt || flags&(linux.MNT_FORCE|linux.MNT_DETACH) != 0):
+	case p.d != m.root || m.ns != ns || m.locked:
+		err = linux.EINVAL
+	case flags&linux.MNT_FORCE != 0 && !c.Creds().Capable(auth.CapSysAdmin):
+		err = linux.EPERM
+	case expire && (m == root.mnt || flags&(linux.MNT_FORCE|linux.MNT_DETACH) != 0):
 		err = linux.EINVAL
 	case expire && (m.refs.Load() > 2 || len(m.children) != 0):
 		err = linux.EBUSY
 	case expire && m.expiryMark.Load() == 0:
 		m.expiryMark.Store(2) // the caller's Drop of p is one
 		err = linux.EAGAIN
+	case m == root.mnt && !detach && !c.Creds().HasCapIn(m.fs.user, auth.CapSysAdmin):
+		err = linux.EPERM
 	case m == root.mnt && !detach:
 		// As Linux: what can't go becomes read-only.
 		t.mu.Unlock()

@@ -188,7 +188,7 @@ func (e *Endpoint) Bind(c vfs.Ctx, addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if int(a.Port) < e.fam.conf.FirstPort && a.Port != 0 && e.kind.Type != linux.SOCK_RAW && !c.Creds().HasCap(auth.CapNetBindService) {
+	if int(a.Port) < e.fam.conf.FirstPort && a.Port != 0 && e.kind.Type != linux.SOCK_RAW && !e.fam.net.Capable(c, auth.CapNetBindService) {
 		return linux.EACCES
 	}
 	if err := e.ep().Bind(a); err != nil {

@@ -26,7 +26,7 @@ func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	if err != nil {
 		return nil, err
 	}
-	if typ == linux.SOCK_RAW && !c.Creds().HasCap(auth.CapNetRaw) {
+	if typ == linux.SOCK_RAW && !m.net.Capable(c, auth.CapNetRaw) {
 		return nil, linux.EPERM
 	}
 	s, err := m.stack()
@@ -39,7 +39,7 @@ func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	if terr != nil {
 		return nil, errno(terr)
 	}
-	e := m.newEndpoint(k, ep, q, socket.NewOptions())
+	e := m.newEndpoint(k, ep, q, socket.NewOptions(m.net))
 	e.uid = c.Creds().EUID
 	return e.wrap(), nil
 }

@@ -156,7 +156,7 @@ func (e *Endpoint) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 	if err != nil {
 		return err
 	}
-	if name == linux.IP_TRANSPARENT && level == linux.SOL_IP && !c.Creds().HasCap(auth.CapNetAdmin) && !c.Creds().HasCap(auth.CapNetRaw) {
+	if name == linux.IP_TRANSPARENT && level == linux.SOL_IP && !e.fam.net.Capable(c, auth.CapNetAdmin) && !e.fam.net.Capable(c, auth.CapNetRaw) {
 		return linux.EPERM
 	}
 	return o.set(e, int(v))

@@ -92,7 +92,7 @@ func (e *Endpoint) forceBuffer(c vfs.Ctx, name int32, val []byte) error {
 	if err != nil {
 		return err
 	}
-	if !c.Creds().HasCap(auth.CapNetAdmin) {
+	if !c.Creds().Capable(auth.CapNetAdmin) {
 		return linux.EPERM
 	}
 	n := 2 * int64(max(v, 2304))

@@ -17,7 +17,7 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 		return linux.EOPNOTSUPP
 	}
 	// Types come in fours: new, delete, get, set. All but get change something.
-	if r.Type&3 != 2 && !c.Creds().HasCap(auth.CapNetAdmin) {
+	if r.Type&3 != 2 && !f.net.Capable(c, auth.CapNetAdmin) {
 		return linux.EPERM
 	}
 	ifs := f.net.Interfaces()
@@ -26,7 +26,7 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 	case linux.RTM_GETLINK:
 		return links(r, w, ifs, dump)
 	case linux.RTM_NEWLINK, linux.RTM_SETLINK:
-		return setLink(c, r, ifs)
+		return setLink(f, c, r, ifs)
 	case linux.RTM_GETADDR:
 		if !dump {
 			return linux.EOPNOTSUPP
@@ -77,7 +77,7 @@ func links(r *request, w *reply, ifs socket.Interfaces, dump bool) error {
 }
 
 // setLink is RTM_NEWLINK and RTM_SETLINK of a link that is there. None is made.
-func setLink(c vfs.Ctx, r *request, ifs socket.Interfaces) error {
+func setLink(f *Family, c vfs.Ctx, r *request, ifs socket.Interfaces) error {
 	q, l, err := named(r, ifs)
 	if err == linux.ENODEV && r.Flags&linux.NLM_F_CREATE != 0 {
 		return linux.EOPNOTSUPP
@@ -85,7 +85,7 @@ func setLink(c vfs.Ctx, r *request, ifs socket.Interfaces) error {
 	if err != nil {
 		return err
 	}
-	return l.SetFlags(c, q.Flags, q.Change)
+	return l.SetFlags(c, f.net, q.Flags, q.Change)
 }
 
 // named is the link that a request's index or name tells: EINVAL, ENODEV.

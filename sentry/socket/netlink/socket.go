@@ -56,7 +56,7 @@ func (f *Family) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	if _, ok := protocols[protocol]; !ok {
 		return nil, linux.EPROTONOSUPPORT
 	}
-	s := &Socket{fam: f, protocol: protocol, opts: socket.NewOptions(), groups: map[uint32]struct{}{}}
+	s := &Socket{fam: f, protocol: protocol, opts: socket.NewOptions(f.net), groups: map[uint32]struct{}{}}
 	s.socket = socket.New(f.net, socket.Kind{Family: linux.AF_NETLINK, Type: typ, Protocol: protocol}, s, s.opts)
 	f.mu.Lock()
 	f.all[s] = struct{}{}
@@ -144,7 +144,7 @@ func (s *Socket) Bind(c vfs.Ctx, addr []byte) error {
 // mayJoin reports whether c may listen to groups: the route and uevent protocols let
 // everybody.
 func (s *Socket) mayJoin(c vfs.Ctx) bool {
-	return s.protocol == linux.NETLINK_ROUTE || s.protocol == linux.NETLINK_KOBJECT_UEVENT || c.Creds().HasCap(auth.CapNetAdmin)
+	return s.protocol == linux.NETLINK_ROUTE || s.protocol == linux.NETLINK_KOBJECT_UEVENT || s.fam.net.Capable(c, auth.CapNetAdmin)
 }
 
 // takePort gives s a port unless it has one: the one asked for, else the caller's
@@ -186,7 +186,7 @@ func (s *Socket) Connect(c vfs.Ctx, addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if (a.PortID != 0 || a.Groups != 0) && s.protocol != linux.NETLINK_USERSOCK && !c.Creds().HasCap(auth.CapNetAdmin) {
+	if (a.PortID != 0 || a.Groups != 0) && s.protocol != linux.NETLINK_USERSOCK && !s.fam.net.Capable(c, auth.CapNetAdmin) {
 		return linux.EPERM
 	}
 	if err := s.takePort(c, 0); err != nil {

@@ -34,7 +34,7 @@ func New(n *socket.Network, flight *Flight) *Family {
 
 // Socket implements socket.Family.
 func (f *Family) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.Socket, error) {
-	e, err := f.endpoint(typ, protocol, socket.NewOptions())
+	e, err := f.endpoint(typ, protocol, socket.NewOptions(f.net))
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +76,11 @@ func (f *Family) remove(e *Endpoint) {
 
 // Pair implements socket.Pairer: socketpair(2).
 func (f *Family) Pair(c vfs.Ctx, typ linux.SockType, protocol int32) (a, b *socket.Socket, err error) {
-	x, err := f.endpoint(typ, protocol, socket.NewOptions())
+	x, err := f.endpoint(typ, protocol, socket.NewOptions(f.net))
 	if err != nil {
 		return nil, nil, err
 	}
-	y, err := f.endpoint(typ, protocol, socket.NewOptions())
+	y, err := f.endpoint(typ, protocol, socket.NewOptions(f.net))
 	if err != nil {
 		return nil, nil, err
 	}

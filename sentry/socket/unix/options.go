@@ -3,6 +3,7 @@ package unix
 import (
 	"encoding/binary"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
@@ -57,12 +58,13 @@ func (e *Endpoint) peercred(c vfs.Ctx) []byte {
 		k, ok = e.cred, true
 	}
 	e.mu.Unlock()
-	if !ok {
-		k = socket.Cred{UID: ^uint32(0), GID: ^uint32(0)}
+	u := linux.Ucred{UID: auth.NoID, GID: auth.NoID} // no peer, not one that c can't name
+	if ok {
+		u = k.Ucred(c)
 	}
-	b := binary.LittleEndian.AppendUint32(nil, uint32(socket.Number(c, k.PID)))
-	b = binary.LittleEndian.AppendUint32(b, k.UID)
-	return binary.LittleEndian.AppendUint32(b, k.GID)
+	b := binary.LittleEndian.AppendUint32(nil, uint32(u.PID))
+	b = binary.LittleEndian.AppendUint32(b, u.UID)
+	return binary.LittleEndian.AppendUint32(b, u.GID)
 }
 
 // Ioctl implements socket.Ioctler.

@@ -71,7 +71,7 @@ func (f *Flight) launch(c vfs.Ctx, files []*vfs.FileDescription) (*rights, error
 	if f.byUser == nil {
 		f.byUser, f.socks = map[uint32]uint64{}, map[*Endpoint]*inFlight{}
 	}
-	if f.byUser[r.uid] > c.Limit(limits.NOFile) && !who.HasCap(auth.CapSysResource) && !who.HasCap(auth.CapSysAdmin) {
+	if f.byUser[r.uid] > c.Limit(limits.NOFile) && !who.Capable(auth.CapSysResource) && !who.Capable(auth.CapSysAdmin) {
 		return nil, linux.ETOOMANYREFS
 	}
 	f.byUser[r.uid] += uint64(len(files))
