@@ -43,7 +43,7 @@ func cpuClock(t *kernel.Task, clock linux.ClockID) *kernel.CPUClock {
 // readClock tells the time of any clock.
 func readClock(t *kernel.Task, clock linux.ClockID) (int64, error) {
 	if now, ok := t.Kernel().Clocks.Read(clock); ok {
-		return now, nil
+		return now + t.TimeOffset(clock), nil
 	}
 	if c := cpuClock(t, clock); c != nil {
 		return c.Now(), nil

@@ -78,7 +78,7 @@ func futexDeadline(t *kernel.Task, op int32, p usermem.Ptr[linux.Timespec]) (d k
 	case cmd == linux.FUTEX_LOCK_PI || op&linux.FUTEX_CLOCK_REALTIME != 0:
 		return ktime.Deadline{Clock: &c.Realtime, At: ts.Nano()}, nil
 	}
-	return ktime.Deadline{Clock: &c.Monotonic, At: ts.Nano()}, nil
+	return ktime.Deadline{Clock: &c.Monotonic, At: ts.Nano() - t.TimeOffset(linux.CLOCK_MONOTONIC)}, nil
 }
 
 // futexWait waits. Interrupted with a deadline, it goes on towards the same one.
@@ -131,7 +131,7 @@ func futex2Deadline(t *kernel.Task, p usermem.Ptr[linux.Timespec], clock linux.C
 	if !ts.Valid() {
 		return d, linux.EINVAL
 	}
-	return ktime.Deadline{Clock: t.Kernel().Clocks.Clock(clock), At: ts.Nano()}, nil
+	return ktime.Deadline{Clock: t.Kernel().Clocks.Clock(clock), At: ts.Nano() - t.TimeOffset(clock)}, nil
 }
 
 // futex2 checks the flags of futex_wake(2), futex_wait(2) and their kin.

@@ -63,7 +63,7 @@ func clockNanosleep(t *kernel.Task, clock linux.ClockID, flags int32, in, left u
 		return 0, cpuSleep(t, cpu, flags&linux.TIMER_ABSTIME != 0, ts.Nano(), left)
 	}
 	if flags&linux.TIMER_ABSTIME != 0 {
-		err := t.Sleep(ktime.Deadline{Clock: c, At: ts.Nano()})
+		err := t.Sleep(ktime.Deadline{Clock: c, At: ts.Nano() - t.TimeOffset(clock)})
 		if err == linux.ERESTARTSYS {
 			err = linux.ERESTARTNOHAND
 		}

@@ -98,7 +98,9 @@ func timerSettime(t *kernel.Task, id, flags int32, in, out usermem.Ptr[linux.Iti
 	var s ktime.Setting
 	now := x.Now()
 	if n := v.Value.Nano(); n != 0 {
-		if s = (ktime.Setting{At: n, Interval: v.Interval.Nano()}); flags&linux.TIMER_ABSTIME == 0 {
+		if s = (ktime.Setting{At: n, Interval: v.Interval.Nano()}); flags&linux.TIMER_ABSTIME != 0 {
+			s.At = max(s.At-t.TimeOffset(x.Clock()), 1)
+		} else {
 			if s.At += now; s.At < 0 {
 				s.At = 1<<63 - 1
 			}

@@ -56,6 +56,9 @@ func timerfdSettime(t *kernel.Task, fd kernel.FD, flags uint32, in, old usermem.
 	}
 	defer d.Release(t)
 	s := ktime.Setting{At: v.Value.Nano(), Interval: v.Interval.Nano()}
+	if s.At != 0 && flags&linux.TFD_TIMER_ABSTIME != 0 {
+		s.At = max(s.At-t.TimeOffset(f.Clock().ID()), 1)
+	}
 	if s.At != 0 && flags&linux.TFD_TIMER_ABSTIME == 0 {
 		if s.At += f.Clock().Now(); s.At < 0 {
 			s.At = 1<<63 - 1

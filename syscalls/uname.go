@@ -72,7 +72,7 @@ func sysinfo(t *kernel.Task, out usermem.Ptr[linux.Sysinfo]) (int, error) {
 	used, _ := t.Container().Memory.Usage()
 	total := max(k.Options().Memory, used)
 	v := linux.Sysinfo{
-		Uptime: (k.Uptime() + 999_999_999) / 1e9, Procs: uint16(s.Tasks), Unit: 1,
+		Uptime: (k.Uptime() + t.TimeOffset(linux.CLOCK_BOOTTIME) + 999_999_999) / 1e9, Procs: uint16(s.Tasks), Unit: 1,
 		Totalram: total, Freeram: total - used,
 	}
 	return 0, out.Store(t, &v)

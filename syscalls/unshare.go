@@ -97,7 +97,7 @@ func enterNamespaces(t *kernel.Task, to []any) error {
 		}
 	}
 	if e.time != nil {
-		if err := t.EnterTime(e.time); err != nil {
+		if err := t.EnterTime(t.Container(), e.time); err != nil {
 			return err
 		}
 		e.ns.Time, e.ns.TimeForChildren = e.time, e.time

@@ -6,14 +6,18 @@ import (
 	"math"
 	"strings"
 
+	"garrison/sentry/linux"
 	"garrison/sentry/lock"
 	"garrison/sentry/vfs"
 )
 
 // showUptime is seconds since the kernel began, and those that processors idled,
 // to the hundredth.
-func showUptime(fs *FS, _ vfs.Ctx, w *bytes.Buffer) error {
+func showUptime(fs *FS, c vfs.Ctx, w *bytes.Buffer) error {
 	up := fs.k.Uptime()
+	if t := caller(c); t != nil {
+		up += t.TimeOffset(linux.CLOCK_BOOTTIME)
+	}
 	user, system := fs.busy()
 	idle := max(0, up*int64(fs.k.CPUs())-user-system)
 	fmt.Fprintf(w, "%d.%02d %d.%02d\n", up/1e9, up/tick%100, idle/1e9, idle/tick%100)

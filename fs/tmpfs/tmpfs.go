@@ -25,10 +25,14 @@ type Config struct {
 
 // NewType is the type "tmpfs" (or another name it goes by: "ramfs", "devtmpfs").
 func NewType(name string, k Config) *vfs.Type {
+	flags := vfs.UserMount
+	if name == "devtmpfs" {
+		flags = 0
+	}
 	return &vfs.Type{
 		Name:  name,
 		Magic: linux.TMPFS_MAGIC,
-		Flags: vfs.UserMount,
+		Flags: flags,
 		Check: checkOption,
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			return New(c, k, a.Options)
@@ -94,11 +98,11 @@ func New(c vfs.Ctx, k Config, o vfs.Options) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	uid, err := o.Uint("uid", 10, uint64(c.Creds().FSUID))
+	uid, err := ownerOption(o, "uid", c.Creds().FSUID, c.Creds().UserNS.MakeUID)
 	if err != nil {
 		return nil, err
 	}
-	gid, err := o.Uint("gid", 10, uint64(c.Creds().FSGID))
+	gid, err := ownerOption(o, "gid", c.Creds().FSGID, c.Creds().UserNS.MakeGID)
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +115,30 @@ func New(c vfs.Ctx, k Config, o vfs.Options) (vfs.Inode, error) {
 	if err := fs.limit(o); err != nil {
 		return nil, err
 	}
-	fs.show.mode, fs.show.uid, fs.show.gid = linux.FileMode(mode).Perm(), uint32(uid), uint32(gid)
+	fs.show.mode, fs.show.uid, fs.show.gid = linux.FileMode(mode).Perm(), uid, gid
 	fs.root = &dir{}
 	fs.root.init(c, fs, &vfs.MakeSpec{Mode: linux.S_IFDIR | fs.show.mode, UID: fs.show.uid, GID: fs.show.gid})
 	fs.root.attr.Nlink = 2
 	fs.root.parent = fs.root
 	fs.inodes.Add(1)
 	return &rootDir{dir: fs.root}, nil
+}
+
+// ownerOption is the kernel's id of the one that an option gives: EINVAL if it means
+// nothing to who mounts.
+func ownerOption(o vfs.Options, key string, def uint32, mk func(uint32) (uint32, bool)) (uint32, error) {
+	if _, ok := o.Get(key); !ok {
+		return def, nil
+	}
+	n, err := o.Uint(key, 10, 0)
+	if err != nil || n > 1<<32-1 {
+		return 0, linux.EINVAL
+	}
+	k, ok := mk(uint32(n))
+	if !ok {
+		return 0, linux.EINVAL
+	}
+	return k, nil
 }
 
 // limit applies size=, nr_blocks= and nr_inodes=.

@@ -168,7 +168,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	n.Policy = t.Policy
 	t.mu.Unlock()
 	if err = t.newNamespaces(n, f); err == nil && f&linux.CLONE_VM == 0 && n.ns.Time != n.ns.TimeForChildren {
-		err = n.EnterTime(n.ns.TimeForChildren)
+		err = n.EnterTime(t.tg.container, n.ns.TimeForChildren)
 	}
 	if err != nil {
 		n.discard(t)

@@ -34,6 +34,7 @@ type Container struct {
 	Memory *memfile.File // where its guests' pages are
 	Env    *mm.Env
 	VDSO   *loader.VDSO // nil for none
+	asking askingVDSO
 
 	// The namespaces that a new process of the container starts in.
 	Mounts *vfs.MountNamespace
@@ -68,7 +69,7 @@ func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 	c.Env.SetTotalMemory(k.opts.Memory)
 	// The kernel's own copies to guest memory meet the limit too, with locks held.
 	c.Env.SetOutOfMemory(func() { go c.makeRoom(nil) })
-	vdso, err := loader.NewVDSO(k.facts, s.Memory)
+	vdso, err := loader.NewVDSO(k.facts, s.Memory, false)
 	if err != nil {
 		return nil, err
 	}

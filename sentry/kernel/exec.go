@@ -141,6 +141,9 @@ func (t *Task) become(l *loaded) {
 		g.dumpable.Store(0)
 	}
 	g.memoryNS.Store(l.memoryNS)
+	if t.ns.TimeForChildren != t.ns.Time {
+		t.setTime(t.ns.TimeForChildren)
+	}
 	t.setCreds(l.creds)
 	t.SetName(l.name)
 	g.barriers.Store(0)

@@ -117,6 +117,14 @@ func (x *PosixTimer) Now() int64 {
 	return x.cpu.now()
 }
 
+// Clock is the clock that x runs on, CLOCK_PROCESS_CPUTIME_ID for any of processor time.
+func (x *PosixTimer) Clock() linux.ClockID {
+	if x.real != nil {
+		return x.real.Clock().ID()
+	}
+	return linux.CLOCK_PROCESS_CPUTIME_ID
+}
+
 // Set is timer_settime(2): it arms x for s.At on its clock.
 func (x *PosixTimer) Set(s ktime.Setting) (old ktime.Setting) {
 	x.g.sig.mu.Lock()

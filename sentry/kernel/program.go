@@ -117,10 +117,15 @@ func (t *Task) load(file loader.File, name, comm string, argv, env []string) (*l
 		return nil, linux.ENOMEM
 	}
 	user := l.creds.UserNS
+	vdso, err := t.tg.container.vdsoFor(t.Namespaces().TimeForChildren)
+	if err != nil {
+		l.space.DecUsers()
+		return nil, err
+	}
 	l.image, err = prog.Load(l.space, loader.Args{
 		Argv: prog.Argv, Envp: env,
 		UID: user.ShowUID(l.creds.RUID), EUID: user.ShowUID(l.creds.EUID), GID: user.ShowGID(l.creds.RGID), EGID: user.ShowGID(l.creds.EGID),
-		Secure: l.secure, Personality: t.newPersonality(l), MinSigStack: t.k.minSigStack(), VDSO: t.tg.container.VDSO,
+		Secure: l.secure, Personality: t.newPersonality(l), MinSigStack: t.k.minSigStack(), VDSO: vdso,
 	})
 	if err != nil {
 		l.space.DecUsers()

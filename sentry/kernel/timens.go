@@ -1,8 +1,11 @@
 package kernel
 
 import (
+	"sync"
+
 	"garrison/sentry/auth"
 	"garrison/sentry/linux"
+	"garrison/sentry/loader"
 	"garrison/sentry/lock"
 )
 
@@ -75,23 +78,52 @@ func (ns *TimeNamespace) Offset(clock linux.ClockID) int64 {
 func (t *Task) TimeOffset(clock linux.ClockID) int64 { return t.ns.Time.Offset(clock) }
 
 // EnterTime makes t, alone in its address space, one of ns's tasks: the vDSO tells its
-// time from then on.
-func (t *Task) EnterTime(ns *TimeNamespace) error {
-	if err := t.joinTime(t.ns.Time, ns); err != nil {
-		return err
+// time from then on. Only t's goroutine, or who makes t, may call it.
+func (t *Task) EnterTime(c *Container, ns *TimeNamespace) error {
+	ns.freeze()
+	if t.ns.Time.plain() && !ns.plain() {
+		v, err := c.vdsoFor(ns)
+		if err != nil {
+			return err
+		}
+		if v != nil {
+			if err := v.Replace(t.space.Load()); err != nil {
+				return err
+			}
+		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ns.Time, t.ns.TimeForChildren = ns, ns
+	t.setTime(ns)
 	return nil
 }
 
-// joinTime gives t's address space the vDSO that goes with ns, if it has old's.
-func (t *Task) joinTime(old, ns *TimeNamespace) error {
+func (t *Task) setTime(ns *TimeNamespace) {
 	ns.freeze()
-	plain := func(n *TimeNamespace) bool { return n.monotonic == 0 && n.boottime == 0 }
-	if plain(old) == plain(ns) {
-		return nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ns.Time, t.ns.TimeForChildren = ns, ns
+}
+
+// plain reports whether ns's clocks, which are final, are the machine's.
+func (ns *TimeNamespace) plain() bool { return ns.monotonic == 0 && ns.boottime == 0 }
+
+// An askingVDSO is the vDSO for the container's programs whose clocks are not the
+// machine's. Most containers never need it.
+type askingVDSO struct {
+	once sync.Once
+	vdso *loader.VDSO
+	err  error
+}
+
+// vdsoFor is the vDSO for a program whose clocks are ns's; nil for none.
+func (c *Container) vdsoFor(ns *TimeNamespace) (*loader.VDSO, error) {
+	if ns == c.k.timeNS || c.VDSO == nil {
+		return c.VDSO, nil
 	}
-	return nil
+	ns.freeze()
+	if ns.plain() {
+		return c.VDSO, nil
+	}
+	a := &c.asking
+	a.once.Do(func() { a.vdso, a.err = loader.NewVDSO(c.k.facts, c.Memory, true) })
+	return a.vdso, a.err
 }

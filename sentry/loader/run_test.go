@@ -193,7 +193,7 @@ func runProgram(t *testing.T, path string, argv ...string) *tinyKernel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vdso, err := NewVDSO(p.Facts(), f)
+	vdso, err := NewVDSO(p.Facts(), f, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package loader
 
 import (
+	"slices"
+
 	"garrison/platform"
 	"garrison/platform/arch"
 	"garrison/sentry/linux"
@@ -18,9 +20,10 @@ type VDSO struct {
 }
 
 // NewVDSO puts the vDSO for guests of a platform with these facts in f. It is nil
-// if the host's vDSO can't be called.
-func NewVDSO(facts platform.Facts, f *memfile.File) (*VDSO, error) {
-	b, err := vdso.Image(facts)
+// if the host's vDSO can't be called. With calling it asks the kernel for the time, for
+// clocks that are not the host's.
+func NewVDSO(facts platform.Facts, f *memfile.File, calling bool) (*VDSO, error) {
+	b, err := vdso.Image(facts, calling)
 	if err != nil || b == nil {
 		return nil, err
 	}
@@ -41,6 +44,20 @@ func (v *VDSO) Pages(off, n uint64, _ arch.Access) (mm.Pages, error) {
 		return mm.Pages{}, nil
 	}
 	return mm.Pages{Memory: v.memory, Off: v.pages.Start + off, Len: min(n, v.pages.Len()-off), Access: arch.Read | arch.Exec}, nil
+}
+
+// Replace maps v where s has another vDSO, of the same functions at the same places; it
+// does nothing if s has none any more.
+func (v *VDSO) Replace(s *mm.Space) error {
+	at := s.Layout().VDSO
+	if !slices.ContainsFunc(s.Regions(false), func(r mm.Region) bool { return r.Start == at && r.Name == "[vdso]" }) {
+		return nil
+	}
+	_, err := s.MMap(mm.MMapOpts{
+		Addr: at, Length: v.pages.Len(), Prot: linux.PROT_READ | linux.PROT_EXEC, Flags: linux.MAP_PRIVATE | linux.MAP_FIXED,
+		File: v, MaxProt: linux.PROT_READ | linux.PROT_EXEC, Name: "[vdso]", FixedSize: true,
+	})
+	return err
 }
 
 // mapVDSO maps the vDSO, if there is one.

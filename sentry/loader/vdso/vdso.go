@@ -14,6 +14,16 @@ import (
 	"garrison/platform"
 )
 
+// calls is the system call that does what each function does, for guests whose clocks are
+// not the host's.
+var calls = map[string]uint32{
+	"__vdso_clock_gettime": 228,
+	"__vdso_gettimeofday":  96,
+	"__vdso_time":          201,
+	"__vdso_getcpu":        309,
+	"__vdso_clock_getres":  229,
+}
+
 // functions are what Linux exports on amd64, but for getrandom, whose state is
 // the kernel's business.
 var functions = []string{
@@ -26,8 +36,9 @@ var functions = []string{
 
 // Image returns the vDSO for guests of a platform: position independent, to be
 // mapped readable and executable as one piece, its length not rounded. It is
-// nil without error if the platform has no host vDSO to jump to.
-func Image(f platform.Facts) ([]byte, error) {
+// nil without error if the platform has no host vDSO to jump to. With calling it makes
+// system calls instead of jumping, and is otherwise the same.
+func Image(f platform.Facts, calling bool) ([]byte, error) {
 	if f.VDSO.Len() == 0 {
 		return nil, nil
 	}
@@ -38,7 +49,11 @@ func Image(f platform.Facts) ([]byte, error) {
 	var thunks []thunk
 	for _, name := range functions {
 		if offset, ok := host[name]; ok {
-			thunks = append(thunks, thunk{name, uint64(f.VDSOText) + offset})
+			t := thunk{name: name, target: uint64(f.VDSOText) + offset}
+			if calling {
+				t.call = calls[name]
+			}
+			thunks = append(thunks, t)
 		}
 	}
 	if len(thunks) == 0 {
@@ -70,10 +85,12 @@ func hostSymbols() (map[string]uint64, error) {
 	return m, nil
 }
 
-// A thunk is a function of ours that jumps to an absolute address.
+// A thunk is a function of ours that jumps to an absolute address or, if call is not
+// 0, makes that system call.
 type thunk struct {
 	name   string
 	target uint64
+	call   uint32
 }
 
 // Sizes of ELF64's records.
@@ -112,6 +129,10 @@ func build(thunks []thunk) []byte {
 		at := text + uint64(i*thunkSize)
 		copy(im.b[at:], []byte{0xff, 0x25, 0x02, 0, 0, 0, 0x90, 0x90}) // jmp *2(%rip): past the two nops
 		binary.LittleEndian.PutUint64(im.b[at+8:], t.target)
+		if t.call != 0 {
+			copy(im.b[at:], []byte{0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xc3}) // mov $call, %eax; syscall; ret
+			binary.LittleEndian.PutUint32(im.b[at+1:], t.call)
+		}
 		sym := elf.Sym64{Name: nameAt[i], Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), Shndx: 1, Value: at, Size: 8}
 		im.put(symtab+uint64((i+1)*symSize), sym)
 	}

@@ -13,7 +13,7 @@ import (
 func TestImage(t *testing.T) {
 	const text = 0x7fff00002000
 	facts := platform.Facts{VDSO: arch.Range{Start: text - 0x4000, End: text + 0x2000}, VDSOText: text}
-	b, err := Image(facts)
+	b, err := Image(facts, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func lookup(t *testing.T, b []byte, f *elf.File, name string) (uint64, bool) {
 }
 
 func TestNoHostVDSO(t *testing.T) {
-	if b, err := Image(platform.Facts{}); b != nil || err != nil {
+	if b, err := Image(platform.Facts{}, false); b != nil || err != nil {
 		t.Fatal(b, err)
 	}
 }
