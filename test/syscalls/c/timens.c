@@ -55,17 +55,11 @@ static void inside(void) {
 	FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES); // somebody is in it
 }
 
-int main(int argc, char **argv) {
-	if (argc == 3) { // after an execve in the namespace
-		mono = atoll(argv[1]), boot = atoll(argv[2]);
-		inside();
-		_exit(0);
-	}
-	mono = kernel(CLOCK_MONOTONIC), boot = kernel(CLOCK_BOOTTIME);
-	libc(CLOCK_MONOTONIC);
-	int outer = open("/proc/self/ns/time", O_RDONLY);
-	CHECK(outer >= 0);
-	FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES);
+// work is what the first task of a time namespace without offsets does.
+static void work(char *self) {
+	int plain = open("/proc/self/ns/time", O_RDONLY);
+	CHECK(plain >= 0);
+	FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES); // it is in there
 	CHECK(unshare(CLONE_NEWTIME) == 0);
 	FAILS(put("/proc/self/timens_offsets", "monotonic 1"), EINVAL);
 	FAILS(put("/proc/self/timens_offsets", "realtime 1 0"), EINVAL);
@@ -83,12 +77,12 @@ int main(int argc, char **argv) {
 			char m[32], b[32];
 			snprintf(m, sizeof m, "%lld", (long long)mono);
 			snprintf(b, sizeof b, "%lld", (long long)boot);
-			execl("/proc/self/exe", argv[0], m, b, NULL);
+			execl("/proc/self/exe", self, m, b, NULL);
 			_exit(1);
 		}
 		int status;
 		CHECK(waitpid(q, &status, 0) == q && status == 0);
-		CHECK(setns(outer, CLONE_NEWTIME) == 0);
+		CHECK(setns(plain, CLONE_NEWTIME) == 0);
 		CHECK(near(libc(CLOCK_MONOTONIC), mono) && near(kernel(CLOCK_BOOTTIME), boot));
 		_exit(0);
 	}
@@ -101,6 +95,29 @@ int main(int argc, char **argv) {
 		FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES);
 		_exit(near(libc(CLOCK_MONOTONIC), mono + 1000000) ? 0 : 1);
 	}
+	CHECK(waitpid(p, &status, 0) == p && status == 0);
+}
+
+int main(int argc, char **argv) {
+	if (argc == 3) { // after an execve in the namespace
+		mono = atoll(argv[1]), boot = atoll(argv[2]);
+		inside();
+		_exit(0);
+	}
+	mono = kernel(CLOCK_MONOTONIC), boot = kernel(CLOCK_BOOTTIME);
+	libc(CLOCK_MONOTONIC);
+	int outer = open("/proc/self/ns/time", O_RDONLY);
+	CHECK(outer >= 0);
+	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWTIME) == 0); // who makes it has CAP_SYS_TIME there
+	CHECK(put("/proc/self/uid_map", "0 0 1") == 0);
+	FAILS(setns(outer, CLONE_NEWTIME), EPERM);
+	pid_t p = fork();
+	CHECK(p >= 0);
+	if (p == 0) {
+		work(argv[0]);
+		_exit(0);
+	}
+	int status;
 	CHECK(waitpid(p, &status, 0) == p && status == 0);
 	return 0;
 }
