@@ -587,7 +587,9 @@ func TestFileCaps(t *testing.T) {
 		"truncate": func() error { return vfs.Truncate(e.c, p, 1) },
 		"chown":    func() error { return vfs.Chown(e.c, p, 5, 5) },
 	} {
-		e.want("setcap", vfs.SetXattr(e.c, p, linux.XATTR_CAPS, []byte("caps"), 0), nil)
+		e.want("malformed", vfs.SetXattr(e.c, p, linux.XATTR_CAPS, []byte("caps"), 0), linux.EINVAL)
+		caps := append([]byte{1, 0, 0, 2, 0x20}, make([]byte, 15)...) // revision 2, effective: CAP_KILL
+		e.want("setcap", vfs.SetXattr(e.c, p, linux.XATTR_CAPS, caps, 0), nil)
 		e.want(name, change(), nil)
 		_, err := vfs.GetXattr(e.c, p, linux.XATTR_CAPS)
 		e.want("caps after "+name, err, linux.ENODATA)

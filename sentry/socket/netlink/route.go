@@ -33,6 +33,8 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 		}
 		addresses(r, w, ifs)
 		return nil
+	case linux.RTM_NEWADDR:
+		return f.newAddress(r, ifs)
 	case linux.RTM_GETROUTE:
 		if dump {
 			routes(r, w, ifs)
@@ -84,6 +86,9 @@ func setLink(f *Family, c vfs.Ctx, r *request, ifs socket.Interfaces) error {
 	}
 	if err != nil {
 		return err
+	}
+	if q.Flags&q.Change&linux.IFF_UP != 0 {
+		f.claimed.Store(true)
 	}
 	return l.SetFlags(c, f.net, q.Flags, q.Change)
 }

@@ -3,6 +3,7 @@ package netlink
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"garrison/sentry/auth"
 	"garrison/sentry/linux"
@@ -15,7 +16,8 @@ import (
 
 // A Family is AF_NETLINK in one network namespace.
 type Family struct {
-	net *socket.Network
+	net     *socket.Network
+	claimed atomic.Bool // somebody has brought the loopback up: see newAddress
 
 	mu    sync.Mutex
 	ports map[portKey]*Socket  // protected by mu
