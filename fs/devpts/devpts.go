@@ -60,10 +60,10 @@ func newFS(k *kernel.Kernel, c vfs.Ctx, a *vfs.NewArgs) (*FS, error) {
 	}
 	fs := &FS{k: k, sys: a.System, mode: 0o600, max: maxPTYs, inUse: map[int]bool{}, slaves: map[int]*node{}}
 	var err error
-	if fs.uid, err = ownerOption(o, "uid"); err != nil {
+	if fs.uid, err = ownerOption(o, "uid", c.Creds().UserNS.MakeUID); err != nil {
 		return nil, err
 	}
-	if fs.gid, err = ownerOption(o, "gid"); err != nil {
+	if fs.gid, err = ownerOption(o, "gid", c.Creds().UserNS.MakeGID); err != nil {
 		return nil, err
 	}
 	mode, err := o.Uint("mode", 8, 0o600)
@@ -88,7 +88,8 @@ func newFS(k *kernel.Kernel, c vfs.Ctx, a *vfs.NewArgs) (*FS, error) {
 	return fs, nil
 }
 
-func ownerOption(o vfs.Options, key string) (*uint32, error) {
+// ownerOption is the kernel's id of the one that an option gives; nil without it.
+func ownerOption(o vfs.Options, key string, mk func(uint32) (uint32, bool)) (*uint32, error) {
 	if _, ok := o.Get(key); !ok {
 		return nil, nil
 	}
@@ -96,7 +97,10 @@ func ownerOption(o vfs.Options, key string) (*uint32, error) {
 	if err != nil || n >= 1<<32-1 {
 		return nil, linux.EINVAL
 	}
-	id := uint32(n)
+	id, ok := mk(uint32(n))
+	if !ok {
+		return nil, linux.EINVAL
+	}
 	return &id, nil
 }
 
