@@ -38,7 +38,7 @@ func (t *Task) programCreds(l *loaded, d *vfs.FileDescription) error {
 	// Who shares its root and working directory with others can be made to run
 	// something else than meant (LSM_UNSAFE_SHARE).
 	// Nor may a tracer get hold of rights that it has not (LSM_UNSAFE_PTRACE).
-	shared := t.fs.Load().Users() > max(t.tg.Threads(), 1) || t.untrustedTracer()
+	shared := t.fs.Load().Users() > max(t.tg.Threads(), 1) || t.untrustedTracer(old.UserNS)
 	if l.creds, l.secure, err = transform(old, &f, shared); err != nil {
 		return err
 	}

@@ -235,13 +235,13 @@ func (t *Task) abandonTracees() (after []func()) {
 }
 
 // untrustedTracer reports whether t is traced by somebody who may not see it
-// gain rights: LSM_UNSAFE_PTRACE.
-func (t *Task) untrustedTracer() bool {
+// gain rights in ns: LSM_UNSAFE_PTRACE.
+func (t *Task) untrustedTracer(ns *auth.UserNamespace) bool {
 	if !t.Traced() {
 		return false
 	}
 	t.k.tasks.RLock()
 	defer t.k.tasks.RUnlock()
 	c := t.trace.creds
-	return c != nil && !c.HasCapIn(t.Creds().UserNS, auth.CapSysPtrace)
+	return c != nil && !c.HasCapIn(ns, auth.CapSysPtrace)
 }

@@ -218,7 +218,7 @@ const maxErrno = 4095
 // Memory is x's memory as a tracer sees it: rights do not count. ok is false if it
 // has none any more, or if it is not to be seen by the tracer t. The caller calls release.
 func (x Tracee) Memory(t *Task) (m usermem.Memory, release func(), ok bool) {
-	if x.tg.Dumpable() != 1 && x.untrustedTracer() {
+	if x.tg.Dumpable() != 1 && x.untrustedTracer(x.tg.MemoryNS()) {
 		return nil, nil, false
 	}
 	s := x.SpaceOf()
