@@ -20,7 +20,7 @@ func Unmount(c Ctx, p Path, flags int) error {
 	switch {
 	case p.d != m.root || m.ns != ns || m.locked:
 		err = linux.EINVAL
-	case flags&linux.MNT_FORCE != 0 && !c.Creds().Capable(auth.CapSysAdmin):
+	case flags&linux.MNT_FORCE != 0 && !c.Creds().HasCapIn(m.fs.user, auth.CapSysAdmin):
 		err = linux.EPERM
 	case expire && (m == root.mnt || flags&(linux.MNT_FORCE|linux.MNT_DETACH) != 0):
 		err = linux.EINVAL

@@ -1,0 +1,160 @@
+// covers: fsopen fsconfig fsmount fspick open_tree move_mount mount_setattr umount2 mount
+// mount_namespaces(7), "Restrictions on mount namespaces", by the calls that work on
+// descriptors: the same rules as mount(2)'s.
+#include "mounts.h"
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#define FSOPEN(type) syscall(SYS_fsopen, type, 0)
+#define CONFIG(fd, cmd) syscall(SYS_fsconfig, fd, cmd, NULL, NULL, 0)
+#define SETATTR(name, flags, a) syscall(SYS_mount_setattr, AT_FDCWD, name, flags, a, sizeof *(a))
+#define TREE(name, flags) syscall(SYS_open_tree, AT_FDCWD, name, OPEN_TREE_CLONE | (flags))
+#define MOVE(from, to, flags) syscall(SYS_move_mount, AT_FDCWD, from, AT_FDCWD, to, flags)
+
+static void write_to(const char *path, const char *s) {
+	int fd = open(path, O_WRONLY);
+	CHECK(fd >= 0 && write(fd, s, strlen(s)) == (ssize_t)strlen(s) && close(fd) == 0);
+}
+
+// inside makes the caller root of a user namespace, and of a mount namespace there.
+static void inside(void) {
+	CHECK(setgroups(0, NULL) == 0 && setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
+	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+	write_to("/proc/self/setgroups", "deny");
+	write_to("/proc/self/gid_map", "0 1000 1");
+	write_to("/proc/self/uid_map", "0 1000 1");
+}
+
+// mounted reports whether another filesystem is mounted on name in parent. (mountinfo
+// takes paths that the user has no right to.)
+static int mounted(const char *parent, const char *name) {
+	struct stat a, b;
+	int fd = open(parent, O_PATH);
+	CHECK(fd >= 0 && fstat(fd, &a) == 0 && fstatat(fd, name, &b, 0) == 0 && close(fd) == 0);
+	return a.st_dev != b.st_dev;
+}
+
+static void restricted(void) {
+	dir("ro");
+	dir("m");
+	dir("to");
+	CHECK(mount("none", "ro", "tmpfs", MS_RDONLY | MS_NOSUID, NULL) == 0);
+	tmpfs("m");
+	dir("m/under");
+	CHECK(mkdir("m/own", 0777) == 0 && chmod("m/own", 0777) == 0);
+	tmpfs("m/under");
+	inside();
+	// What a type asks for is asked when it is made, and may be tried again.
+	int fd = FSOPEN("devtmpfs");
+	CHECK(fd >= 0);
+	FAILS(CONFIG(fd, FSCONFIG_CMD_CREATE), EPERM);
+	FAILS(CONFIG(fd, FSCONFIG_CMD_CREATE), EPERM);
+	fd = FSOPEN("proc");
+	CHECK(fd >= 0);
+	FAILS(CONFIG(fd, FSCONFIG_CMD_CREATE), EPERM); // the pid namespace is another's
+	fd = FSOPEN("tmpfs");
+	CHECK(fd >= 0 && CONFIG(fd, FSCONFIG_CMD_CREATE) == 0);
+	int mnt = syscall(SYS_fsmount, fd, 0, 0);
+	CHECK(mnt >= 0);
+	CHECK(syscall(SYS_move_mount, mnt, "", AT_FDCWD, "m/own", MOVE_MOUNT_F_EMPTY_PATH) == 0);
+	struct stat st;
+	CHECK(stat("m/own", &st) == 0 && st.st_uid == 0);
+	// Another's filesystem is not changed, and not asked for twice.
+	int pick = syscall(SYS_fspick, AT_FDCWD, "ro", 0);
+	CHECK(pick >= 0);
+	FAILS(CONFIG(pick, FSCONFIG_CMD_RECONFIGURE), EPERM);
+	FAILS(CONFIG(pick, FSCONFIG_CMD_RECONFIGURE), EBUSY);
+	pick = syscall(SYS_fspick, AT_FDCWD, "m/own", 0);
+	CHECK(pick >= 0 && CONFIG(pick, FSCONFIG_CMD_RECONFIGURE) == 0);
+	// Flags stay.
+	struct mount_attr rw = {.attr_clr = MOUNT_ATTR_RDONLY}, suid = {.attr_clr = MOUNT_ATTR_NOSUID};
+	struct mount_attr nodev = {.attr_set = MOUNT_ATTR_NODEV}, noatime = {.attr_set = MOUNT_ATTR_NOATIME, .attr_clr = MOUNT_ATTR__ATIME};
+	FAILS(SETATTR("ro", 0, &rw), EPERM);
+	FAILS(SETATTR("ro", 0, &suid), EPERM);
+	FAILS(SETATTR("ro", 0, &noatime), EPERM);
+	CHECK(SETATTR("ro", 0, &nodev) == 0 && SETATTR("m/own", 0, &noatime) == 0);
+	FAILS(SETATTR(".", AT_RECURSIVE, &rw), EPERM); // all or none
+	// So they do in copies.
+	int tree = TREE("ro", 0);
+	CHECK(tree >= 0);
+	FAILS(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &rw, sizeof rw), EPERM);
+	// Mounts stay in their places, and nothing shows what they cover.
+	FAILS(umount2("ro", MNT_DETACH), EINVAL);
+	FAILS(umount2("ro", MNT_FORCE), EINVAL);
+	FAILS(umount2("m/own", MNT_FORCE | MNT_EXPIRE), EINVAL);
+	FAILS(mount("ro", "to", NULL, MS_MOVE, NULL), EINVAL);
+	FAILS(MOVE("ro", "to", 0), EINVAL);
+	FAILS(MOVE("m/own", "ro", BENEATH), EINVAL);
+	FAILS(TREE(".", 0), EINVAL);
+	FAILS(TREE("m", 0), EINVAL);
+	FAILS(mount("m", "to", NULL, MS_BIND, NULL), EINVAL);
+	int all = TREE("m", AT_RECURSIVE);
+	CHECK(all >= 0);
+	CHECK(syscall(SYS_move_mount, all, "", AT_FDCWD, "to", MOVE_MOUNT_F_EMPTY_PATH) == 0);
+	FAILS(umount("to/under"), EINVAL);
+	FAILS(umount2("to", MNT_FORCE), EPERM); // the filesystem is another's
+	FAILS(umount2("to", MNT_FORCE | MNT_EXPIRE), EPERM);
+	CHECK(umount("to/own") == 0); // it has been made here
+	CHECK(umount2("to", MNT_DETACH) == 0); // with all that it covers
+	// Not by leaving one out either.
+	CHECK(mount(NULL, "m/under", NULL, MS_UNBINDABLE, NULL) == 0);
+	FAILS(TREE("m", AT_RECURSIVE), EPERM);
+	FAILS(mount("m", "to", NULL, MS_BIND | MS_REC, NULL), EPERM);
+	CHECK(mount(NULL, "m/under", NULL, MS_PRIVATE, NULL) == 0);
+	CHECK(mount(NULL, "m/own", NULL, MS_UNBINDABLE, NULL) == 0);
+	CHECK(mount("m", "to", NULL, MS_BIND | MS_REC, NULL) == 0);
+	CHECK(!mounted("to", "own"));
+}
+
+static void wait_for(int fd) {
+	char c;
+	CHECK(read(fd, &c, 1) == 1);
+}
+
+// propagated: what comes from a more privileged namespace is locked below its root, which
+// goes as it has come.
+static void propagated(void) {
+	dir("s");
+	tmpfs("s");
+	CHECK(mount(NULL, "s", NULL, MS_SHARED, NULL) == 0);
+	dir("s/old");
+	dir("s/new");
+	tmpfs("s/old");
+	dir("tree");
+	tmpfs("tree");
+	dir("tree/sub");
+	tmpfs("tree/sub");
+	int up[2], down[2];
+	CHECK(pipe(up) == 0 && pipe(down) == 0);
+	pid_t p = fork();
+	CHECK(p >= 0);
+	if (p == 0) {
+		inside();
+		CHECK(mounted("s", "old") && !mounted("s", "new"));
+		CHECK(write(up[1], "x", 1) == 1);
+		wait_for(down[0]);
+		CHECK(mounted("s", "new") && mounted("s/new", "sub"));
+		FAILS(umount("s/new/sub"), EINVAL);
+		FAILS(TREE("s/new", 0), EINVAL);
+		CHECK(write(up[1], "x", 1) == 1);
+		wait_for(down[0]);
+		CHECK(!mounted("s", "new"));
+		_exit(0);
+	}
+	wait_for(up[0]);
+	CHECK(mount("tree", "s/new", NULL, MS_BIND | MS_REC, NULL) == 0);
+	CHECK(write(down[1], "x", 1) == 1);
+	wait_for(up[0]);
+	CHECK(umount2("s/new", MNT_DETACH) == 0);
+	CHECK(write(down[1], "x", 1) == 1);
+	int status;
+	CHECK(waitpid(p, &status, 0) == p && status == 0);
+}
+
+int main(void) {
+	CHECK(apart(restricted) == 0);
+	CHECK(apart(propagated) == 0);
+	return 0;
+}
