@@ -50,7 +50,7 @@ func TestMutate(t *testing.T) {
 				got := s.run(t, broken, pattern(cases), mutantTimeout)
 				noticed := got.absent[name] && !whole.absent[name]
 				for _, c := range cases {
-					noticed = noticed || got.verdicts[c] != "PASS"
+					noticed = noticed || got.groups[c] != "PASS"
 				}
 				switch reason := survivors[name+"="+how]; {
 				case !noticed && reason == "":

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -57,7 +58,8 @@ func TestConformance(t *testing.T) {
 // A report is what one run of the suite printed.
 type report struct {
 	text     string
-	verdicts map[string]string // by case, leaves only
+	verdicts map[string]string // by case: leaves, and what fails around them
+	groups   map[string]string // the verdicts of all, leaves or not
 	covers   map[string][]string
 	absent   map[string]bool // calls that the kernel was built without
 	finished bool
@@ -92,13 +94,15 @@ var (
 )
 
 func parse(text string) *report {
-	r := &report{text: text, verdicts: map[string]string{}, covers: map[string][]string{}, absent: map[string]bool{}}
+	r := &report{text: text, verdicts: map[string]string{}, groups: map[string]string{}, covers: map[string][]string{}, absent: map[string]bool{}}
 	for _, m := range verdictLine.FindAllStringSubmatch(text, -1) {
-		r.verdicts[m[2]] = m[1]
+		r.verdicts[m[2]], r.groups[m[2]] = m[1], m[1]
 	}
-	for name := range r.verdicts {
-		if parent, _, nested := strings.Cut(name, "/"); nested {
-			delete(r.verdicts, parent)
+	for name := range r.groups {
+		for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+			if r.groups[parent] == "PASS" {
+				delete(r.verdicts, parent)
+			}
 		}
 	}
 	for _, m := range coversLine.FindAllStringSubmatch(text, -1) {

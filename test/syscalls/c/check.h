@@ -44,6 +44,43 @@ static inline int absent(const char *call, long r) {
 	return 1;
 }
 
+// CASE(call) is a case of its own of the program's: the runner gives it a verdict.
+// What fails in it ends the program, so the cases after it fail too.
+#define CASE(call) \
+	do { \
+		mark("case", #call); \
+		call; \
+		mark("passed", #call); \
+	} while (0)
+
+// APART(call) is CASE(call) in a child: the cases after it run all the same.
+#define APART(call) \
+	do { \
+		mark("case", #call); \
+		pid_t pid_ = fork(); \
+		if (pid_ == 0) { \
+			call; \
+			_exit(0); \
+		} \
+		if (ended_well(pid_)) \
+			mark("passed", #call); \
+	} while (0)
+
+static inline void mark(const char *what, const char *call) {
+	char b[256];
+	fflush(stdout);
+	write(1, b, snprintf(b, sizeof b, "%s %s\n", what, call));
+}
+
+static inline int ended_well(pid_t child) {
+	int status = -1;
+	while (waitpid(child, &status, __WALL) == -1 && errno == EINTR)
+		;
+	if (child > 0 && WIFSIGNALED(status))
+		fprintf(stderr, "killed by signal %d\n", WTERMSIG(status));
+	return child > 0 && status == 0;
+}
+
 // Only main's return says that all is well: an exit status alone could be that
 // of a broken fork or wait.
 __attribute__((destructor)) static void well(void) {

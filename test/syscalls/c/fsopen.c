@@ -236,13 +236,13 @@ static void powerless(void) {
 }
 
 static void all(void) {
-	opening();
-	wrong();
-	words();
-	making();
-	failing();
-	picking();
-	unprivileged(powerless);
+	CASE(opening());
+	CASE(wrong());
+	CASE(words());
+	CASE(making());
+	CASE(failing());
+	CASE(picking());
+	CASE(unprivileged(powerless));
 }
 
 int main(void) {

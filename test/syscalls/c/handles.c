@@ -85,9 +85,9 @@ static void statistics(void) {
 }
 
 static void all(void) {
-	identified();
-	quotas();
-	statistics();
+	CASE(identified());
+	CASE(quotas());
+	CASE(statistics());
 }
 
 int main(void) {

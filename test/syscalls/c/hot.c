@@ -163,11 +163,11 @@ int main(void) {
 	char was[64];
 	memcpy(was, site, site_end - site);
 	heat();
-	interrupted();
-	waits(SA_RESTART);
-	waits(0);
-	threads();
-	children();
+	CASE(interrupted());
+	CASE(waits(SA_RESTART));
+	CASE(waits(0));
+	CASE(threads());
+	CASE(children());
 	pid_t p = fork();
 	if (p == 0) {
 		segment();
@@ -175,8 +175,8 @@ int main(void) {
 	}
 	int st;
 	CHECK(waitpid(p, &st, 0) == p && st == 0);
-	unseen(was);
+	CASE(unseen(was));
 	heat();
-	wideNumbers();
+	CASE(wideNumbers());
 	return 0;
 }

@@ -101,11 +101,11 @@ static void capabilities(void) {
 }
 
 int main(void) {
-	in(by_setuid);
-	in(by_setreuid);
-	in(by_setresuid);
-	in(by_setfsuid);
-	in(groups);
-	in(capabilities);
+	CASE(in(by_setuid));
+	CASE(in(by_setreuid));
+	CASE(in(by_setresuid));
+	CASE(in(by_setfsuid));
+	CASE(in(groups));
+	CASE(in(capabilities));
 	return 0;
 }

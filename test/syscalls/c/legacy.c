@@ -81,9 +81,9 @@ static void nodes(void) {
 }
 
 int main(void) {
-	files();
-	links();
-	directories();
-	nodes();
+	CASE(files());
+	CASE(links());
+	CASE(directories());
+	CASE(nodes());
 	return 0;
 }

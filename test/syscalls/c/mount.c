@@ -106,10 +106,10 @@ int main(void) {
 	if (child == 0) {
 		CHECK(unshare(CLONE_NEWNS) == 0);
 		CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-		fresh();
-		bound();
-		moved();
-		wrong();
+		CASE(fresh());
+		CASE(bound());
+		CASE(moved());
+		CASE(wrong());
 		_exit(0);
 	}
 	int status;

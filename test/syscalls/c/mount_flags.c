@@ -217,12 +217,12 @@ static void powerless(void) {
 }
 
 static void all(void) {
-	fresh();
-	remounted();
-	errors();
-	unprivileged(powerless);
-	polled();
-	unmounted();
+	CASE(fresh());
+	CASE(remounted());
+	CASE(errors());
+	CASE(unprivileged(powerless));
+	CASE(polled());
+	CASE(unmounted());
 }
 
 int main(void) {

@@ -146,12 +146,12 @@ static void powerless(void) {
 }
 
 static void all(void) {
-	wrong();
-	idmap();
-	attributes();
-	recursive();
-	detached();
-	unprivileged(powerless);
+	CASE(wrong());
+	CASE(idmap());
+	CASE(attributes());
+	CASE(recursive());
+	CASE(detached());
+	CASE(unprivileged(powerless));
 }
 
 int main(void) {

@@ -198,13 +198,13 @@ static void powerless(void) {
 }
 
 static void all(void) {
-	unprivileged(powerless);
-	opening();
-	copying();
-	moving();
-	beneath();
-	groups();
-	building();
+	CASE(unprivileged(powerless));
+	CASE(opening());
+	CASE(copying());
+	CASE(moving());
+	CASE(beneath());
+	CASE(groups());
+	CASE(building());
 }
 
 int main(void) {

@@ -157,9 +157,9 @@ static void forked(void) {
 int main(void) {
 	int p[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
-	credentials(p);
-	rights(p);
-	garbage();
-	forked();
+	CASE(credentials(p));
+	CASE(rights(p));
+	CASE(garbage());
+	CASE(forked());
 	return 0;
 }

@@ -366,14 +366,14 @@ static void under(void) {
 }
 
 static void all(void) {
-	table(MS_BIND);
-	table(MS_MOVE);
-	transitions();
-	chain();
-	part();
-	trees();
-	namespaces();
-	under();
+	CASE(table(MS_BIND));
+	CASE(table(MS_MOVE));
+	CASE(transitions());
+	CASE(chain());
+	CASE(part());
+	CASE(trees());
+	CASE(namespaces());
+	CASE(under());
 }
 
 int main(void) {

@@ -385,14 +385,14 @@ static void debug_registers(void) {
 
 int main(void) {
 	alarm(50);
-	errors();
-	memory();
-	registers();
-	signals();
-	calls();
-	emulation();
-	stepping();
-	steps();
-	debug_registers();
+	CASE(errors());
+	CASE(memory());
+	CASE(registers());
+	CASE(signals());
+	CASE(calls());
+	CASE(emulation());
+	CASE(stepping());
+	CASE(steps());
+	CASE(debug_registers());
 	return 0;
 }

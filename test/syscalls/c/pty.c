@@ -254,11 +254,11 @@ static void limits(void) {
 }
 
 int main(void) {
-	opening();
-	instances();
-	slave_closed();
-	master_closed();
-	packets();
-	limits();
+	CASE(opening());
+	CASE(instances());
+	CASE(slave_closed());
+	CASE(master_closed());
+	CASE(packets());
+	CASE(limits());
 	return 0;
 }

@@ -170,11 +170,11 @@ static void powerless(void) {
 }
 
 static void all(void) {
-	resolving();
-	renaming();
-	listing();
-	jailed();
-	unprivileged(powerless);
+	CASE(resolving());
+	CASE(renaming());
+	CASE(listing());
+	CASE(jailed());
+	CASE(unprivileged(powerless));
 }
 
 int main(void) {

@@ -77,10 +77,10 @@ static void io_priorities(void) {
 }
 
 int main(void) {
-	priorities();
-	policies();
-	attributes();
-	affinity();
-	io_priorities();
+	CASE(priorities());
+	CASE(policies());
+	CASE(attributes());
+	CASE(affinity());
+	CASE(io_priorities());
 	return 0;
 }

@@ -55,8 +55,8 @@ static void advice(void) {
 }
 
 int main(void) {
-	seals();
-	pages();
-	advice();
+	CASE(seals());
+	CASE(pages());
+	CASE(advice());
 	return 0;
 }

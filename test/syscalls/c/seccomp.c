@@ -375,16 +375,16 @@ int main(int argc, char **argv) {
 		CHECK(syscall(SYS_getpgrp) == -1 && errno == EXDEV && status_line("Seccomp") == 2 && status_line("NoNewPrivs") == 1);
 		_exit(0);
 	}
-	errors();
-	rights();
-	checker();
-	errno_and_order();
-	data();
-	answered();
-	trap();
-	strict();
-	inheritance(argv[0]);
-	vdso();
-	vsyscall();
+	CASE(errors());
+	CASE(rights());
+	CASE(checker());
+	CASE(errno_and_order());
+	CASE(data());
+	CASE(answered());
+	CASE(trap());
+	CASE(strict());
+	CASE(inheritance(argv[0]));
+	CASE(vdso());
+	CASE(vsyscall());
 	return 0;
 }

@@ -259,9 +259,9 @@ static void listener_dies(void) {
 }
 
 int main(void) {
-	decides();
-	files();
-	signals();
-	listener_dies();
+	CASE(decides());
+	CASE(files());
+	CASE(signals());
+	CASE(listener_dies());
 	return 0;
 }

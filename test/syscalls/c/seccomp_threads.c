@@ -151,8 +151,8 @@ static void tsync(void) {
 }
 
 int main(void) {
-	kill_thread();
-	last();
-	tsync();
+	CASE(kill_thread());
+	CASE(last());
+	CASE(tsync());
 	return 0;
 }

@@ -214,13 +214,13 @@ static void all(void) {
 	struct req r = { .size = 24 };
 	if (absent("statmount", syscall(457, &r, NULL, 0, 0)))
 		return;
-	basic();
-	strings();
-	wrong();
+	CASE(basic());
+	CASE(strings());
+	CASE(wrong());
 	above = number_of("m", NULL);
-	listing();
+	CASE(listing());
 	beside = number_of("/a", NULL);
-	unprivileged(powerless);
+	CASE(unprivileged(powerless));
 }
 
 int main(void) {

@@ -170,13 +170,13 @@ int main(int argc, char **argv) {
 		return 42;
 	}
 	self = getpid();
-	queued_signals();
-	all(3, player);
-	exec_among_threads();
-	all(3, forker);
-	children_by_signal();
-	stops();
-	interval();
-	mutexes();
+	CASE(queued_signals());
+	CASE(all(3, player));
+	CASE(exec_among_threads());
+	CASE(all(3, forker));
+	CASE(children_by_signal());
+	CASE(stops());
+	CASE(interval());
+	CASE(mutexes());
 	return 0;
 }

@@ -110,8 +110,8 @@ static void comparisons(void) {
 }
 
 int main(void) {
-	futexes();
-	barriers();
-	comparisons();
+	CASE(futexes());
+	CASE(barriers());
+	CASE(comparisons());
 	return 0;
 }

@@ -215,17 +215,17 @@ static void simulated(struct pty *p) {
 
 int main(void) {
 	struct pty p = open_pty(0);
-	modes(&p);
+	CASE(modes(&p));
 	close_pty(&p), p = open_pty(0);
-	locked(&p);
+	CASE(locked(&p));
 	close_pty(&p), p = open_pty(0);
-	queues(&p);
+	CASE(queues(&p));
 	close_pty(&p), p = open_pty(0);
-	flow(&p);
-	refused(&p);
+	CASE(flow(&p));
+	CASE(refused(&p));
 	close_pty(&p), p = open_pty(0);
-	various(&p);
+	CASE(various(&p));
 	close_pty(&p), p = open_pty(0);
-	simulated(&p);
+	CASE(simulated(&p));
 	return 0;
 }

@@ -493,14 +493,14 @@ static void vhung_up(void) {
 
 int main(void) {
 	CHECK(pipe(pipes) == 0);
-	acquire();
-	in_background();
-	whole_group();
-	orphaned();
-	keyboard();
-	given_up();
-	hung_up();
-	leader_gone();
-	vhung_up();
+	CASE(acquire());
+	CASE(in_background());
+	CASE(whole_group());
+	CASE(orphaned());
+	CASE(keyboard());
+	CASE(given_up());
+	CASE(hung_up());
+	CASE(leader_gone());
+	CASE(vhung_up());
 	return 0;
 }

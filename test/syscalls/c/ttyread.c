@@ -230,11 +230,11 @@ static void edges(void) {
 }
 
 int main(void) {
-	raw_reads();
-	lines();
-	full();
-	stopped();
-	written_before();
-	edges();
+	CASE(raw_reads());
+	CASE(lines());
+	CASE(full());
+	CASE(stopped());
+	CASE(written_before());
+	CASE(edges());
 	return 0;
 }

@@ -223,11 +223,11 @@ int main(void) {
 	int ep = epoll_create1(0);
 	struct epoll_event ev = {.events = EPOLLIN};
 	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, pair[0], &ev) == 0);
-	never_restarted(ep);
-	masks(ep);
-	sockets();
-	sigpipe();
-	batches();
-	full();
+	CASE(never_restarted(ep));
+	CASE(masks(ep));
+	CASE(sockets());
+	CASE(sigpipe());
+	CASE(batches());
+	CASE(full());
 	return 0;
 }

@@ -14,7 +14,7 @@ import (
 
 // TestC runs the C programs that the runner compiled into /c. Each ends with 0
 // if all is well, and says what is not; a comment in its first lines says
-// which calls it covers.
+// which calls it covers. What its main runs as CASE or APART is a case here.
 func TestC(t *testing.T) {
 	bins, err := filepath.Glob("/c/*.c")
 	ok(t, err)
@@ -35,11 +35,46 @@ func TestC(t *testing.T) {
 			cmd.Dir = t.TempDir()
 			cmd.WaitDelay = time.Second
 			out, err := cmd.CombinedOutput()
-			said, well := strings.CutSuffix(string(out), "well\n")
-			if err != nil || !well {
-				t.Errorf("%v\n%s", err, out)
-			}
-			fmt.Print(said) // which calls are absent
+			cases(t, string(out), err)
 		})
+	}
+}
+
+// caseLine is what CASE and APART of check.h print.
+var caseLine = regexp.MustCompile(`^(case|passed) (.+?)(\(\))?$`)
+
+// cases gives each case of a C program's output its verdict, and the program its
+// own. One that began and has not passed has failed: what was said since is why.
+func cases(t *testing.T, out string, err error) {
+	said, well := strings.CutSuffix(out, "well\n")
+	name, since, failed := "", "", false
+	verdict := func(passed bool) {
+		if name == "" {
+			return
+		}
+		failed = failed || !passed
+		t.Run(name, func(t *testing.T) {
+			if !passed {
+				t.Errorf("%v\n%s", err, since)
+			}
+		})
+		name, since = "", ""
+	}
+	for l := range strings.Lines(said) {
+		switch m := caseLine.FindStringSubmatch(strings.TrimSuffix(l, "\n")); {
+		case m == nil && strings.HasPrefix(l, "absent "):
+			fmt.Print(l)
+		case m == nil:
+			since += l
+		case m[1] == "case":
+			verdict(false)
+			name = m[2]
+		case m[2] == name:
+			verdict(true)
+		}
+	}
+	verdict(false)
+	if !failed && (err != nil || !well) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
