@@ -3,6 +3,7 @@ SHELL := /bin/bash
 GO    ?= go
 CACHE ?= /var/cache/garrison
 ROOT  := $(CACHE)/bookworm
+SUITES := $(CACHE)/suites
 
 export CGO_ENABLED = 0
 GOTEST = $(GO) run ./test/gotest --
@@ -10,7 +11,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs oci docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs suites oci docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -47,9 +48,13 @@ syscalls: build ## each system call: on this host first, then in the sandbox; 20
 	$(GOTEST) -count=1 ./test/syscalls -timeout 15m
 	$(GOTEST) -count=1 ./test/syscalls -run Conformance -platform ptrace -timeout 15m
 
-programs: build root ## real programs, compared with runc
+programs: build root suites-root ## real programs, compared with runc
 	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -timeout 20m
 	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -platform ptrace -timeout 20m
+	$(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 20m
+
+suites: build suites-root ## Python's tests, Go's and stress-ng, whole, beside runc: half an hour
+	GARRISON_SUITES=1 $(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 2h
 
 oci: build root ## the command line and the container's life
 	$(GOTEST) -count=1 ./test/oci/... ./test/posture/... -timeout 15m
@@ -89,6 +94,9 @@ deps: needs-root ## what apt has of what the tests need
 root: $(ROOT)/.recipe
 $(ROOT)/.recipe: test/programs/mkroot | deps
 	@test/programs/mkroot $(ROOT)
+
+suites-root: root
+	@test/programs/mksuites $(ROOT) $(SUITES)
 
 clean:
 	rm -rf bin
