@@ -223,3 +223,18 @@ func showChildren(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	}
 	return nil
 }
+
+// showCoreFilter and storeCoreFilter are what goes into a core file, core(5).
+func showCoreFilter(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
+	fmt.Fprintf(w, "%08x\n", uint32(p.g.CoreFilter()))
+	return nil
+}
+
+func storeCoreFilter(p *process, _ vfs.Ctx, data []byte) error {
+	n, err := strconv.ParseUint(string(bytes.TrimSpace(data)), 0, 32)
+	if err != nil {
+		return linux.EINVAL
+	}
+	p.g.SetCoreFilter(linux.CoreFilter(n) & linux.CoreAll)
+	return nil
+}

@@ -56,14 +56,19 @@ func (p *Params) set(path, v string) {
 // Int is a parameter that is one number, by its name below /proc/sys, such as
 // "vm/max_map_count"; 0 if there is none of that name.
 func (p *Params) Int(path string) int64 {
+	n, _ := strconv.ParseInt(strings.TrimSpace(p.Text(path)), 10, 64)
+	return n
+}
+
+// Text is a parameter as it is shown; "" if there is none of that name.
+func (p *Params) Text(path string) string {
 	def := ""
 	for i := range params {
 		if params[i].path == path {
 			def = params[i].def
 		}
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(p.get(path, def)), 10, 64)
-	return n
+	return p.get(path, def)
 }
 
 // A rule says what may be written to a parameter.

@@ -68,7 +68,7 @@ var processTable = sync.OnceValue(func() []entry {
 	return append(commonTable(),
 		entry{Name: "task", Node: tasksNode},
 		entry{Name: "autogroup", Mode: 0o644, Show: showAutogroup, Store: ignoreWrite},
-		entry{Name: "coredump_filter", Mode: 0o644, Show: text("00000033\n"), Store: ignoreWrite},
+		entry{Name: "coredump_filter", Mode: 0o644, Show: showCoreFilter, Store: storeCoreFilter},
 		entry{Name: "mountstats", Mode: 0o400, Show: showMountstats},
 		entry{Name: "timens_offsets", Mode: 0o644, Show: showTimeOffsets, Store: storeTimeOffsets},
 		entry{Name: "timers", Show: showTimers, Guard: traced},

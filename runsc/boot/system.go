@@ -46,6 +46,11 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	if s.doc.Options.Strace {
 		o.Tracer = newStrace()
 	}
+	params := proc.NewParams()
+	s.proc.Params = params
+	o.CorePattern = func() (string, bool) {
+		return params.Text("kernel/core_pattern"), params.Int("kernel/core_uses_pid") != 0
+	}
 	s.kernel = kernel.New(o)
 	s.system = s.kernel.VFS
 	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.kernel.RootUserNS())
@@ -86,7 +91,6 @@ const ptmxMinor = 2
 // registerTypes tells which filesystems there are to mount.
 func (s *sandbox) registerTypes() {
 	s.tmpfs = tmpfs.Config{Memory: func(vfs.Ctx) *memfile.File { return s.pages }, Total: s.memory}
-	s.proc.Params = proc.NewParams()
 	for _, t := range []*vfs.Type{
 		tmpfs.NewType("tmpfs", s.tmpfs),
 		tmpfs.NewType("ramfs", s.tmpfs),

@@ -10,6 +10,7 @@ func (k *Kernel) newGroup(c *Container, lim *limits.Set, h *Handlers) *ThreadGro
 	g := &ThreadGroup{k: k, container: c, limits: lim, ended: make(chan struct{})}
 	g.sig.handlers.Store(h)
 	g.dumpable.Store(1)
+	g.SetCoreFilter(linux.CoreDefault)
 	g.sibling.Value, g.pgrpPlace.Value = g, g
 	return g
 }
@@ -90,6 +91,7 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.oomAdjust.Store(t.tg.oomAdjust.Load())
 	g.dumpable.Store(t.tg.dumpable.Load())
 	g.memoryNS.Store(t.tg.memoryNS.Load())
+	g.coreKinds.Store(t.tg.coreKinds.Load())
 	g.WatchCPULimit()
 	return g
 }

@@ -128,18 +128,7 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 		t.k.logf("task %d (%s): %v, code %d, address %#x, at %#x, stack %#x",
 			t.pid.numbers[0], t.Name(), s, info.Code, info.Addr(), t.regs.RIP, t.regs.RSP)
 	}
-	g.sig.mu.Lock()
-	defer g.sig.mu.Unlock()
-	g.dieOf(info)
-}
-
-// dieOf ends g by a signal. No core file is written, and the status says so. The
-// caller holds sig.mu.
-func (g *ThreadGroup) dieOf(info *linux.SigInfo) {
-	if !g.sig.exiting {
-		g.sig.fatality = *info
-	}
-	g.beginExit(linux.SignalStatus(info.Signal(), false), nil)
+	t.dieOf(info)
 }
 
 // handle makes the guest run a handler when it goes on.

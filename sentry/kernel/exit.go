@@ -47,6 +47,7 @@ type inExit struct{}
 func (inExit) run(t *Task) state {
 	g := t.tg
 	t.attend(attnExit)
+	t.standForDump()
 	t.exitEvent()
 	g.sig.mu.Lock()
 	t.retarget(^linux.SigSet(0))

@@ -42,6 +42,9 @@ type Options struct {
 	// NewNetwork makes the network of a new network namespace that belongs to owner;
 	// may be nil.
 	NewNetwork func(owner *auth.UserNamespace) any
+	// CorePattern is where core files go and whether they are numbered:
+	// core_pattern and core_uses_pid below /proc/sys/kernel. nil: there are none.
+	CorePattern func() (pattern string, usesPID bool)
 	// Log reports what deserves a line in the debug log; may be nil.
 	Log func(format string, args ...any)
 }

@@ -99,8 +99,8 @@ func (t *Task) killBySeccomp(act uint32, info *linux.SigInfo) {
 		t.endThread(linux.SignalStatus(linux.SIGSYS, false))
 		return
 	}
-	g.dieOf(info)
 	g.sig.mu.Unlock()
+	t.dieOf(info)
 }
 
 // traceJudged shows the tracer a call that was not carried out.

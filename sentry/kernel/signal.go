@@ -28,6 +28,7 @@ type groupSignals struct {
 	tasks    []*Task          // protected by mu for reading; changes under Kernel.tasks too
 	timers   posixTimers      // protected by mu
 	fatality linux.SigInfo    // protected by mu: what the process died of
+	dump     *coreDump        // protected by mu: its core file is being written
 }
 
 // taskSignals is a task's part in signals.
@@ -39,6 +40,7 @@ type taskSignals struct {
 	pending  pendingSignals
 	stopping bool // is to take part in a stop
 	tookStop bool // has taken a stop signal, and no SIGCONT came since
+	leaving  bool // ends, and no core file will wait for it
 
 	// The task's own:
 

@@ -72,6 +72,7 @@ type taskRun struct {
 	fault       lastFault
 	faultMemo   mm.FaultMemo
 	fpuBuf      []byte // scratch of signal frames
+	dumpFPU     []byte // the vector state as a core file has it
 }
 
 // A RestartFn goes on with a system call that a stop interrupted, where its

@@ -31,6 +31,7 @@ type ThreadGroup struct {
 
 	oomAdjust atomic.Int32  // /proc/pid/oom_score_adj
 	dumpable  atomic.Int32  // prctl(PR_SET_DUMPABLE)
+	coreKinds atomic.Uint32 // /proc/pid/coredump_filter
 	barriers  atomic.Uint32 // membarrier(2) registrations
 	noTHP     atomic.Bool   // prctl(PR_SET_THP_DISABLE)
 	memoryNS  atomic.Pointer[auth.UserNamespace]
@@ -130,6 +131,12 @@ func (g *ThreadGroup) Status() linux.WaitStatus {
 
 // OOMAdjust and SetOOMAdjust are /proc/pid/oom_score_adj.
 func (g *ThreadGroup) OOMAdjust() int32 { return g.oomAdjust.Load() }
+
+// CoreFilter and SetCoreFilter are /proc/pid/coredump_filter.
+func (g *ThreadGroup) CoreFilter() linux.CoreFilter { return linux.CoreFilter(g.coreKinds.Load()) }
+
+// SetCoreFilter sets what CoreFilter returns.
+func (g *ThreadGroup) SetCoreFilter(f linux.CoreFilter) { g.coreKinds.Store(uint32(f)) }
 
 // SetOOMAdjust sets what OOMAdjust returns.
 func (g *ThreadGroup) SetOOMAdjust(v int32) { g.oomAdjust.Store(v) }

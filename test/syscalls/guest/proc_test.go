@@ -97,7 +97,7 @@ func TestProcFdLinks(t *testing.T) {
 func TestProcLimits(t *testing.T) {
 	covers(t, "getrlimit")
 	equal(t, "core", strings.Join(strings.Fields(findLine(proc(t, "limits"), "Max core file size")), " "),
-		"Max core file size 0 0 bytes")
+		"Max core file size 0 unlimited bytes")
 }
 
 func TestProcMountinfo(t *testing.T) {
