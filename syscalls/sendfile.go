@@ -74,7 +74,7 @@ func sendfile(t *kernel.Task, outfd, infd kernel.FD, off offset, n size) (int64,
 		return 0, linux.EBADF
 	case in.Stream() && off != 0:
 		return 0, linux.ESPIPE
-	case in.Stream() || out.Flags()&linux.O_APPEND != 0:
+	case in.Stream() || in.Path().Type() == linux.S_IFDIR || out.Flags()&linux.O_APPEND != 0:
 		return 0, linux.EINVAL
 	}
 	return move(t, pipe.Move{In: in, Out: out, N: int64(min(n, linux.MAX_RW_COUNT))}, off, 0, pipe.Copy)
@@ -145,6 +145,9 @@ func splice(t *kernel.Task, infd kernel.FD, inOff offset, outfd kernel.FD, outOf
 	}
 	defer in.Release(t)
 	defer out.Release(t)
+	if in.Flags().Readable() && in.Path().Type() == linux.S_IFDIR {
+		return 0, linux.EINVAL
+	}
 	m := pipe.Move{In: in, Out: out, N: int64(min(n, linux.MAX_RW_COUNT)), Now: flags&spliceNonblock != 0}
 	return move(t, m, inOff, outOff, pipe.Splice)
 }
