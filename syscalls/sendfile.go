@@ -1,6 +1,8 @@
 package syscalls
 
 import (
+	"cmp"
+
 	"garrison/fs/pipe"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
@@ -94,6 +96,9 @@ func copyFileRange(t *kernel.Task, infd kernel.FD, inOff offset, outfd kernel.FD
 	if err := copyable(in, out); err != nil {
 		return 0, err
 	}
+	if err := cmp.Or(wraps(t, in, inOff, n), wraps(t, out, outOff, n)); err != nil {
+		return 0, err
+	}
 	m := pipe.Move{In: in, Out: out, N: int64(min(n, linux.MAX_RW_COUNT))}
 	return move(t, m, inOff, outOff, func(c vfs.Ctx, m pipe.Move) (int64, error) {
 		if in.Path().SameFile(out.Path()) && overlap(m) {
@@ -101,6 +106,23 @@ func copyFileRange(t *kernel.Task, infd kernel.FD, inOff offset, outfd kernel.FD
 		}
 		return pipe.Copy(c, m)
 	})
+}
+
+// wraps checks that n bytes from the offset, or else f's own, end at a number.
+// EFAULT, EOVERFLOW.
+func wraps(t *kernel.Task, f *vfs.FileDescription, off offset, n size) error {
+	at := f.Offset()
+	if off != 0 {
+		v, err := usermem.Ptr[int64](off).Load(t)
+		if err != nil {
+			return err
+		}
+		at = v
+	}
+	if uint64(at)+uint64(n) < uint64(at) {
+		return linux.EOVERFLOW
+	}
+	return nil
 }
 
 func overlap(m pipe.Move) bool {
