@@ -114,7 +114,10 @@ func Link(c Ctx, from Path, to At) error {
 		return err
 	}
 	at := Path{p.dir.mnt, x}
-	from.d.notify(linux.IN_ATTRIB)
+	// Of its count of links only the file's own watches are told.
+	if fs := from.d.fs; fs.watches.Load() != 0 {
+		fs.emit(from.d.node, WatchEvent{Mask: linux.IN_ATTRIB})
+	}
 	at.notifyDir(linux.IN_CREATE)
 	x.unref()
 	return nil
