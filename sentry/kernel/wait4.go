@@ -69,8 +69,10 @@ func (t *Task) lookForChild(w *WaitSpec) (r WaitResult, some bool) {
 		if !w.matches(t, c) {
 			continue
 		}
-		some = true
-		if c.tracedByParent() || c.exited && c.tracedByOther() {
+		others := c.tracedByParent() || c.exited && c.tracedByOther()
+		// The dead, in nobody's hands, only ever can be seen to have ended.
+		some = some || others || !c.exited || w.Options&linux.WEXITED != 0
+		if others {
 			continue
 		}
 		if c.exited {
