@@ -38,6 +38,9 @@ func sleepUntil(t *kernel.Task, d ktime.Deadline, left usermem.Ptr[linux.Timespe
 
 // clockNanosleep implements clock_nanosleep(2).
 func clockNanosleep(t *kernel.Task, clock linux.ClockID, flags int32, in, left usermem.Ptr[linux.Timespec]) (int, error) {
+	if clock == linux.CLOCK_THREAD_CPUTIME_ID {
+		return 0, linux.EOPNOTSUPP
+	}
 	c := t.Kernel().Clocks.Clock(clock)
 	cpu := cpuClock(t, clock)
 	if c == nil && cpu == nil {
