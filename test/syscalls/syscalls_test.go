@@ -40,7 +40,7 @@ func TestConformance(t *testing.T) {
 	}
 	got := s.run(t, bundle.Ours(*runsc, *platform), *only, suiteTimeout)
 	for _, name := range want.names() {
-		if v := got.verdicts[name]; v != "PASS" {
+		if v := got.groups[name]; v != "PASS" {
 			t.Errorf("%s: %s in the sandbox, PASS on Linux:\n%s", name, v, got.output(name))
 		}
 	}
