@@ -22,6 +22,9 @@ type Mount struct {
 	// expiryMark is not 0 if umount2's MNT_EXPIRE has been here and nobody since.
 	expiryMark atomic.Int32
 
+	// carries: in no tree, with mounts on it that went along and have no reference to it.
+	carries atomic.Bool
+
 	// Protected by the table's mu:
 	ns          *MountNamespace // nil: in no tree
 	parent      *Mount          // nil: the root of a namespace
@@ -145,6 +148,9 @@ func (m *Mount) unref() {
 		m.expiryMark.Add(-1)
 	}
 	if m.refs.Add(-1) == 0 && m.refs.CompareAndSwap(0, dead) {
+		if m.carries.Load() {
+			m.sys.mounts.abandon(m)
+		}
 		m.root.unref()
 		m.fs.DecRef()
 	}
@@ -241,7 +247,7 @@ func (r released) release(all bool) {
 	if r.parent != nil {
 		r.parent.unref()
 	}
-	if all {
+	if all && r.m != nil {
 		r.m.unref()
 	}
 }

@@ -303,7 +303,7 @@ func (p *parent) unmounted(x *Dentry) error {
 		if k.point != x {
 			continue
 		}
-		if m.ns == p.dir.mnt.ns {
+		if m.ns != nil && m.ns == p.dir.mnt.ns {
 			t.mu.Unlock()
 			return linux.EBUSY
 		}
@@ -311,8 +311,13 @@ func (p *parent) unmounted(x *Dentry) error {
 	}
 	var rs []released
 	for _, m := range gone {
-		if m.ns != nil { // else it went with another
-			rs = append(rs, t.dissolveLocked(m, false)...)
+		switch {
+		case m.ns != nil:
+			rs = append(rs, t.dissolveLocked(m, entire)...)
+		case m.parent != nil: // it went with its parent before
+			r := t.detachLocked(m)
+			r.parent = nil
+			rs = append(rs, r)
 		}
 	}
 	t.unlock()

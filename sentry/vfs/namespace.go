@@ -69,7 +69,7 @@ func (ns *MountNamespace) DecRef() {
 	}
 	t := &ns.sys.mounts
 	t.mu.Lock()
-	rs := t.dissolveLocked(ns.root, false)
+	rs := t.dissolveLocked(ns.root, scatter)
 	t.unlock()
 	for _, r := range rs {
 		r.release(true)

@@ -186,7 +186,8 @@ func (p *propagation) give(m, src *Mount, slave bool) *Mount {
 
 // echoesLocked is the mounts that unmounting those of gone takes along: at the same
 // places in what their parents propagate to, but for those that something else is mounted
-// below, and those that must stay where they are while that is. What is mounted right on top of one stays in its place.
+// below, and those that must stay where they are while that is. What is mounted right on
+// top of one stays in its place.
 func (t *mountTable) echoesLocked(gone []*Mount) []*Mount {
 	going := map[*Mount]bool{}
 	for _, m := range gone {
@@ -207,13 +208,33 @@ func (t *mountTable) echoesLocked(gone []*Mount) []*Mount {
 	for again := true; again; {
 		again = false
 		for _, x := range maybe {
-			stays := func(c *Mount) bool { return !going[c] && c.point != x.root }
+			stays := func(c *Mount) bool { return c.point != x.root && !c.allLocked(going) }
 			if going[x] && (x.locked && !going[x.parent] || slices.ContainsFunc(x.children, stays)) {
 				going[x], again = false, true
 			}
 		}
 	}
 	return slices.DeleteFunc(maybe, func(x *Mount) bool { return !going[x] })
+}
+
+// allLocked reports whether m and all below it are in set.
+func (m *Mount) allLocked(set map[*Mount]bool) bool {
+	for x := range m.tree() {
+		if !set[x] {
+			return false
+		}
+	}
+	return true
+}
+
+// unlockEchoesLocked lets what unmounting m propagates to go: who put a mount there may
+// take it away again.
+func (t *mountTable) unlockEchoesLocked(m *Mount) {
+	for _, r := range receivers(m.parent) {
+		if x := t.at[mountKey{r, m.point}]; x != nil {
+			x.locked = false
+		}
+	}
 }
 
 // busyLocked reports whether m, or what would go with it, is in use. The caller has the

@@ -42,7 +42,7 @@ func (x *detachedTree) Closed(*FileDescription) {
 	t.mu.Lock()
 	var rs []released
 	if x.root != nil {
-		rs = t.dissolveLocked(x.root, true)
+		rs = t.dissolveLocked(x.root, entire)
 		x.root = nil
 	}
 	t.unlock()

@@ -41,7 +41,7 @@ func Unmount(c Ctx, p Path, flags int) error {
 	case !detach && t.busyLocked(m, 2): // the tree and p
 		err = linux.EBUSY
 	default:
-		rs := t.dissolveLocked(m, true)
+		rs := t.dissolveLocked(m, spread)
 		t.unlock()
 		for _, r := range rs {
 			r.release(true)
@@ -52,14 +52,25 @@ func Unmount(c Ctx, p Path, flags int) error {
 	return err
 }
 
-// dissolveLocked takes m and all below it out of their trees, each by itself, and, if
-// spread, what that propagates to. The caller releases what it returns, without the lock.
-func (t *mountTable) dissolveLocked(m *Mount, spread bool) (rs []released) {
+// dissolution says how a tree is taken apart.
+type dissolution int
+
+const (
+	scatter dissolution = iota // each mount by itself, but for those that must stay in place
+	spread                     // so too what that propagates to
+	entire                     // none is parted from its parent
+)
+
+// dissolveLocked takes m and all below it out of their trees. What stays on a parent that
+// goes along covers its place for who still uses that. The caller releases what it
+// returns, without the lock.
+func (t *mountTable) dissolveLocked(m *Mount, how dissolution) (rs []released) {
 	var all []*Mount
 	for x := range m.tree() {
 		all = append(all, x)
 	}
-	if spread {
+	if how == spread {
+		t.unlockEchoesLocked(m)
 		all = append(all, t.echoesLocked(all)...)
 	}
 	for _, x := range all {
@@ -74,6 +85,11 @@ func (t *mountTable) dissolveLocked(m *Mount, spread bool) (rs []released) {
 			continue
 		}
 		parent, point := x.parent, x.point
+		if parent.ns == nil && (x.locked || how == entire) {
+			parent.carries.Store(true)
+			rs = append(rs, released{parent: parent})
+			continue
+		}
 		rs = append(rs, t.detachLocked(x))
 		if top := t.at[mountKey{x, x.root}]; top != nil && top.ns != nil {
 			// What was on top comes down to x's place.
@@ -85,11 +101,26 @@ func (t *mountTable) dissolveLocked(m *Mount, spread bool) (rs []released) {
 	return rs
 }
 
+// abandon takes off m, which nobody uses any more, what has gone with it.
+func (t *mountTable) abandon(m *Mount) {
+	var rs []released
+	t.mu.Lock()
+	for len(m.children) != 0 {
+		r := t.detachLocked(m.children[0])
+		r.parent = nil // its reference has been given back
+		rs = append(rs, r)
+	}
+	t.mu.Unlock()
+	for _, r := range rs {
+		r.release(true)
+	}
+}
+
 // discard gives up a tree that is in no namespace.
 func (s *System) discard(m *Mount) {
 	t := &s.mounts
 	t.mu.Lock()
-	rs := t.dissolveLocked(m, false)
+	rs := t.dissolveLocked(m, scatter)
 	t.unlock()
 	for _, r := range rs {
 		r.release(true)

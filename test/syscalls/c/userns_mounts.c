@@ -153,8 +153,89 @@ static void propagated(void) {
 	CHECK(waitpid(p, &status, 0) == p && status == 0);
 }
 
+// echoes: a mount that must stay goes if it is what is unmounted elsewhere, and may go from
+// then on if something of its user's keeps it; one below it goes only with it.
+static void echoes(void) {
+	dir("s");
+	tmpfs("s");
+	CHECK(mount(NULL, "s", NULL, MS_SHARED, NULL) == 0);
+	dir("s/leaf");
+	tmpfs("s/leaf");
+	dir("s/tree");
+	tmpfs("s/tree");
+	dir("s/tree/sub");
+	tmpfs("s/tree/sub");
+	dir("s/used");
+	tmpfs("s/used");
+	dir("s/used/sub");
+	tmpfs("s/used/sub");
+	dir("s/used/own");
+	int up[2], down[2];
+	CHECK(pipe(up) == 0 && pipe(down) == 0);
+	pid_t p = fork();
+	CHECK(p >= 0);
+	if (p == 0) {
+		inside();
+		CHECK(mount("none", "s/used/own", "tmpfs", 0, NULL) == 0);
+		FAILS(umount2("s/used", MNT_DETACH), EINVAL);
+		CHECK(write(up[1], "x", 1) == 1);
+		wait_for(down[0]);
+		CHECK(!mounted("s", "leaf") && !mounted("s", "tree"));
+		CHECK(mounted("s", "used") && mounted("s/used", "sub") && mounted("s/used", "own"));
+		FAILS(umount2("s/used/sub", MNT_DETACH), EINVAL);
+		CHECK(umount2("s/used", MNT_DETACH) == 0);
+		_exit(0);
+	}
+	wait_for(up[0]);
+	CHECK(umount("s/leaf") == 0 && umount2("s/tree", MNT_DETACH) == 0 && umount2("s/used", MNT_DETACH) == 0);
+	CHECK(write(down[1], "x", 1) == 1);
+	int status;
+	CHECK(waitpid(p, &status, 0) == p && status == 0);
+}
+
+// lazily: what is taken out of the tree with something that must stay on it goes on to be
+// covered for who has it open, until that closes.
+static void lazily(void) {
+	dir("m");
+	tmpfs("m");
+	dir("m/under");
+	put("m/under/covered");
+	tmpfs("m/under");
+	dir("to");
+	int own = TREE("m", AT_RECURSIVE); // so it is of a tree that was in no namespace
+	CHECK(own >= 0);
+	int top = openat(own, ".", O_RDONLY | O_DIRECTORY);
+	CHECK(top >= 0 && close(own) == 0);
+	FAILS(faccessat(top, "under/covered", F_OK, 0), ENOENT);
+	inside();
+	CHECK(mount("m", "to", NULL, MS_BIND | MS_REC, NULL) == 0);
+	int fd = open("to", O_RDONLY | O_DIRECTORY), sub = open("to/under", O_RDONLY | O_DIRECTORY);
+	CHECK(fd >= 0 && sub >= 0 && umount2("to", MNT_DETACH) == 0);
+	FAILS(faccessat(fd, "under/covered", F_OK, 0), ENOENT);
+	FAILS(syscall(SYS_open_tree, fd, ".", OPEN_TREE_CLONE), EINVAL);
+	struct stat at, parent, above;
+	CHECK(fstat(sub, &at) == 0 && fstat(fd, &parent) == 0 && fstatat(sub, "..", &above, 0) == 0);
+	CHECK(above.st_dev == parent.st_dev && above.st_dev != at.st_dev);
+	CHECK(close(fd) == 0 && fstatat(sub, "..", &above, 0) == 0 && above.st_dev == at.st_dev);
+}
+
+// closed: a detached tree that is closed takes nothing along.
+static void closed(void) {
+	dir("s");
+	tmpfs("s");
+	CHECK(mount(NULL, "s", NULL, MS_SHARED, NULL) == 0);
+	dir("s/sub");
+	tmpfs("s/sub");
+	int tree = TREE("s", AT_RECURSIVE);
+	CHECK(tree >= 0 && close(tree) == 0);
+	CHECK(mounted("s", "sub"));
+}
+
 int main(void) {
 	CHECK(apart(restricted) == 0);
+	CHECK(apart(echoes) == 0);
+	CHECK(apart(lazily) == 0);
+	CHECK(apart(closed) == 0);
 	CHECK(apart(propagated) == 0);
 	return 0;
 }
