@@ -24,7 +24,7 @@ func fsopen(t *kernel.Task, name pathname, flags uint32) (kernel.FD, error) {
 	if typ == nil {
 		return 0, linux.ENODEV
 	}
-	return openConfiguration(t, sys.NewConfiguration(typ), flags&linux.FSOPEN_CLOEXEC != 0)
+	return openConfiguration(t, sys.NewConfiguration(t, typ), flags&linux.FSOPEN_CLOEXEC != 0)
 }
 
 // fspick implements fspick(2).

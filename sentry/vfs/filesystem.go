@@ -35,8 +35,11 @@ type Filesystem struct {
 // NewFilesystem makes a filesystem of type t for c, who must be privileged in the user
 // namespace that it will belong to (EPERM). It has one reference, the caller's.
 func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) {
-	user, err := t.owner(c)
-	if err != nil {
+	user := a.user
+	if !a.chosen {
+		user = t.ownerFor(c)
+	}
+	if err := t.mayMake(c, user); err != nil {
 		return nil, err
 	}
 	a.System = s

@@ -28,8 +28,9 @@ func KnownOptions(names ...string) func(Option) error {
 // mount(2) does in one step and fsopen(2), fspick(2) and fsconfig(2) do in several. It is
 // the File of their descriptors; what is read from it is its log.
 type Configuration struct {
-	sys *System
-	typ *Type
+	sys  *System
+	typ  *Type
+	user *auth.UserNamespace // that a new filesystem is to belong to: of who has begun
 
 	mu      sync.Mutex
 	phase   configPhase      // protected by mu
@@ -73,9 +74,10 @@ var flagWords = map[string]struct {
 	"lazytime": {linux.MS_LAZYTIME, true}, "nolazytime": {linux.MS_LAZYTIME, false},
 }
 
-// NewConfiguration is for a new filesystem of type t.
-func (s *System) NewConfiguration(t *Type) *Configuration {
-	return &Configuration{sys: s, typ: t}
+// NewConfiguration is for a new filesystem of type t, which is to belong to c's user
+// namespace, whoever goes on with it, or to that of what it shows.
+func (s *System) NewConfiguration(c Ctx, t *Type) *Configuration {
+	return &Configuration{sys: s, typ: t, user: t.ownerFor(c)}
 }
 
 // Pick is for changing the filesystem that p is the root of a mount of: fspick(2). EINVAL.
@@ -90,7 +92,7 @@ func (s *System) Pick(p Path) (*Configuration, error) {
 // MakeFilesystem is what mount(2) makes of its arguments; source may be nil. The
 // filesystem has one reference, the caller's. EINVAL.
 func (s *System) MakeFilesystem(c Ctx, t *Type, source *string, flags linux.MountFlags, o Options) (*Filesystem, error) {
-	x := s.NewConfiguration(t)
+	x := s.NewConfiguration(c, t)
 	x.source, x.flags, x.mask = source, flags&superFlags, flags&superFlags
 	if err := x.setAll(o); err != nil {
 		return nil, err
@@ -181,14 +183,14 @@ func (x *Configuration) Create(c Ctx) error {
 		}
 		return linux.EBUSY
 	}
-	if _, err := x.typ.owner(c); err != nil {
+	if err := x.typ.mayMake(c, x.user); err != nil {
 		return err
 	}
 	return x.create(c)
 }
 
 func (x *Configuration) create(c Ctx) (err error) {
-	a := &NewArgs{Options: x.options, Flags: x.flags}
+	a := &NewArgs{Options: x.options, Flags: x.flags, user: x.user, chosen: true}
 	if x.source != nil {
 		a.Source = *x.source
 	}

@@ -98,6 +98,9 @@ type NewArgs struct {
 	Source  string
 	Options Options
 	Flags   linux.MountFlags
+
+	user   *auth.UserNamespace // that it is to belong to, if chosen
+	chosen bool
 }
 
 // RegisterType makes t known to mount(2).

@@ -29,23 +29,25 @@ func mayMount(c Ctx) (*MountNamespace, error) {
 	return ns, nil
 }
 
-// owner is the user namespace that a filesystem of type t is to belong to if c mounts
-// it: EPERM if c may not.
-func (t *Type) owner(c Ctx) (*auth.UserNamespace, error) {
-	if t.Flags&UserMount == 0 {
-		if !c.Creds().Capable(auth.CapSysAdmin) {
-			return nil, linux.EPERM
-		}
-		return nil, nil
+// ownerFor is the user namespace that a filesystem of type t is to belong to if c begins
+// to make it.
+func (t *Type) ownerFor(c Ctx) *auth.UserNamespace {
+	switch {
+	case t.Flags&UserMount == 0:
+		return nil
+	case t.Owner != nil:
+		return t.Owner(c)
 	}
-	user := c.Creds().UserNS
-	if t.Owner != nil {
-		user = t.Owner(c)
+	return c.Creds().UserNS
+}
+
+// mayMake checks that c may make a filesystem of type t that belongs to user: EPERM. One
+// that shows c's namespaces must not belong to a user namespace that these do not.
+func (t *Type) mayMake(c Ctx, user *auth.UserNamespace) error {
+	if !c.Creds().HasCapIn(user, auth.CapSysAdmin) || t.Owner != nil && !user.Same(t.Owner(c)) {
+		return linux.EPERM
 	}
-	if !c.Creds().HasCapIn(user, auth.CapSysAdmin) {
-		return nil, linux.EPERM
-	}
-	return user, nil
+	return nil
 }
 
 // MaySuid reports whether the program p may give c rights by its set-id bits or

@@ -231,7 +231,34 @@ static void closed(void) {
 	CHECK(mounted("s", "sub"));
 }
 
+// opens begins a filesystem in another user namespace.
+static int opens(void *fd) {
+	if (syscall(SYS_unshare, CLONE_NEWUSER | CLONE_NEWNS) != 0)
+		return 1;
+	*(int *)fd = FSOPEN("tmpfs");
+	return 0;
+}
+
+// begun: a filesystem belongs to the user namespace of who has begun to make it.
+static void begun(void) {
+	dir("to");
+	int fd = -1, status;
+	static char stack[1 << 16];
+	pid_t p = clone(opens, stack + sizeof stack, CLONE_VM | CLONE_FILES | SIGCHLD, &fd);
+	CHECK(p > 0 && waitpid(p, &status, 0) == p && status == 0 && fd >= 0);
+	CHECK(CONFIG(fd, FSCONFIG_CMD_CREATE) == 0);
+	int mnt = syscall(SYS_fsmount, fd, 0, 0);
+	CHECK(mnt >= 0);
+	CHECK(syscall(SYS_move_mount, mnt, "", AT_FDCWD, "to", MOVE_MOUNT_F_EMPTY_PATH) == 0);
+	FAILS(open("to/file", O_CREAT | O_WRONLY, 0644), EOVERFLOW); // root's id means nothing there
+	inside();
+	fd = FSOPEN("tmpfs");
+	CHECK(fd >= 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+	FAILS(CONFIG(fd, FSCONFIG_CMD_CREATE), EPERM);
+}
+
 int main(void) {
+	CHECK(apart(begun) == 0);
 	CHECK(apart(restricted) == 0);
 	CHECK(apart(echoes) == 0);
 	CHECK(apart(lazily) == 0);
