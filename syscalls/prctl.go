@@ -65,6 +65,14 @@ var prctls = map[int32]func(*kernel.Task, prctlArgs) (uint64, error){
 	linux.PR_SET_THP_DISABLE:          prSetTHPDisable,
 	linux.PR_GET_THP_DISABLE:          prGetTHPDisable,
 	linux.PR_CAP_AMBIENT:              prCapAmbient,
+	linux.PR_GET_SPECULATION_CTRL:     prGetSpeculation,
+	linux.PR_SET_SPECULATION_CTRL:     prSetSpeculation,
+	linux.PR_SET_IO_FLUSHER:           prSetIOFlusher,
+	linux.PR_GET_IO_FLUSHER:           prGetIOFlusher,
+	linux.PR_SET_MDWE:                 prSetMDWE,
+	linux.PR_GET_MDWE:                 prGetMDWE,
+	linux.PR_SET_MEMORY_MERGE:         prSetMerge,
+	linux.PR_GET_MEMORY_MERGE:         prGetMerge,
 	linux.PR_SET_VMA:                  prSetVMA,
 	linux.PR_GET_AUXV:                 prGetAuxv,
 	linux.PR_TASK_PERF_EVENTS_DISABLE: func(*kernel.Task, prctlArgs) (uint64, error) { return 0, nil },
@@ -190,20 +198,6 @@ func prSetSecurebits(t *kernel.Task, a prctlArgs) (uint64, error) {
 	n.Securebits = v
 	t.SetCreds(n)
 	return 0, nil
-}
-
-func prMCEKill(_ *kernel.Task, a prctlArgs) (uint64, error) {
-	if !rest(a, 2) || a[0] > 1 || a[0] == 0 && a[1] != 0 || a[0] == 1 && a[1] > 2 {
-		return 0, linux.EINVAL
-	}
-	return 0, nil
-}
-
-func prMCEKillGet(_ *kernel.Task, a prctlArgs) (uint64, error) {
-	if !rest(a, 0) {
-		return 0, linux.EINVAL
-	}
-	return 2, nil // PR_MCE_KILL_DEFAULT
 }
 
 func prGetSubreaper(t *kernel.Task, a prctlArgs) (uint64, error) {

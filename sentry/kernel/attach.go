@@ -92,6 +92,7 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.dumpable.Store(t.tg.dumpable.Load())
 	g.memoryNS.Store(t.tg.memoryNS.Load())
 	g.coreKinds.Store(t.tg.coreKinds.Load())
+	g.noTHP.Store(t.tg.noTHP.Load())
 	g.WatchCPULimit()
 	return g
 }

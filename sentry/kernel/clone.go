@@ -157,6 +157,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 		n.regs.FSBase = c.TLS
 	}
 	n.mask, n.personality, n.timerSlack = t.mask, t.personality, t.timerSlack
+	n.ioFlusher, n.mcePolicy = t.ioFlusher, t.mcePolicy
 	if f&(linux.CLONE_VM|linux.CLONE_VFORK) != linux.CLONE_VM {
 		n.altstack = t.altstack
 	}
@@ -268,6 +269,7 @@ func (k *Kernel) newTask(name string, cr *auth.Creds) *Task {
 	t.place.Value = t
 	t.altstack.Flags = linux.SS_DISABLE
 	t.timerSlack = defaultTimerSlack
+	t.mcePolicy = linux.PR_MCE_KILL_DEFAULT
 	t.cputime.begun = k.Clocks.Boottime.Now()
 	t.cputime.start()
 	return t

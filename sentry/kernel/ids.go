@@ -185,3 +185,15 @@ func (g *ThreadGroup) SetTHPDisabled(on bool) { g.noTHP.Store(on) }
 
 // THPDisabled is what SetTHPDisabled set.
 func (g *ThreadGroup) THPDisabled() bool { return g.noTHP.Load() }
+
+// IOFlusher is prctl(PR_GET_IO_FLUSHER), MCEPolicy prctl(PR_MCE_KILL_GET).
+func (t *Task) IOFlusher() bool { return t.ioFlusher }
+
+// SetIOFlusher changes what IOFlusher returns.
+func (t *Task) SetIOFlusher(on bool) { t.ioFlusher = on }
+
+// MCEPolicy is one of PR_MCE_KILL_LATE, EARLY and DEFAULT.
+func (t *Task) MCEPolicy() uint8 { return t.mcePolicy }
+
+// SetMCEPolicy changes what MCEPolicy returns.
+func (t *Task) SetMCEPolicy(p uint8) { t.mcePolicy = p }

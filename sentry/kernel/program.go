@@ -116,6 +116,9 @@ func (t *Task) load(file loader.File, name, comm string, argv, env []string) (*l
 		t.k.logf("execve: %v", err)
 		return nil, linux.ENOMEM
 	}
+	if old := t.space.Load(); old != nil {
+		l.space.Succeed(old)
+	}
 	user := l.creds.UserNS
 	vdso, err := t.tg.container.vdsoFor(t.Namespaces().TimeForChildren)
 	if err != nil {

@@ -37,6 +37,9 @@ func (t *Task) lookForTracee(w *WaitSpec) (r WaitResult, some bool, after func()
 			if r, ok := t.waitTrap(x, w); ok {
 				return r, true, nil
 			}
+			if r, ok := t.waitResumed(x, w); ok {
+				return r, true, nil
+			}
 		}
 	}
 	return r, some, nil
@@ -54,6 +57,22 @@ func (t *Task) waitTrap(x *Task, w *WaitSpec) (r WaitResult, ok bool) {
 	return WaitResult{
 		Pid: x.pid.In(t.pid.ns), UID: t.Creds().UserNS.ShowUID(x.Creds().RUID), Usage: x.Rusage(),
 		Code: linux.CLD_TRAPPED, Status: linux.TrapStatus(s.code),
+	}, true
+}
+
+// waitResumed reports that SIGCONT has made the process of the tracee x go on. The
+// caller holds tasks.
+func (t *Task) waitResumed(x *Task, w *WaitSpec) (r WaitResult, ok bool) {
+	x.tg.sig.mu.Lock()
+	defer x.tg.sig.mu.Unlock()
+	st := &x.tg.sig.stop
+	if w.Options&linux.WCONTINUED == 0 || !st.continued {
+		return r, false
+	}
+	st.continued = w.Options&linux.WNOWAIT != 0
+	return WaitResult{
+		Pid: x.pid.In(t.pid.ns), UID: x.Creds().RUID, Usage: x.Rusage(),
+		Code: linux.CLD_CONTINUED, Status: linux.ContinuedStatus,
 	}, true
 }
 

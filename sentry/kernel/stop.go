@@ -128,6 +128,14 @@ func (g *ThreadGroup) tellParent() {
 			status = int32(linux.SIGSTOP)
 		}
 	}
+	g.tellOfStop(p, why, status)
+	if why == linux.CLD_CONTINUED && g.tracedByOther() {
+		g.tellOfStop(g.leader.trace.tracer.tg, why, status)
+	}
+}
+
+// tellOfStop sends p, g's parent or tracer, a SIGCHLD about it. The caller holds tasks.
+func (g *ThreadGroup) tellOfStop(p *ThreadGroup, why, status int32) {
 	a := p.Action(linux.SIGCHLD)
 	if a.Handler != linux.SIG_IGN && a.Flags&linux.SA_NOCLDSTOP == 0 {
 		p.Signal(g.childInfo(why, status))

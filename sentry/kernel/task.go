@@ -69,6 +69,8 @@ type taskRun struct {
 	restartFn   RestartFn   // what restart_syscall(2) does; nil: EINTR
 	personality uint32
 	timerSlack  uint64
+	ioFlusher   bool  // prctl(PR_SET_IO_FLUSHER)
+	mcePolicy   uint8 // prctl(PR_MCE_KILL)
 	fault       lastFault
 	faultMemo   mm.FaultMemo
 	fpuBuf      []byte // scratch of signal frames

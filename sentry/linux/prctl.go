@@ -49,6 +49,8 @@ const (
 	PR_GET_IO_FLUSHER           = 58
 	PR_SET_MDWE                 = 65
 	PR_GET_MDWE                 = 66
+	PR_SET_MEMORY_MERGE         = 67
+	PR_GET_MEMORY_MERGE         = 68
 	PR_SET_PTRACER              = 0x59616d61
 	PR_SET_VMA                  = 0x53564d41
 	PR_GET_AUXV                 = 0x41555856
@@ -59,6 +61,21 @@ const (
 	PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 	PR_TSC_ENABLE = 1
+
+	PR_MCE_KILL_CLEAR   = 0
+	PR_MCE_KILL_SET     = 1
+	PR_MCE_KILL_LATE    = 0
+	PR_MCE_KILL_EARLY   = 1
+	PR_MCE_KILL_DEFAULT = 2
+
+	PR_SPEC_L1D_FLUSH = 2 // the last of what can be asked about
+	PR_SPEC_ENABLE    = 1 << 1
+
+	PR_MDWE_REFUSE_EXEC_GAIN = 1
+	PR_MDWE_NO_INHERIT       = 2
+
+	PR_SET_MM_MAP      = 14
+	PR_SET_MM_MAP_SIZE = 15
 
 	PR_SET_MM_START_CODE  = 1
 	PR_SET_MM_END_CODE    = 2

@@ -56,10 +56,7 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 		o.File, o.Identity, v.off = a, a, 0
 	}
 	replaced := r.Len() - s.freeIn(r)
-	if err := s.mayExpand(&v, r.Len()-min(replaced, r.Len())); err != nil {
-		return 0, err
-	}
-	if err := s.mayCommit(&v, r.Len()); err != nil {
+	if err := s.mayMap(&v, r.Len(), replaced); err != nil {
 		return 0, err
 	}
 	if err := s.unsealed(r); err != nil {
@@ -88,6 +85,17 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 		s.populate(r)
 	}
 	return r.Start, nil
+}
+
+// mayMap is an error if n bytes like v, which replace some, may not be mapped.
+func (s *Space) mayMap(v *vma, n, replaced uint64) error {
+	if s.denied(v.access, v.access) {
+		return linux.EACCES
+	}
+	if err := s.mayExpand(v, n-min(replaced, n)); err != nil {
+		return err
+	}
+	return s.mayCommit(v, n)
 }
 
 // fillNew fills a new mapping. For want of memory, it goes again.

@@ -65,6 +65,9 @@ func (s *Space) protectPart(r, vr arch.Range, v vma, a arch.Access) error {
 	if a&^v.max != 0 {
 		return linux.EACCES
 	}
+	if s.denied(v.access, a) {
+		return linux.EACCES
+	}
 	if v.access == a {
 		return nil
 	}

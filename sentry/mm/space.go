@@ -92,6 +92,7 @@ type Space struct {
 	changes uint64 // counts changes of runs, for faults
 	dead    bool
 	sealed  bool // some mapping is
+	flags   spaceFlags
 	patch   patches
 }
 
