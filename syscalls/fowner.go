@@ -21,7 +21,7 @@ func pollCode(e wait.Events) int32 {
 	for _, c := range []struct {
 		e    wait.Events
 		code int32
-	}{{wait.In, linux.POLL_IN}, {wait.Out, linux.POLL_OUT}, {wait.Pri, linux.POLL_PRI}, {wait.Err, linux.POLL_ERR}} {
+	}{{wait.Msg, linux.POLL_MSG}, {wait.In, linux.POLL_IN}, {wait.Out, linux.POLL_OUT}, {wait.Pri, linux.POLL_PRI}, {wait.Err, linux.POLL_ERR}} {
 		if e&c.e != 0 {
 			return c.code
 		}
@@ -94,6 +94,12 @@ func chooseOwner(t *kernel.Task, d *vfs.FileDescription, who linux.FOwnerEx) err
 func dirNotify(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
 	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
 	return 0, d.DirNotify(&ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, uint32(arg))
+}
+
+// setLease is F_SETLEASE: the caller is told of breaks if nobody else was chosen.
+func setLease(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
+	return 0, d.SetLease(t, int(int32(arg)), &ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t})
 }
 
 // ownerOf is the owner as the caller numbers it.

@@ -189,6 +189,7 @@ const (
 	SYS_SECCOMP  = 1
 	POLL_IN      = 1
 	POLL_OUT     = 2
+	POLL_MSG     = 3
 	POLL_ERR     = 4
 	POLL_PRI     = 5
 	POLL_HUP     = 6

@@ -144,6 +144,9 @@ func Truncate(c Ctx, p Path, size int64) error {
 	if err := checkSize(c, size); err != nil {
 		return err
 	}
+	if err := p.breakLeases(c, true, false); err != nil {
+		return err
+	}
 	if err := truncate(c, p.d.node, size); err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type Dentry struct {
 	deleted  atomic.Bool  // ... because the name was removed
 	linkable atomic.Bool  // an O_TMPFILE that linkat(2) may still give a name
 	mounted  atomic.Int32 // mounts on this dentry, in all namespaces
+	opens    atomic.Int32 // open files of it, for leases
+	writers  atomic.Int32 // of those, for writing
 
 	recent atomic.Bool // used since the clock's hand came by
 	clock  list.Elem[*Dentry]

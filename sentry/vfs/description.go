@@ -58,7 +58,12 @@ func NewFileDescription(p Path, f File, flags linux.OpenFlags) *FileDescription 
 // countWriter tells the mount and its filesystem of one more or one less that may write:
 // they can't become read-only meanwhile. What is no file of theirs does not count.
 func (d *FileDescription) countWriter(n int64) {
-	if d.Flags().Writable() && !d.IsPath() && d.path.d.typ == linux.S_IFREG {
+	if d.IsPath() || d.path.d.typ != linux.S_IFREG {
+		return
+	}
+	d.path.d.opens.Add(int32(n))
+	if d.Flags().Writable() {
+		d.path.d.writers.Add(int32(n))
 		d.path.mnt.writers.Add(n)
 		d.path.d.fs.writers.Add(n)
 	}

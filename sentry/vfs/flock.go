@@ -32,6 +32,7 @@ type fileLocks struct {
 	mu      lock.Mutex[lock.Leaf]
 	records []RecordLock // protected by mu
 	flocks  []flock      // protected by mu
+	leases  []lease      // protected by mu
 	held    bool         // there are locks, which are a user of the state; protected by mu
 }
 
@@ -91,7 +92,7 @@ func (s *fileLocks) setLocked(l RecordLock, unlock bool) {
 func (fs *Filesystem) settle(st *inodeState) {
 	s := &st.locks
 	s.mu.Lock()
-	any := len(s.records)+len(s.flocks) != 0
+	any := len(s.records)+len(s.flocks)+len(s.leases) != 0
 	was := s.held
 	s.held = any
 	s.mu.Unlock()
@@ -201,6 +202,7 @@ func (d *FileDescription) dropLocks() {
 	fs := d.path.d.fs
 	if st := fs.state(d.path.d.node, false); st != nil {
 		st.locks.unflock(d)
+		st.locks.unlease(d)
 		fs.settle(st)
 		st.locks.Notify(wait.In)
 		fs.putState(st)

@@ -95,6 +95,9 @@ func mayOpen(c Ctx, p Path, flags linux.OpenFlags) error {
 
 // open opens p, whatever the permissions.
 func (p Path) open(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
+	if err := p.breakLeases(c, flags.Writable(), flags&linux.O_NONBLOCK != 0); err != nil {
+		return nil, err
+	}
 	var f File
 	var st *inodeState
 	var err error

@@ -22,6 +22,7 @@ const (
 	RdBand Events = 0x080
 	WrNorm Events = 0x100
 	WrBand Events = 0x200
+	Msg    Events = 0x400
 	RdHup  Events = 0x2000
 
 	// Readable and Writable are what a file that has data, or room, reports.

@@ -1,0 +1,235 @@
+package vfs
+
+import (
+	"time"
+
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+	"garrison/sentry/wait"
+)
+
+// A lease is fcntl(F_SETLEASE)'s: its owner is told before somebody else opens or
+// truncates the file in a way that it does not suit, and has leaseBreakTime for it.
+type lease struct {
+	owner  *FileDescription
+	kind   int       // F_RDLCK or F_WRLCK
+	target int       // what it is to become; kind if nobody is in the way
+	end    time.Time // when it becomes so by itself
+}
+
+// leaseBreakTime is /proc/sys/fs/lease-break-time.
+const leaseBreakTime = 45 * time.Second
+
+// leaseBroken is what a lease's owner is told (POLL_MSG).
+const leaseBroken = wait.In | wait.RdNorm | wait.Msg
+
+// expireLocked makes those leases what they are to become whose time is over.
+func (s *fileLocks) expireLocked(now time.Time) (changed bool) {
+	kept := s.leases[:0]
+	for _, l := range s.leases {
+		if l.target != l.kind && !now.Before(l.end) {
+			l.kind, changed = l.target, true
+		}
+		if l.kind != linux.F_UNLCK {
+			kept = append(kept, l)
+		}
+	}
+	clear(s.leases[len(kept):])
+	s.leases = kept
+	return changed
+}
+
+// Lease is fcntl(F_GETLEASE): what d has, or is to have once it is broken.
+func (d *FileDescription) Lease() int {
+	fs := d.path.d.fs
+	st := fs.state(d.path.d.node, false)
+	if st == nil {
+		return linux.F_UNLCK
+	}
+	defer fs.putState(st)
+	st.locks.mu.Lock()
+	defer st.locks.mu.Unlock()
+	st.locks.expireLocked(time.Now())
+	for _, l := range st.locks.leases {
+		if l.owner == d {
+			return l.target
+		}
+	}
+	return linux.F_UNLCK
+}
+
+// SetLease is fcntl(F_SETLEASE): owner is told of breaks if d has nobody yet. EACCES for
+// another's file; EAGAIN if somebody has the file open as the lease does not suit.
+func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
+	if kind != linux.F_RDLCK && kind != linux.F_WRLCK && kind != linux.F_UNLCK {
+		return linux.EINVAL
+	}
+	a, err := d.Attr(c)
+	if err != nil {
+		return err
+	}
+	if a.UID != c.Creds().FSUID && !c.Creds().HasCap(auth.CapLease) {
+		return linux.EACCES
+	}
+	if d.path.d.typ != linux.S_IFREG {
+		return linux.EINVAL
+	}
+	fs := d.path.d.fs
+	st := fs.state(d.path.d.node, true)
+	defer fs.putState(st)
+	if err := st.locks.lease(d, kind); err != nil {
+		return err
+	}
+	fs.settle(st)
+	st.locks.Notify(wait.In)
+	d.hookMu.Lock()
+	defer d.hookMu.Unlock()
+	switch {
+	case kind == linux.F_UNLCK: // as on Linux, these go with the lease
+		d.async.owner, d.async.sig = nil, 0
+	case d.async.owner == nil:
+		d.async.owner = owner
+		fallthrough
+	default:
+		d.flock.Store(true)
+	}
+	return nil
+}
+
+// lease gives d a lease of a kind, or takes it away: EAGAIN.
+func (s *fileLocks) lease(d *FileDescription, kind int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expireLocked(time.Now())
+	at := -1
+	for i, l := range s.leases {
+		switch {
+		case l.owner == d:
+			at = i
+		case kind == linux.F_WRLCK, kind == linux.F_RDLCK && (l.kind == linux.F_WRLCK || l.target == linux.F_UNLCK):
+			return linux.EAGAIN
+		}
+	}
+	x := d.path.d
+	switch {
+	case kind == linux.F_UNLCK && at < 0,
+		kind == linux.F_RDLCK && x.writers.Load() > 0,
+		kind == linux.F_WRLCK && x.opens.Load() > 1:
+		return linux.EAGAIN
+	case kind == linux.F_UNLCK:
+		s.leases = append(s.leases[:at:at], s.leases[at+1:]...)
+	case at < 0:
+		s.leases = append(s.leases, lease{owner: d, kind: kind, target: kind})
+	default: // a broken one can't become more than it is to be
+		l := &s.leases[at]
+		if l.target != l.kind && (l.target == linux.F_UNLCK || kind == linux.F_WRLCK) {
+			return linux.EAGAIN
+		}
+		l.kind, l.target = kind, kind
+	}
+	return nil
+}
+
+// breakLeases tells those who have leases on p that it is to be opened or truncated,
+// and waits until they allow it. EWOULDBLOCK if it may not wait.
+func (p Path) breakLeases(c Ctx, write, now bool) error {
+	fs := p.d.fs
+	if p.d.typ != linux.S_IFREG || fs.locked.Load() == 0 {
+		return nil
+	}
+	st := fs.state(p.d.node, false)
+	if st == nil {
+		return nil
+	}
+	defer fs.putState(st)
+	w := &leaseWait{&st.locks, write}
+	for {
+		left := w.begin()
+		fs.settle(st)
+		if left == 0 {
+			return nil
+		}
+		if now {
+			return linux.EWOULDBLOCK
+		}
+		if err := c.BlockFor(w, wait.In, left); err != nil && err != linux.ETIMEDOUT {
+			return err
+		}
+	}
+}
+
+// leaseWait waits for leases to suit somebody who is to write, or only to read.
+type leaseWait struct {
+	*fileLocks
+	write bool
+}
+
+// inWay is what l has to become.
+func (w *leaseWait) inWay(l *lease) (target int, conflict bool) {
+	switch {
+	case w.write:
+		return linux.F_UNLCK, true
+	case l.kind == linux.F_WRLCK:
+		return linux.F_RDLCK, true
+	}
+	return l.kind, false
+}
+
+// begin tells the owners of leases that are in the way, once each, and says how long
+// at most it takes until none is; 0 if none is.
+func (w *leaseWait) begin() (left time.Duration) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expireLocked(now)
+	for i := range w.leases {
+		l := &w.leases[i]
+		target, conflict := w.inWay(l)
+		if !conflict {
+			continue
+		}
+		if l.target == l.kind {
+			l.end = now.Add(leaseBreakTime)
+		}
+		if l.target != target && l.target != linux.F_UNLCK {
+			l.target = target
+			go l.owner.tellOwner(leaseBroken) // signals take locks
+		}
+		left = max(left, l.end.Sub(now), 1)
+	}
+	return left
+}
+
+// Ready implements wait.Object.
+func (w *leaseWait) Ready(e wait.Events) wait.Events {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.leases {
+		if _, conflict := w.inWay(&w.leases[i]); conflict {
+			return 0
+		}
+	}
+	return e & wait.In
+}
+
+// unlease takes d's lease away, as it is closed.
+func (s *fileLocks) unlease(d *FileDescription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.leases {
+		if s.leases[i].owner == d {
+			s.leases = append(s.leases[:i:i], s.leases[i+1:]...)
+			return
+		}
+	}
+}
+
+// tellOwner sends d's owner the signal of e.
+func (d *FileDescription) tellOwner(e wait.Events) {
+	d.hookMu.Lock()
+	o, sig := d.async.owner, d.async.sig
+	d.hookMu.Unlock()
+	if o != nil {
+		o.SignalIO(sig, d, e)
+	}
+}
