@@ -55,7 +55,6 @@ func execveat(t *kernel.Task, dir kernel.FD, name pathname, argv, envp usermem.P
 		s.At.Flags |= vfs.EmptyOK
 	}
 	if flags&linux.AT_SYMLINK_NOFOLLOW != 0 {
-		// A symlink as the last component is ELOOP: it is found to be one by opening it.
 		s.At.Flags |= vfs.NoFollow
 	}
 	return doExec(t, s, argv, envp)

@@ -26,14 +26,19 @@ func (o opener) OpenExecutable(name string) (loader.File, error) {
 }
 
 // openProgram opens a program to be run: execute permission counts, read
-// permission does not. EACCES if it is no regular file.
+// permission does not. EACCES if it is no regular file, ELOOP if it is a symlink,
+// which a has then said not to follow.
 func (t *Task) openProgram(a vfs.At) (*programFile, error) {
 	p, err := vfs.Resolve(t, a)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Drop()
-	if p.Type() != linux.S_IFREG {
+	switch p.Type() {
+	case linux.S_IFREG:
+	case linux.S_IFLNK:
+		return nil, linux.ELOOP
+	default:
 		return nil, linux.EACCES
 	}
 	if err := p.Permit(t, vfs.MayExec); err != nil {
