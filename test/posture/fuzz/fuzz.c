@@ -1,8 +1,9 @@
 // fuzz makes system calls at random, with arguments of the right kind as often as
 // not: fuzz CALLS SEED SECONDS. CALLS is a file with a line "number name kinds"
 // for each call; see KINDS below. A supervisor starts workers, each with threads
-// and for a second or so, half of them as root in namespaces of their own; kills
-// those that don't end by themselves, and says "stuck" if one survives even that.
+// and for a second or so, half of them as root in namespaces of their own, and a
+// quarter as root of a user namespace; kills those that don't end by themselves, and
+// says "stuck" if one survives even that.
 // What kills a worker is its own business; the kernel under it must live.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -285,6 +286,24 @@ static void *work(void *arg) {
 	return NULL;
 }
 
+static void put(const char *file, const char *text) {
+	int fd = open(file, O_WRONLY);
+	write(fd, text, strlen(text)), close(fd);
+}
+
+// own_users makes the caller root of a user namespace, and of others there.
+static void own_users(void) {
+	char map[32];
+	unsigned uid = getuid(), gid = getgid();
+	prctl(PR_SET_DUMPABLE, 1); // or the maps are another's
+	unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+	put("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof map, "0 %u 1", uid), put("/proc/self/uid_map", map);
+	snprintf(map, sizeof map, "0 %u 1", gid), put("/proc/self/gid_map", map);
+	mount("tmpfs", "/tmp", "tmpfs", 0, "size=16m,mode=1777");
+	chdir("/tmp");
+}
+
 // worker does not return.
 static void worker(uint64_t seed, int root) {
 	struct rnd r = {seed * 0x9e3779b97f4a7c15 | 1, 0};
@@ -311,6 +330,8 @@ static void worker(uint64_t seed, int root) {
 		setgid(1000 + seed % 3), setuid(1000 + seed % 3);
 		struct rlimit few = {40, 40};
 		setrlimit(RLIMIT_NPROC, &few);
+		if (below(&r, 2))
+			own_users();
 	}
 	struct rlimit small = {64 << 20, 64 << 20};
 	setrlimit(RLIMIT_FSIZE, &small);
