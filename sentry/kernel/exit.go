@@ -110,7 +110,7 @@ func (t *Task) leaveMemory(s *mm.Space) {
 }
 
 func (t *Task) foldRSS(s *mm.Space) {
-	rss := int64(s.Stats(true).PeakRSS)
+	rss := int64(s.EndRSS())
 	for {
 		old := t.tg.times.maxRSS.Load()
 		if rss <= old || t.tg.times.maxRSS.CompareAndSwap(old, rss) {

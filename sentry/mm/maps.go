@@ -172,3 +172,21 @@ func (s *Space) Stats(rss bool) Stats {
 	st.PeakRSS = s.peakRSS.Load()
 	return st
 }
+
+// smallRun is the size up to which EndRSS takes a run for resident: to ask the
+// host costs more than the difference is worth, at the end of each process.
+const smallRun = 64 << 10
+
+// EndRSS is PeakRSS of Stats, for a space that is about to end, or a little more.
+func (s *Space) EndRSS() (n uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for r, x := range s.runs.All() {
+		if x.host != nil || r.Len() <= smallRun {
+			n += uint64(r.Len())
+		} else {
+			n += s.env.memory.Resident(x.memory(rng(r)))
+		}
+	}
+	return max(n, s.peakRSS.Load())
+}
