@@ -14,7 +14,7 @@ import (
 func (w *watcher) read() {
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := w.file.Read(buf)
+		n, err := w.bell.read(buf)
 		if err != nil {
 			return
 		}

@@ -1,7 +1,6 @@
 package gofer
 
 import (
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +43,7 @@ type watcher struct {
 	mu      sync.Mutex
 	todo    []sighting // directories to watch, soon
 	fd      int        // the inotify descriptor; -1 if there is none
-	file    *os.File   // the same, waited for by Go's poller
+	bell    *bell      // rings for fd
 	dirs    map[int32]wire.ID
 	own     map[place]time.Time   // when the gofer last did something to a name
 	ownDirs map[wire.ID]time.Time // ... to any name of a directory
@@ -52,6 +51,15 @@ type watcher struct {
 	known   map[wire.Change]bool // those of pending
 	all     bool
 	more    chan struct{} // has an element if there is something pending
+
+	endedMu sync.Mutex // may be taken with server.mu held
+	ended   []watch    // watches of directories that were forgotten
+}
+
+// A watch is that of a directory.
+type watch struct {
+	wd  int32
+	dir wire.ID
 }
 
 // A sighting is a directory in which something was looked up, and when.
@@ -88,7 +96,11 @@ func (w *watcher) start() (began bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	w.fd, w.file = fd, os.NewFile(uintptr(fd), "inotify")
+	if w.bell, err = newBell(fd); err != nil {
+		unix.Close(fd)
+		return false, err
+	}
+	w.fd = fd
 	w.on.Store(true)
 	w.s.wg.Go(w.read)
 	w.s.wg.Go(w.add)
@@ -121,8 +133,9 @@ func (w *watcher) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	close(w.done)
-	if w.file != nil {
-		w.file.Close()
+	if w.bell != nil {
+		w.bell.close()
+		unix.Close(w.fd)
 		w.fd = -1
 	}
 }
@@ -225,19 +238,33 @@ func (w *watcher) addWatch(n *node, fd int) bool {
 }
 
 // drop ends the watch of a directory that is being forgotten. server.mu is held, and
-// so the descriptor's own lock is not taken: removal happens in the background.
+// so the descriptor's own lock is not taken. It can wait, too: most such directories
+// were removed, with which the host has ended the watch.
 func (w *watcher) drop(n *node) {
-	if n.wd != 0 {
-		go w.remove(n.wd)
-		n.wd = 0
+	if n.wd == 0 {
+		return
+	}
+	w.endedMu.Lock()
+	defer w.endedMu.Unlock()
+	w.ended = append(w.ended, watch{n.wd, n.id})
+	n.wd = 0
+	if len(w.ended) == 1 {
+		time.AfterFunc(watchPeriod, w.removeEnded)
 	}
 }
 
-func (w *watcher) remove(wd int32) {
+func (w *watcher) removeEnded() {
+	w.endedMu.Lock()
+	ended := w.ended
+	w.ended = nil
+	w.endedMu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.dirs[wd]; ok && w.fd >= 0 {
-		delete(w.dirs, wd)
-		_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
+	for _, x := range ended {
+		// The directory may have been found again by now: that is the same watch.
+		if w.dirs[x.wd] == x.dir && w.fd >= 0 {
+			delete(w.dirs, x.wd)
+			_, _ = unix.InotifyRmWatch(w.fd, uint32(x.wd))
+		}
 	}
 }
