@@ -15,6 +15,7 @@ import (
 
 var (
 	root     = flag.String("root", "/var/cache/garrison/bookworm", "the Debian root filesystem, made by mkroot")
+	suites   = flag.String("suites", "/var/cache/garrison/suites", "the one with more programs, made by mksuites")
 	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
 	peer     = flag.String("peer", "runc", "the runtime that says what is right")
 	update   = flag.Bool("update", false, "record what Linux has in tree/linux anew")
@@ -54,8 +55,10 @@ func needs(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: it mounts overlays and runs containers")
 	}
-	if _, err := os.Stat(*root + "/.recipe"); err != nil {
-		t.Fatalf("no root filesystem at %s (make root)", *root)
+	for _, dir := range []string{*root, *suites} {
+		if _, err := os.Stat(dir + "/.recipe"); err != nil {
+			t.Fatalf("no root filesystem at %s (make suites-root)", dir)
+		}
 	}
 	if _, err := exec.LookPath(*peer); err != nil {
 		t.Fatalf("%s is not installed (make deps)", *peer)

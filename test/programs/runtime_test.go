@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ const jobTimeout = 5 * time.Minute
 func run(t *testing.T, r bundle.Runtime, job, goprog string) bundle.Result {
 	t.Helper()
 	dir := t.TempDir()
-	undo, err := bundle.Overlay(dir, *root)
+	undo, err := bundle.Overlay(dir, lower(t, job))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +38,18 @@ func run(t *testing.T, r bundle.Runtime, job, goprog string) bundle.Result {
 		t.Errorf("%s: no end after %v", r.Path, jobTimeout)
 	}
 	return result
+}
+
+// lower is the root filesystem of a job: a line of its own asks for the bigger one.
+func lower(t *testing.T, job string) string {
+	text, err := os.ReadFile(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "# root: suites\n") {
+		return *suites
+	}
+	return *root
 }
 
 var capabilityLine = regexp.MustCompile(`(?m)^# capabilities: (.+)$`)
