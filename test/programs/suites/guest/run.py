@@ -1,6 +1,6 @@
 """Runs a part of a suite inside the container, and writes how each case ended.
 
-run.py SUITE SECONDS LEAVE NAME...: each NAME (a module, a package, a stressor)
+run.py SUITE SECONDS LEAVE NAME...: each NAME (a module, a package)
 is one process, ended after SECONDS; the cases in LEAVE, separated by blanks, are
 not run where that can be said. A line of /results is a verdict (ok, skip, bad,
 hang) and the case; of several for one case the last is right, but bad stays bad.
@@ -55,7 +55,7 @@ def go(name, seconds, leave):
     out = WORK + "/out"
     with open(out, "wb") as f:
         status = limited([binary, "-test.short", "-test.v=test2json", *skip], seconds,
-                         "/usr/local/go/src/" + name, signal.SIGQUIT, stdout=f, stderr=subprocess.STDOUT)
+                         os.environ["GOROOT"] + "/src/" + name, signal.SIGQUIT, stdout=f, stderr=subprocess.STDOUT)
     with open(out, "rb") as f:
         text = f.read().decode(errors="replace")
     words = {"PASS": "ok", "SKIP": "skip", "FAIL": "bad"}
@@ -69,19 +69,12 @@ def go(name, seconds, leave):
         print(text[-20000:], flush=True)
 
 
-def stress(name, seconds, leave):
-    """A stressor of stress-ng's, which ends by itself after two seconds."""
-    status = limited(["stress-ng", "--" + name, "1", "--timeout", "2", "--verify", "--temp-path", WORK, "--oomable"],
-                     seconds, WORK)
-    say("skip" if status in (3, 4) else verdict(status), name)
-
-
 def main():
     suite, seconds, leave, names = sys.argv[1], float(sys.argv[2]), sys.argv[3].split(), sys.argv[4:]
     os.makedirs(WORK, exist_ok=True)
     for name in names:
         mine = [c for c in leave if c.startswith(name + ".")]
-        {"python": python, "go": go, "stress": stress}[suite](name, seconds, mine)
+        {"python": python, "go": go}[suite](name, seconds, mine)
 
 
 main()
