@@ -33,6 +33,13 @@ type Count struct {
 	N    uint64
 }
 
+// A Sleeper is a Context that is told of its caller's sleep.
+type Sleeper interface {
+	// Slept says that the caller has slept until somebody woke it, as a task
+	// does in a system call that waits. Context's rule for callers holds.
+	Slept()
+}
+
 // Facts never change during the life of a Platform.
 type Facts struct {
 	Name    string

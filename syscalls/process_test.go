@@ -96,6 +96,22 @@ func TestForkExitWait(t *testing.T) {
 	})
 }
 
+// TestPlatformKnowsOfSleeps counts what the platform is told: of sleeps, and of
+// nothing else.
+func TestPlatformKnowsOfSleeps(t *testing.T) {
+	var w *scripted.World
+	w = scripted.New(t, &syscalls.Table, func(g *scripted.Guest) {
+		before := w.P.Slept.Load()
+		g.Call(sysGetpid)
+		want(t, "sleeps after getpid", w.P.Slept.Load(), before)
+		ms(g, 1)
+		want(t, "sleeps after nanosleep", w.P.Slept.Load(), before+1)
+		g.Call(sysExitGroup, 0)
+	})
+	w.Run()
+	w.Close()
+}
+
 func TestForkSeparatesMemory(t *testing.T) {
 	runs(t, func(g *scripted.Guest) {
 		a := g.Alloc(16)

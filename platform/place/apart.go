@@ -4,11 +4,12 @@ import "golang.org/x/sys/unix"
 
 // Apart gives x's guest thread, which waits for an answer of the calling thread,
 // a processor of its own, so that both can watch for each other instead of
-// sleeping. It reports false if none is to be had: others run guest code, too.
+// sleeping. It reports false if none is to be had, since others run guest code, too,
+// or if x is in conversation, and often sleeps instead of watching.
 func (c *CPUs) Apart(x *Pair) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.off || x.apart.Load() || x.bound.Load() == 0 || c.apart >= len(c.allowed)/2 {
+	if c.off || x.apart.Load() || x.bound.Load() == 0 || x.talk.often() || c.apart >= len(c.allowed)/2 {
 		return false
 	}
 	taken := map[int]bool{x.cpu: true}

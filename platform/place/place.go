@@ -24,7 +24,8 @@ const period = 4 * time.Millisecond
 // thinks best, and bound again at its next Switch. A processor whose bound guests
 // together want clearly more than all of its time gives one to another that has
 // time to spare. And since not all load is ours, a bound guest that stays busy
-// asks the host again twice a second.
+// asks the host again twice a second. Guests in conversation stay where they are
+// (talk.go).
 type CPUs struct {
 	first unix.CPUSet // processors this process could use when it began
 
@@ -66,6 +67,8 @@ type Pair struct {
 	served int64        // ns spent in finished Switches
 	seen   int64        // total at the last tick; the tick's alone
 	busy   int          // for how many ticks it has used most of its time; ditto
+	naps   int64        // how often its server has slept, as served
+	talk   talk         // protected by CPUs.mu
 }
 
 // New returns a placement over the processors this process may use. settled is
@@ -308,9 +311,10 @@ func (c *CPUs) reconsider() (again bool) {
 		}
 		used[i] = min(time.Duration(total-p.seen), span)
 		p.seen = total
+		p.talk.tick(atomic.LoadInt64(&p.naps), used[i])
 		if used[i] < span/2 {
 			p.busy = 0
-		} else if p.busy++; p.busy%rehomePeriods == 0 {
+		} else if p.busy++; p.busy%rehomePeriods == 0 && !p.talk.often() {
 			p.want.Store(wantNew)
 		}
 		if p.bound.Load() == 0 {
@@ -332,7 +336,8 @@ func (c *CPUs) reconsider() (again bool) {
 }
 
 // balanceLocked moves one bound context from the busiest processor to the
-// idlest, if the one has clearly too much to do and the other too little.
+// idlest, if the one has clearly too much to do and the other too little. What is
+// in conversation stays.
 func (c *CPUs) balanceLocked(demand map[int]time.Duration, used []time.Duration, span time.Duration) {
 	busiest, idlest := c.allowed[0], c.allowed[0]
 	for _, cpu := range c.allowed {
@@ -350,7 +355,7 @@ func (c *CPUs) balanceLocked(demand map[int]time.Duration, used []time.Duration,
 	var mover *Pair
 	least := span + 1
 	for i, x := range c.pairs {
-		if x.bound.Load() != 0 && x.cpu == busiest && used[i] > span/8 && used[i] < least {
+		if x.bound.Load() != 0 && x.cpu == busiest && !x.talk.often() && used[i] > span/8 && used[i] < least {
 			mover, least = x, used[i]
 		}
 	}

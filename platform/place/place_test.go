@@ -72,6 +72,68 @@ func TestBalance(t *testing.T) {
 	}
 }
 
+// TestTalk tells conversations from other work, also beside a neighbour, who
+// makes many periods look like nothing but a long Switch.
+func TestTalk(t *testing.T) {
+	type tick struct {
+		naps int64
+		used time.Duration
+	}
+	for _, test := range []struct {
+		name  string
+		ticks []tick // over and over
+		often bool
+	}{
+		{"a byte to and fro", []tick{{160, 3 * time.Millisecond}}, true},
+		{"the same beside a neighbour", []tick{{160, 3 * time.Millisecond}, {1, period}}, true},
+		{"long turns", []tick{{8, 3 * time.Millisecond}}, false},
+		{"no sleep", []tick{{0, period}}, false},
+		{"idle", []tick{{0, 0}}, false},
+	} {
+		x := &Pair{}
+		for i := range 400 {
+			now := test.ticks[i%len(test.ticks)]
+			for range now.naps {
+				x.Slept()
+			}
+			x.talk.tick(x.naps, now.used)
+		}
+		if got := x.talk.often(); got != test.often {
+			t.Errorf("%s: in conversation: %v", test.name, got)
+		}
+	}
+	over := &Pair{}
+	over.talk.tick(160, 3*time.Millisecond)
+	for range 50 {
+		over.talk.tick(160, period)
+	}
+	if over.talk.often() {
+		t.Error("a conversation goes on for ever")
+	}
+}
+
+// TestConversationStays holds the balance, and Apart, to leave a conversation where
+// it is, and to move others in its place.
+func TestConversationStays(t *testing.T) {
+	c := testCPUs(2, 0, 0)
+	for _, x := range c.pairs {
+		x.talk = talk{slept: 100, used: period}
+	}
+	if to := c.balance(0.7, 0.8); to[0] >= 0 || to[1] >= 0 {
+		t.Errorf("the balance parts a conversation: to %v", to)
+	}
+	if c.Apart(c.pairs[0]) {
+		t.Error("a guest in conversation goes apart")
+	}
+	c.pairs[1].talk = talk{}
+	if to := c.balance(0.7, 0.8); to[0] >= 0 || to[1] != 1 {
+		t.Errorf("beside a conversation, the other goes to processor %d", to[1])
+	}
+	if !c.Apart(c.pairs[1]) {
+		t.Error("one that never sleeps does not go apart")
+	}
+}
+
 func TestRemove(t *testing.T) {
 	c := testCPUs(3, 0, 0, 2)
 	c.Remove(c.pairs[0])

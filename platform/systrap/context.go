@@ -73,6 +73,11 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 	return ev, err
 }
 
+var _ platform.Sleeper = (*Context)(nil)
+
+// Slept implements platform.Sleeper.
+func (c *Context) Slept() { c.place.Slept() }
+
 // Running implements platform.Context.
 func (c *Context) Running() int64 { return c.place.Running() }
 

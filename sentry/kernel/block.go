@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"garrison/platform"
 	"garrison/platform/park"
 	"garrison/sentry/ktime"
 	"garrison/sentry/linux"
@@ -149,6 +150,9 @@ func (t *Task) beginSleep() {
 }
 
 func (t *Task) endSleep() {
+	if s, ok := t.ctx.(platform.Sleeper); ok {
+		s.Slept()
+	}
 	t.k.running.Add(1)
 	t.cputime.start()
 	t.status.Store(uint32(Running))

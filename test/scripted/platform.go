@@ -19,6 +19,8 @@ import (
 type Platform struct {
 	*mmtest.Platform
 
+	Slept atomic.Int64 // how often contexts were told of a sleep
+
 	mu    sync.Mutex
 	funcs []func(*Guest) // by the number in R15 of a new thread; protected by mu
 }
@@ -123,6 +125,9 @@ func (c *context) Interrupt() {
 	default:
 	}
 }
+
+// Slept implements platform.Sleeper.
+func (c *context) Slept() { c.p.Slept.Add(1) }
 
 // Spawn implements platform.Context.
 func (c *context) Spawn(platform.AddressSpace) (platform.Context, error) {
