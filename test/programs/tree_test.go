@@ -38,10 +38,17 @@ func TestTree(t *testing.T) {
 		}
 		used[excuses[i]] = true
 	}
+	unreadable := 0
 	for path := range here {
-		if strings.HasPrefix(path, "unreadable ") && !linux[path] {
-			t.Error(path)
+		if strings.HasPrefix(path, "unreadable ") {
+			unreadable++
+			if !linux[path] {
+				t.Error(path)
+			}
 		}
+	}
+	if unreadable == 0 { // some are everywhere, such as those of an absent security module
+		t.Error("the script has read nothing")
 	}
 	for _, x := range excuses {
 		if !used[x] {

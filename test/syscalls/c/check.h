@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +43,17 @@ static inline int absent(const char *call, long r) {
 	printf("absent %s\n", call);
 	fflush(stdout);
 	return 1;
+}
+
+// write_file writes s to a file that is there, in one call: -1 and errno if that fails.
+static inline int write_file(const char *path, const char *s) {
+	int fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -1;
+	int n = write(fd, s, strlen(s)), e = errno;
+	close(fd);
+	errno = e;
+	return n < 0 ? -1 : 0;
 }
 
 // CASE(call) is a case of its own of the program's: the runner gives it a verdict.

@@ -11,16 +11,6 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
-static int put(const char *path, const char *s) {
-	int fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -1;
-	int n = write(fd, s, strlen(s)), e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
-}
-
 static int64_t libc(clockid_t c) { // by the vDSO, if there is one
 	struct timespec t;
 	CHECK(clock_gettime(c, &t) == 0);
@@ -52,20 +42,20 @@ static void inside(void) {
 	it.it_value.tv_sec += 500;
 	CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &it, NULL) == 0 && timerfd_gettime(fd, &got) == 0);
 	CHECK(got.it_value.tv_sec > 300 && got.it_value.tv_sec <= 500);
-	FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES); // somebody is in it
+	FAILS(write_file("/proc/self/timens_offsets", "monotonic 1 0"), EACCES); // somebody is in it
 }
 
 // work is what the first task of a time namespace without offsets does.
 static void work(char *self) {
 	int plain = open("/proc/self/ns/time", O_RDONLY);
 	CHECK(plain >= 0);
-	FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES); // it is in there
+	FAILS(write_file("/proc/self/timens_offsets", "monotonic 1 0"), EACCES); // it is in there
 	CHECK(unshare(CLONE_NEWTIME) == 0);
-	FAILS(put("/proc/self/timens_offsets", "monotonic 1"), EINVAL);
-	FAILS(put("/proc/self/timens_offsets", "realtime 1 0"), EINVAL);
-	FAILS(put("/proc/self/timens_offsets", "monotonic 1 1000000000"), EINVAL);
-	FAILS(put("/proc/self/timens_offsets", "monotonic -9000000000 0"), ERANGE);
-	CHECK(put("/proc/self/timens_offsets", "monotonic 1000000 0\nboottime 5000000 0\n") == 0);
+	FAILS(write_file("/proc/self/timens_offsets", "monotonic 1"), EINVAL);
+	FAILS(write_file("/proc/self/timens_offsets", "realtime 1 0"), EINVAL);
+	FAILS(write_file("/proc/self/timens_offsets", "monotonic 1 1000000000"), EINVAL);
+	FAILS(write_file("/proc/self/timens_offsets", "monotonic -9000000000 0"), ERANGE);
+	CHECK(write_file("/proc/self/timens_offsets", "monotonic 1000000 0\nboottime 5000000 0\n") == 0);
 	CHECK(near(libc(CLOCK_MONOTONIC), mono)); // for children
 	pid_t p = fork();
 	CHECK(p >= 0);
@@ -92,7 +82,7 @@ static void work(char *self) {
 	p = syscall(SYS_clone3, &a, sizeof a);
 	CHECK(p >= 0);
 	if (p == 0) {
-		FAILS(put("/proc/self/timens_offsets", "monotonic 1 0"), EACCES);
+		FAILS(write_file("/proc/self/timens_offsets", "monotonic 1 0"), EACCES);
 		_exit(near(libc(CLOCK_MONOTONIC), mono + 1000000) ? 0 : 1);
 	}
 	CHECK(waitpid(p, &status, 0) == p && status == 0);
@@ -109,7 +99,7 @@ int main(int argc, char **argv) {
 	int outer = open("/proc/self/ns/time", O_RDONLY);
 	CHECK(outer >= 0);
 	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWTIME) == 0); // who makes it has CAP_SYS_TIME there
-	CHECK(put("/proc/self/uid_map", "0 0 1") == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 0 1") == 0);
 	FAILS(setns(outer, CLONE_NEWTIME), EPERM);
 	pid_t p = fork();
 	CHECK(p >= 0);

@@ -15,20 +15,10 @@
 
 #define OVERFLOW 65534
 
-static int put(const char *path, const char *s) {
-	int fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -1;
-	int n = write(fd, s, strlen(s)), e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
-}
-
 static int putpid(pid_t pid, const char *file, const char *s) {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-	return put(path, s);
+	return write_file(path, s);
 }
 
 static char *get(const char *path) {
@@ -87,24 +77,24 @@ static void unmapped(void) {
 static void mapself(void) {
 	become(1000);
 	CHECK(unshare(CLONE_NEWUSER) == 0);
-	FAILS(put("/proc/self/uid_map", "0 0 1"), EPERM);
-	FAILS(put("/proc/self/uid_map", "0 1001 1"), EPERM);
-	FAILS(put("/proc/self/uid_map", "0 1000 2"), EPERM);
-	FAILS(put("/proc/self/uid_map", "0 1000"), EINVAL);
-	FAILS(put("/proc/self/uid_map", "0 1000 0"), EINVAL);
-	FAILS(put("/proc/self/uid_map", "4294967295 1000 1"), EINVAL);
-	FAILS(put("/proc/self/uid_map", "0 1000 1 x"), EINVAL);
-	FAILS(put("/proc/self/uid_map", "0 1000 1\n0 1001 1"), EINVAL);
-	FAILS(put("/proc/self/uid_map", "\n"), EINVAL);
-	FAILS(put("/proc/self/gid_map", "0 1000 1"), EPERM); // setgroups comes first
-	FAILS(put("/proc/self/setgroups", "perhaps"), EINVAL);
-	FAILS(put("/proc/self/setgroups", "no"), EINVAL);
-	CHECK(put("/proc/self/setgroups", "deny") == 0);
-	CHECK(put("/proc/self/setgroups", "deny\n") == 0);
-	FAILS(put("/proc/self/setgroups", "allow"), EPERM);
-	CHECK(put("/proc/self/gid_map", "0 1000 1\n") == 0);
-	CHECK(put("/proc/self/uid_map", "0 1000 1\n") == 0);
-	FAILS(put("/proc/self/uid_map", "0 1000 1\n"), EPERM); // once
+	FAILS(write_file("/proc/self/uid_map", "0 0 1"), EPERM);
+	FAILS(write_file("/proc/self/uid_map", "0 1001 1"), EPERM);
+	FAILS(write_file("/proc/self/uid_map", "0 1000 2"), EPERM);
+	FAILS(write_file("/proc/self/uid_map", "0 1000"), EINVAL);
+	FAILS(write_file("/proc/self/uid_map", "0 1000 0"), EINVAL);
+	FAILS(write_file("/proc/self/uid_map", "4294967295 1000 1"), EINVAL);
+	FAILS(write_file("/proc/self/uid_map", "0 1000 1 x"), EINVAL);
+	FAILS(write_file("/proc/self/uid_map", "0 1000 1\n0 1001 1"), EINVAL);
+	FAILS(write_file("/proc/self/uid_map", "\n"), EINVAL);
+	FAILS(write_file("/proc/self/gid_map", "0 1000 1"), EPERM); // setgroups comes first
+	FAILS(write_file("/proc/self/setgroups", "perhaps"), EINVAL);
+	FAILS(write_file("/proc/self/setgroups", "no"), EINVAL);
+	CHECK(write_file("/proc/self/setgroups", "deny") == 0);
+	CHECK(write_file("/proc/self/setgroups", "deny\n") == 0);
+	FAILS(write_file("/proc/self/setgroups", "allow"), EPERM);
+	CHECK(write_file("/proc/self/gid_map", "0 1000 1\n") == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 1000 1\n") == 0);
+	FAILS(write_file("/proc/self/uid_map", "0 1000 1\n"), EPERM); // once
 	CHECK(strcmp(get("/proc/self/uid_map"), "         0       1000          1\n") == 0);
 	CHECK(strcmp(get("/proc/self/setgroups"), "deny\n") == 0);
 	CHECK(getuid() == 0 && getgid() == 0);
@@ -192,9 +182,9 @@ static void nested(void) {
 	int outer = open("/proc/self/ns/user", O_RDONLY), outeruts = open("/proc/self/ns/uts", O_RDONLY);
 	CHECK(outer >= 0 && outeruts >= 0);
 	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWUTS) == 0);
-	CHECK(put("/proc/self/uid_map", "0 0 1") == 0);
-	FAILS(put("/proc/self/gid_map", "0 0 1"), EPERM); // setgroups comes first
-	CHECK(put("/proc/self/setgroups", "deny") == 0 && put("/proc/self/gid_map", "0 0 1") == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 0 1") == 0);
+	FAILS(write_file("/proc/self/gid_map", "0 0 1"), EPERM); // setgroups comes first
+	CHECK(write_file("/proc/self/setgroups", "deny") == 0 && write_file("/proc/self/gid_map", "0 0 1") == 0);
 	int mid = open("/proc/self/ns/user", O_RDONLY), miduts = open("/proc/self/ns/uts", O_RDONLY);
 	CHECK(mid >= 0 && miduts >= 0);
 	FAILS(ioctl(mid, NS_GET_PARENT), EPERM); // it is outside
@@ -205,16 +195,16 @@ static void nested(void) {
 	CHECK(inner >= 0);
 	FAILS(sethostname("x", 1), EPERM); // mid's
 	FAILS(setns(mid, CLONE_NEWUSER), EPERM);
-	CHECK(put("/proc/self/uid_map", "5 0 1") == 0);
+	CHECK(write_file("/proc/self/uid_map", "5 0 1") == 0);
 	CHECK(getuid() == 5);
 }
 
 static void depth(void) {
 	int n = 0;
 	while (unshare(CLONE_NEWUSER) == 0) {
-		CHECK(put("/proc/self/setgroups", "deny") == 0);
-		CHECK(put("/proc/self/gid_map", "0 0 1") == 0);
-		CHECK(put("/proc/self/uid_map", "0 0 1") == 0);
+		CHECK(write_file("/proc/self/setgroups", "deny") == 0);
+		CHECK(write_file("/proc/self/gid_map", "0 0 1") == 0);
+		CHECK(write_file("/proc/self/uid_map", "0 0 1") == 0);
 		n++;
 		CHECK(n < 100);
 	}
@@ -261,8 +251,8 @@ static void mounts(void) {
 	CHECK(mount("none", "ro", "tmpfs", MS_RDONLY | MS_NOSUID, NULL) == 0);
 	become(1000);
 	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
-	CHECK(put("/proc/self/setgroups", "deny") == 0 && put("/proc/self/gid_map", "0 1000 1") == 0);
-	CHECK(put("/proc/self/uid_map", "0 1000 1") == 0);
+	CHECK(write_file("/proc/self/setgroups", "deny") == 0 && write_file("/proc/self/gid_map", "0 1000 1") == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 1000 1") == 0);
 	FAILS(umount("ro"), EINVAL); // locked
 	FAILS(mount(NULL, "ro", NULL, MS_REMOUNT | MS_BIND | MS_NOSUID, NULL), EPERM);
 	FAILS(mount(NULL, "ro", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), EPERM);
@@ -296,7 +286,7 @@ static void signals(void) {
 	CHECK(p >= 0);
 	if (p == 0) {
 		CHECK(unshare(CLONE_NEWUSER) == 0);
-		CHECK(put("/proc/self/uid_map", "0 1000 1") == 0);
+		CHECK(write_file("/proc/self/uid_map", "0 1000 1") == 0);
 		struct ucred u;
 		socklen_t n = sizeof u;
 		CHECK(getsockopt(fds[0], SOL_SOCKET, SO_PEERCRED, &u, &n) == 0);
@@ -310,7 +300,7 @@ static void signals(void) {
 
 static void limits(void) {
 	CHECK(unshare(CLONE_NEWUSER) == 0);
-	CHECK(put("/proc/self/uid_map", "0 0 1") == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 0 1") == 0);
 	CHECK(atoi(get("/proc/sys/user/max_uts_namespaces")) > 1000);
 	CHECK(strcmp(get("/proc/sys/kernel/overflowuid"), "65534\n") == 0);
 }

@@ -12,19 +12,14 @@
 #define TREE(name, flags) syscall(SYS_open_tree, AT_FDCWD, name, OPEN_TREE_CLONE | (flags))
 #define MOVE(from, to, flags) syscall(SYS_move_mount, AT_FDCWD, from, AT_FDCWD, to, flags)
 
-static void write_to(const char *path, const char *s) {
-	int fd = open(path, O_WRONLY);
-	CHECK(fd >= 0 && write(fd, s, strlen(s)) == (ssize_t)strlen(s) && close(fd) == 0);
-}
-
 // inside makes the caller root of a user namespace, and of a mount namespace there.
 static void inside(void) {
 	CHECK(setgroups(0, NULL) == 0 && setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
 	CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
 	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
-	write_to("/proc/self/setgroups", "deny");
-	write_to("/proc/self/gid_map", "0 1000 1");
-	write_to("/proc/self/uid_map", "0 1000 1");
+	CHECK(write_file("/proc/self/setgroups", "deny") == 0);
+	CHECK(write_file("/proc/self/gid_map", "0 1000 1") == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 1000 1") == 0);
 }
 
 // mounted reports whether another filesystem is mounted on name in parent. (mountinfo
