@@ -31,7 +31,7 @@ func prMCEKillGet(t *kernel.Task, a prctlArgs) (uint64, error) {
 // prSetIOFlusher is PR_SET_IO_FLUSHER: memory is the host's to reclaim, and the choice
 // is kept.
 func prSetIOFlusher(t *kernel.Task, a prctlArgs) (uint64, error) {
-	if !t.Creds().HasCap(auth.CapSysResource) {
+	if !t.Creds().Capable(auth.CapSysResource) {
 		return 0, linux.EPERM
 	}
 	if !rest(a, 1) || a[0] > 1 {
@@ -42,7 +42,7 @@ func prSetIOFlusher(t *kernel.Task, a prctlArgs) (uint64, error) {
 }
 
 func prGetIOFlusher(t *kernel.Task, a prctlArgs) (uint64, error) {
-	if !t.Creds().HasCap(auth.CapSysResource) {
+	if !t.Creds().Capable(auth.CapSysResource) {
 		return 0, linux.EPERM
 	}
 	if !rest(a, 0) {

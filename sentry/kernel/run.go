@@ -75,14 +75,19 @@ func (inGuest) run(t *Task) state {
 
 // An identity is what Constant system calls return the parts of.
 type identity struct {
-	pid   *PID
-	creds *auth.Creds
+	pid    *PID
+	creds  *auth.Creds
+	mapped bool // the user namespace's maps are written: what it shows of ids stays
 }
 
-func (t *Task) identity() identity { return identity{t.pid, t.creds.Load()} }
+func (t *Task) identity() identity {
+	c := t.creds.Load()
+	return identity{t.pid, c, c.UserNS.Mapped(auth.UIDMap) && c.UserNS.Mapped(auth.GIDMap)}
+}
 
 // tell lets the platform answer what follows from t's identity, which is now,
-// unless somebody wants to see every call, or t's filters have a word in it.
+// unless somebody wants to see every call, t's filters have a word in it, or its ids
+// may yet be shown as others.
 func (t *Task) tell(now identity) {
 	t.told = now
 	a, ok := t.ctx.(platform.Answerer)
@@ -90,8 +95,11 @@ func (t *Task) tell(now identity) {
 		return
 	}
 	f := t.filters.Load()
-	if f != nil {
+	if f != nil || !now.mapped {
 		a.Forget()
+	}
+	if !now.mapped {
+		return // others write the maps, while t may never ask but the platform
 	}
 	for _, nr := range t.k.constant {
 		if !f.allowed(nr) {

@@ -68,7 +68,7 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
 	if err != nil {
 		return err
 	}
-	if a.UID != c.Creds().FSUID && !c.Creds().HasCap(auth.CapLease) {
+	if a.UID != c.Creds().FSUID && !c.Creds().Capable(auth.CapLease) {
 		return linux.EACCES
 	}
 	if d.path.d.typ != linux.S_IFREG {

@@ -305,10 +305,33 @@ static void limits(void) {
 	CHECK(strcmp(get("/proc/sys/kernel/overflowuid"), "65534\n") == 0);
 }
 
+// polled: who does nothing but ask for its ids sees them change when they are mapped.
+static void polled(void) {
+	int up[2];
+	char c;
+	CHECK(pipe(up) == 0);
+	pid_t p = fork();
+	CHECK(p >= 0);
+	if (p == 0) {
+		alarm(10);
+		CHECK(unshare(CLONE_NEWUSER) == 0);
+		for (int i = 0; i < 1000; i++)
+			CHECK(getuid() == OVERFLOW && getegid() == OVERFLOW);
+		CHECK(write(up[1], "x", 1) == 1);
+		while (getuid() != 0 || getegid() != 0)
+			;
+		_exit(0);
+	}
+	CHECK(read(up[0], &c, 1) == 1);
+	CHECK(putpid(p, "uid_map", "0 0 1") == 0 && putpid(p, "gid_map", "0 0 1") == 0);
+	int status;
+	CHECK(waitpid(p, &status, 0) == p && status == 0);
+}
+
 int main(void) {
-	char *dirs[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
-	void (*all[])(void) = {unmapped, mapself, byparent, combinations, nested, depth, enter, mounts, signals, limits};
-	for (int i = 0; i < 10; i++) {
+	char *dirs[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"};
+	void (*all[])(void) = {unmapped, mapself, byparent, combinations, nested, depth, enter, mounts, signals, limits, polled};
+	for (int i = 0; i < 11; i++) {
 		CHECK(mkdir(dirs[i], 0755) == 0 && chmod(dirs[i], 0777) == 0 && chdir(dirs[i]) == 0);
 		child(all[i]);
 		CHECK(chdir("..") == 0);
