@@ -9,7 +9,7 @@ import "golang.org/x/sys/unix"
 func (c *CPUs) Apart(x *Pair) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.off || x.apart.Load() || x.bound.Load() == 0 || x.talk.often() || c.apart >= len(c.allowed)/2 {
+	if c.off || x.apart.Load() || x.bound.Load() == 0 || x.talk.often() || !c.roomLocked() {
 		return false
 	}
 	taken := map[int]bool{x.cpu: true}
@@ -33,14 +33,46 @@ func (c *CPUs) Apart(x *Pair) bool {
 		}
 		x.bound.Store(int32(cpu) + 1)
 		x.apart.Store(true)
+		x.contested.Store(false)
+		if len(c.allowed) < 4 {
+			c.whole.Store(x)
+		}
 		c.apart++
 		return true
 	}
 	return false
 }
 
+// roomLocked reports whether one more pair may be apart. One whose guest waits for
+// something else than its server comes together for it.
+func (c *CPUs) roomLocked() bool {
+	if c.apart < len(c.allowed)/2 {
+		return true
+	}
+	for _, y := range c.pairs {
+		if y.apart.Load() && y.Running() == 0 {
+			c.joinLocked(y)
+			c.bindLocked(y, false)
+			return true
+		}
+	}
+	return false
+}
+
 // IsApart reports whether x's threads are on two processors by Apart.
 func (p *Pair) IsApart() bool { return p.apart.Load() }
+
+// Contested reports whether another guest has wanted to run where the pair is
+// apart on all the processors there are.
+func (p *Pair) Contested() bool { return p.contested.Load() }
+
+// contest is called when x's guest is about to run: whoever is apart on all
+// processors is told.
+func (c *CPUs) contest(x *Pair) {
+	if y := c.whole.Load(); y != nil && y != x && y.Running() != 0 {
+		y.contested.Store(true)
+	}
+}
 
 // Together undoes Apart.
 func (c *CPUs) Together(x *Pair) {
@@ -57,5 +89,6 @@ func (c *CPUs) joinLocked(x *Pair) bool {
 		return false
 	}
 	c.apart--
+	c.whole.CompareAndSwap(x, nil)
 	return true
 }

@@ -31,8 +31,9 @@ type CPUs struct {
 
 	// settled is called after guests have run for a while.
 	settled func()
-	armed   atomic.Bool // timer is running
-	ticks   uint        // tick's alone
+	whole   atomic.Pointer[Pair] // who is apart, if that takes all processors
+	armed   atomic.Bool          // timer is running
+	ticks   uint                 // tick's alone
 	timer   *time.Timer
 
 	mu      sync.Mutex
@@ -60,15 +61,16 @@ type Pair struct {
 	hasHome bool // cpu is where its server is bound, or is to be
 	cpu     int
 
-	apart  atomic.Bool  // the guest thread has another processor than its server
-	bound  atomic.Int32 // the processor the guest thread is bound to + 1, 0 when loose
-	want   atomic.Int32 // the processor the pair should move to + 1, 0 for none, wantNew
-	since  int64        // when the running Switch began (CLOCK_MONOTONIC); 0: none is. By hot.Store, as
-	served int64        // ns spent in finished Switches
-	seen   int64        // total at the last tick; the tick's alone
-	busy   int          // for how many ticks it has used most of its time; ditto
-	naps   int64        // how often its server has slept, as served
-	talk   talk         // protected by CPUs.mu
+	apart     atomic.Bool  // the guest thread has another processor than its server
+	contested atomic.Bool  // another guest wanted one of them
+	bound     atomic.Int32 // the processor the guest thread is bound to + 1, 0 when loose
+	want      atomic.Int32 // the processor the pair should move to + 1, 0 for none, wantNew
+	since     int64        // when the running Switch began (CLOCK_MONOTONIC); 0: none is. By hot.Store, as
+	served    int64        // ns spent in finished Switches
+	seen      int64        // total at the last tick; the tick's alone
+	busy      int          // for how many ticks it has used most of its time; ditto
+	naps      int64        // how often its server has slept, as served
+	talk      talk         // protected by CPUs.mu
 }
 
 // New returns a placement over the processors this process may use. settled is
@@ -205,6 +207,7 @@ func (c *CPUs) Resume(x *Pair) (now int64) {
 			c.rebind(x, want)
 		}
 	}
+	c.contest(x)
 	now = hot.Now()
 	hot.Store(&x.since, now)
 	if !c.armed.Load() && c.armed.CompareAndSwap(false, true) {

@@ -134,6 +134,37 @@ func TestConversationStays(t *testing.T) {
 	}
 }
 
+// TestApartGivesWay holds who is apart to be told when another guest runs, and to make
+// room when its own does not.
+func TestApartGivesWay(t *testing.T) {
+	c := testCPUs(2, 0, 0, 0)
+	a, b := c.pairs[0], c.pairs[1]
+	if !c.Apart(a) {
+		t.Fatal("an idle machine has no processor to spare")
+	}
+	a.since = 1
+	c.contest(a)
+	if a.Contested() {
+		t.Error("a guest contests its own processor")
+	}
+	if c.Apart(b) || !a.IsApart() {
+		t.Error("a second guest goes apart while the first runs")
+	}
+	c.contest(b)
+	if !a.Contested() {
+		t.Error("who is apart is not told of another guest")
+	}
+	a.since = 0
+	if !c.Apart(b) || a.IsApart() || a.bound.Load() != 1 || c.apart != 1 {
+		t.Error("who is apart makes no room while its guest waits")
+	}
+	c.contest(a)
+	c.Together(b)
+	if c.contest(a); b.Contested() || c.whole.Load() != nil {
+		t.Error("who is together again, or not running, is told of another guest")
+	}
+}
+
 func TestRemove(t *testing.T) {
 	c := testCPUs(3, 0, 0, 2)
 	c.Remove(c.pairs[0])

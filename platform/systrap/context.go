@@ -76,7 +76,10 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 var _ platform.Sleeper = (*Context)(nil)
 
 // Slept implements platform.Sleeper.
-func (c *Context) Slept() { c.place.Slept() }
+func (c *Context) Slept() {
+	c.pace.slept = true
+	c.place.Slept()
+}
 
 // Running implements platform.Context.
 func (c *Context) Running() int64 { return c.place.Running() }

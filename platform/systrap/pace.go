@@ -11,16 +11,23 @@ import (
 // scheduler, two sleeps and two wake-ups. While hand-overs are quick, each first
 // gives up the processor a few times without going to sleep, in the hope that
 // the other is all that waits for it, which saves the latter. And while a guest
-// makes one quick system call after another and a processor has nothing else to
-// do, the stub gets it, and each watches the page for what the other does. Both
-// end when hand-overs are no longer quick, and at once when one takes so long
-// that somebody else must have had a processor; then they pause, see spell.
+// makes one system call after another and a processor has nothing else to do, the
+// stub gets it, and each watches the page for what the other does.
+//
+// Watching saves some microseconds a call. When it was in vain, the other finds
+// an idle processor, and waking that costs as much as several calls save: score is
+// the account of both, and they are together again when it is spent. They are at
+// once, and pause, see spell, when somebody else needs a processor.
 type pace struct {
 	event int64 // when the guest last stopped,
 	left  int64 // and when it last began to run
-	score int   // how many quick hand-overs there were lately
-	slow  int64 // how long the last took that was not
+	score int   // how much watching would have saved lately, in hand-overs
 	fresh bool  // the stub has still to be woken on its new processor
+	slept bool  // the guest has slept since it stopped
+
+	// When the guest was first not seen to stop, and how long its process had run
+	// by then; 0 if that is not known.
+	missed, used int64
 
 	apart    spell
 	yield    spell
@@ -28,17 +35,19 @@ type pace struct {
 }
 
 const (
-	quickTime  = int64(20 * time.Microsecond)  // what is quick, there and back
-	crowdTime  = int64(500 * time.Microsecond) // what only others can be the cause of
-	enterScore = 200
-	leaveScore = 8
-	maxScore   = 8192
-
-	yieldScore = 8
-	yieldTimes = 3 // how often
-
 	// watchTime is how long either side watches before it sleeps.
-	watchTime = 50 * time.Microsecond
+	watchTime = 100 * time.Microsecond
+	missCost  = 24 // how many hand-overs seen save what one costs that was not
+
+	enterScore = 48
+	maxScore   = 192
+
+	// crowdTime is by how much longer something takes than it should if others have
+	// had the processor.
+	crowdTime = int64(500 * time.Microsecond)
+
+	yieldScore = 32
+	yieldTimes = 3 // how often
 
 	minPause = int64(time.Millisecond)
 	maxPause = int64(time.Second)
@@ -70,14 +79,20 @@ func (s *spell) over(now, slow int64) {
 // beforeGuest is called when the guest is about to run.
 func (c *Context) beforeGuest(now int64) {
 	p := &c.pace
-	p.took(now - p.event)
-	p.left = now
+	took, slept := now-p.event, p.slept
+	p.left, p.slept, p.missed = now, false, 0
 	if c.place.IsApart() {
-		if p.score < leaveScore {
-			c.together()
+		switch {
+		case c.place.Contested():
+			c.together(now, crowdTime)
+		case took > crowdTime && !slept:
+			c.together(now, took)
+		default:
+			c.miss(took, now)
 		}
 		return
 	}
+	p.miss(took)
 	if p.score >= enterScore && now >= p.apart.until && c.p.cpus.Apart(&c.place) {
 		p.apart.began, p.fresh, p.yielding = now, true, false
 		c.counts.add(countApart)
@@ -93,41 +108,63 @@ func (c *Context) beforeGuest(now int64) {
 // afterGuest is called when the guest has stopped.
 func (c *Context) afterGuest(now int64) {
 	p := &c.pace
-	if t := now - p.left; p.yielding && t > crowdTime {
-		p.yield.over(now, t)
+	took := now - p.left
+	if p.yielding && took > crowdTime {
+		p.yield.over(now, took)
 	}
-	if !p.fresh {
-		p.took(now - p.event)
+	p.event = now
+	switch {
+	case p.fresh:
+		p.fresh = false
+	case !c.place.IsApart():
+		p.miss(took)
+	case c.crowded(now):
+		c.together(now, took)
+	default:
+		c.miss(took, now)
 	}
 	p.score = min(p.score+1, maxScore)
-	p.event, p.fresh = now, false
 }
 
-// took takes account of the time since the last event. Going apart and coming
-// together cost as much as some fifty quick hand-overs gain, so it takes a series
-// of them to go, and more than one that is slow to come back.
-func (p *pace) took(t int64) {
-	if t > quickTime {
-		p.slow = t
+// crowded reports whether others have had the stub's processor since it was
+// last looked for in vain.
+func (c *Context) crowded(now int64) bool {
+	p := &c.pace
+	wall := now - p.missed
+	if p.missed == 0 || wall < crowdTime {
+		return false
 	}
-	switch {
-	case t > crowdTime:
-		p.score = 0
-	case t > quickTime:
-		p.score /= 2
+	used := c.thread.used()
+	return p.used == 0 || used == 0 || wall-(used-p.used) > crowdTime
+}
+
+// miss takes account of something that took t while the two are apart, and ends
+// that when it is no longer worth it.
+func (c *Context) miss(t, now int64) {
+	if c.pace.miss(t); c.pace.score <= 0 {
+		c.together(now, 0)
+	}
+}
+
+// miss takes account of something that took t: if that is too long for watching, it
+// costs score.
+func (p *pace) miss(t int64) {
+	if t > int64(watchTime) {
+		p.score = max(p.score-missCost, 0)
 	}
 }
 
 // together ends the watching: the stub comes back to this thread's processor.
-func (c *Context) together() {
-	p := &c.pace
+// slow is how long others have had a processor, 0 if they have not.
+func (c *Context) together(now, slow int64) {
 	c.p.cpus.Together(&c.place)
-	p.score = 0
-	p.apart.over(hot.Now(), p.slow)
+	c.pace.score = 0
+	if slow > 0 {
+		c.pace.apart.over(now, slow)
+	}
 }
 
-// watch looks for the stub's event, and reports whether it has come in time. If
-// that is no longer worth it, the two are together again.
+// watch looks for the stub's event, and reports whether it has come in time.
 func (c *Context) watch() bool {
 	times := int64(c.p.watch)
 	if c.pace.fresh {
@@ -136,11 +173,17 @@ func (c *Context) watch() bool {
 	if c.thread.watch(times) {
 		return true
 	}
-	c.pace.slow = int64(watchTime)
-	if c.pace.score /= 2; c.pace.score < leaveScore {
-		c.together()
-	}
+	c.pace.missed, c.pace.used = hot.Now(), c.thread.used()
 	return false
+}
+
+// used is how long the stub has run so far, or 0: what threads there are beside
+// this one can't be told from it.
+func (t *thread) used() int64 {
+	if t.threaded {
+		return 0
+	}
+	return cpuTime(t.pid)
 }
 
 // watch looks for what the stub tells up to n times, and reports whether it has.

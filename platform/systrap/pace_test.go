@@ -31,3 +31,27 @@ func TestSpell(t *testing.T) {
 		t.Errorf("the pause is %v when only garbage is collected, and ends %v later", time.Duration(s.pause), time.Duration(s.until-now))
 	}
 }
+
+// TestScore holds the account to let a guest go apart that makes calls without
+// pause, and to keep together one that computes after every few of them.
+func TestScore(t *testing.T) {
+	most := func(every int) (most int) {
+		var p pace
+		for i := range 1000 {
+			took := int64(5 * time.Microsecond)
+			if i%every == every-1 {
+				took = int64(300 * time.Microsecond)
+			}
+			p.miss(took)
+			p.score = min(p.score+1, maxScore)
+			most = max(most, p.score)
+		}
+		return most
+	}
+	if got := most(60); got < enterScore {
+		t.Errorf("the score of 60 calls and a pause, again and again, reaches %d", got)
+	}
+	if got := most(20); got >= enterScore {
+		t.Errorf("the score of 20 calls and a pause, again and again, reaches %d", got)
+	}
+}
