@@ -33,7 +33,7 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			c.conn.dir = make([]byte, direntSize)
 		}
 		resp := &wire.ReaddirResp{}
-		err = s.page(dir, fd, q.Cookie, c.conn.dir, resp)
+		room, err := s.page(dir, fd, q.Cookie, c.conn.dir, resp)
 		if err != nil || resp.Next == 0 {
 			unix.Close(fd)
 		} else {
@@ -42,6 +42,10 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 		if err != nil {
 			resp.IDs(func(id wire.ID) { s.forget(id, 1) })
 			return nil, err
+		}
+		if q.Ahead > 0 && resp.Next == 0 && !dir.tree.Shared {
+			r := &reader{s: s, top: dir, buf: c.conn.dir, room: min(room, int(q.Ahead)), resp: resp}
+			r.readAhead(q.Next)
 		}
 		return resp, nil
 	})
@@ -85,33 +89,34 @@ func (s *server) keepListing(l listing) {
 	s.listings = append(s.listings, l)
 }
 
-// page fills resp with entries until it is full or the directory ends. buf is room.
-func (s *server) page(dir *node, fd int, cookie uint64, buf []byte, resp *wire.ReaddirResp) error {
-	room := wire.MaxPage
+// page fills resp with entries until it is full or the directory ends. buf is memory for
+// it. What it returns is the room that is left in the message.
+func (s *server) page(dir *node, fd int, cookie uint64, buf []byte, resp *wire.ReaddirResp) (room int, err error) {
+	room = wire.MaxPage
 	for {
 		n, err := unix.Getdents(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return err
+			return room, err
 		}
 		if n == 0 {
 			resp.Next = 0
-			return nil
+			return room, nil
 		}
 		for b := buf[:n]; len(b) > 0; {
 			ent, ok := nextDirent(&b)
 			if !ok {
-				return unix.EIO
+				return room, unix.EIO
 			}
 			full, err := s.entry(dir, fd, ent, &room, resp)
 			if err != nil {
-				return err
+				return room, err
 			}
 			if full {
 				resp.Next = cookie
-				return nil
+				return room, nil
 			}
 			cookie = ent.next
 		}
@@ -154,11 +159,10 @@ func (s *server) entry(dir *node, fd int, ent dirent, room *int, resp *wire.Read
 		return true, nil
 	}
 	n, found, err := s.look(dir, fd, ent.name)
-	switch err {
-	case nil:
-	case unix.ENOENT, unix.ESTALE, unix.EXDEV:
+	if gone(err) {
 		return false, nil
-	default:
+	}
+	if err != nil {
 		return false, err
 	}
 	s.put(n)
@@ -166,3 +170,6 @@ func (s *server) entry(dir *node, fd int, ent dirent, room *int, resp *wire.Read
 	resp.Entries = append(resp.Entries, wire.Entry{Name: ent.name, Node: found})
 	return false, nil
 }
+
+// gone reports whether a name that was listed is no more, or not the sandbox's to see.
+func gone(err error) bool { return err == unix.ENOENT || err == unix.ESTALE || err == unix.EXDEV }

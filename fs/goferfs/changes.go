@@ -31,6 +31,8 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 		i := fs.inodes[x.ID]
 		if i != nil {
 			i.Hold()
+		} else {
+			fs.lost = fs.edits.Add(1) // a reply under way may name it
 		}
 		fs.mu.Unlock()
 		if i == nil {
@@ -100,7 +102,7 @@ func (d *dir) doubt(name string) {
 	} else {
 		d.doubts.names[name] = true
 	}
-	d.edits++ // a listing under way is not to be kept
+	d.edited() // a listing under way is not to be kept
 	d.mu.Unlock()
 	d.doubtful.Store(true)
 	d.forgetNames()
@@ -110,7 +112,7 @@ func (d *dir) doubt(name string) {
 func (d *dir) doubtAll() {
 	d.mu.Lock()
 	d.doubts = doubts{names: map[string]bool{}, all: true}
-	d.edits++
+	d.edited()
 	d.mu.Unlock()
 	d.doubtful.Store(true)
 	d.forgetNames()

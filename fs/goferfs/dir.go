@@ -13,13 +13,16 @@ import (
 type dir struct {
 	node
 
-	doubtful atomic.Bool // doubts has names
+	doubtful atomic.Bool         // doubts has names
+	known    atomic.Bool         // names is not nil
+	edits    atomic.Uint64       // what fs.edits was made when names last changed; set under node.mu
+	above    atomic.Pointer[dir] // in whose listing it was last seen; it need not be there any more
 
 	doubts doubts   // protected by node.mu
 	names  *listing // all names, or nil if they are not known; protected by node.mu
-	edits  uint64   // changes of names; protected by node.mu
 	kept   int      // entries of names that count against fs.entries; protected by fs.mu
 	recent bool     // names served since the last trimming; protected by fs.mu
+	ahead  bool     // names were read ahead, and not served yet; protected by fs.mu
 	place  list.Elem[*dir]
 }
 

@@ -38,8 +38,12 @@ type filesystem struct {
 	dev      uint64 // the host's device number of the root
 	overlay  bool   // the root is on the host's overlayfs
 
+	edits atomic.Uint64 // changes of names, and doubts in names, in all directories
+
 	mu      lock.Mutex[lock.Leaf]
 	inodes  map[wire.ID]inode // those that vfs holds or a listing names
+	lost    uint64            // the latest of edits in what is no longer in inodes
+	walk    walk              // how directories are read
 	idle    list.List[*data]  // with descriptors but not open, most recent first
 	idles   int               // how many
 	listed  list.List[*dir]   // with a kept listing, most recent first

@@ -76,6 +76,9 @@ func (n *node) drop() bool {
 		fs.mu.Unlock()
 		return false
 	}
+	if d, err := asDir(fs.inodes[n.id]); err == nil {
+		fs.lost = max(fs.lost, d.edits.Load())
+	}
 	delete(fs.inodes, n.id)
 	given := n.given
 	d := n.data.Load()

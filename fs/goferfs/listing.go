@@ -115,11 +115,14 @@ func (d *dir) listed(name string) (i inode, known bool) {
 	return i, true
 }
 
+// edited notes a change of names. node.mu is held.
+func (d *dir) edited() { d.edits.Store(d.fs.edits.Add(1)) }
+
 // added notes a name that was made, or names something else from now on.
 func (d *dir) added(name string, i inode) {
 	var old inode
 	d.mu.Lock()
-	d.edits++
+	d.edited()
 	kept := d.names != nil
 	if kept {
 		old = d.names.remove(name)
@@ -138,7 +141,7 @@ func (d *dir) added(name string, i inode) {
 func (d *dir) removedName(name string) {
 	var old inode
 	d.mu.Lock()
-	d.edits++
+	d.edited()
 	if d.names != nil {
 		old = d.names.remove(name)
 	}
@@ -164,18 +167,20 @@ func (d *dir) count(by int) {
 	}
 }
 
-// keep makes l the directory's listing, if names did not change since edits.
-func (d *dir) keep(l *listing, edits uint64) bool {
+// keep makes l the directory's listing, if names did not change since fs.edits was
+// since. ahead: nobody has asked for it yet.
+func (d *dir) keep(l *listing, since uint64, ahead bool) bool {
 	d.mu.Lock()
-	if d.edits != edits || d.names != nil {
+	if d.edits.Load() > since || d.names != nil || d.removed {
 		d.mu.Unlock()
 		return false
 	}
 	d.names = l
+	d.known.Store(true)
 	d.mu.Unlock()
 	fs := d.fs
 	fs.mu.Lock()
-	d.kept, d.recent = len(l.entries), false
+	d.kept, d.recent, d.ahead = len(l.entries), false, ahead
 	d.place.Value = d
 	fs.entries += d.kept
 	fs.listed.PushFront(&d.place)
@@ -197,6 +202,7 @@ func (d *dir) forgetNames() {
 	d.mu.Lock()
 	l := d.names
 	d.names = nil
+	d.known.Store(false)
 	d.mu.Unlock()
 	if l != nil {
 		l.release()
@@ -237,11 +243,15 @@ func (fs *filesystem) trimListings(keep int) {
 // is not too large.
 func (d *dir) list(c vfs.Ctx) (*listing, error) {
 	d.mu.Lock()
-	l, edits := d.names, d.edits
+	l, since := d.names, d.fs.edits.Load()
 	d.mu.Unlock()
 	if l != nil {
 		d.fs.mu.Lock()
 		d.recent = true
+		if d.ahead {
+			d.ahead = false
+			d.fs.walk.used++
+		}
 		d.fs.mu.Unlock()
 		return l, nil
 	}
@@ -252,7 +262,7 @@ func (d *dir) list(c vfs.Ctx) (*listing, error) {
 	if l.where == nil {
 		return l, nil
 	}
-	if d.keep(l, edits) {
+	if d.keep(l, since, false) {
 		return l, nil
 	}
 	// Names changed meanwhile: what was read is good for this reader only.
@@ -270,22 +280,26 @@ func (d *dir) fetch(c vfs.Ctx) (*listing, error) {
 	if d.gone() {
 		return l, nil
 	}
-	for cookie := uint64(0); ; {
+	q := wire.ReaddirReq{Dir: d.id}
+	q.Ahead, q.Next = d.wanted()
+	for {
 		var r wire.ReaddirResp
-		if err := d.fs.call(c, &wire.ReaddirReq{Dir: d.id, Cookie: cookie}, &r, nil); err != nil {
+		since := d.fs.edits.Load()
+		if err := d.fs.call(c, &q, &r, nil); err != nil {
 			l.release()
 			return nil, err
 		}
 		for i := range r.Entries {
 			d.take(l, &r.Entries[i])
 		}
+		d.fs.keepAhead(r.Ahead, since)
 		if l.where != nil && len(l.entries) > maxListing {
 			l.namesOnly()
 		}
-		if r.Next == 0 || r.Next == cookie {
+		if r.Next == 0 || r.Next == q.Cookie {
 			return l, nil
 		}
-		cookie = r.Next
+		q.Cookie = r.Next
 	}
 }
 
@@ -303,6 +317,9 @@ func (d *dir) take(l *listing, e *wire.Entry) {
 		return
 	}
 	out.node = d.fs.intern(&e.Node)
+	if sub, ok := out.node.(*dir); ok {
+		sub.above.Store(d)
+	}
 	l.add(out)
 }
 

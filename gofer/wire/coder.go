@@ -58,6 +58,9 @@ func (c *Coder) I64(p *int64) {
 // ID is an id.
 func (c *Coder) ID(p *ID) { c.U64((*uint64)(p)) }
 
+// IDs is a list of at most limit ids.
+func (c *Coder) IDs(p *[]ID, limit int) { List(c, p, limit, 8, (*Coder).ID) }
+
 // Bool is a truth value: one byte, 0 or 1.
 func (c *Coder) Bool(p *bool) {
 	if c.enc {

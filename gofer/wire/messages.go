@@ -266,14 +266,20 @@ type UnlinkResp struct{ Dir Attr }
 func (m *UnlinkResp) Fields(c *Coder) { m.Dir.Fields(c) }
 
 // ReaddirReq asks for the next page of a directory from Cookie on, 0 being its start.
+// With the last page, Ahead bytes may hold whole listings of directories that the asker
+// is likely to want next: those in that page and what is below them, then those of Next.
 type ReaddirReq struct {
 	Dir    ID
 	Cookie uint64
+	Ahead  uint32
+	Next   []ID
 }
 
 func (m *ReaddirReq) Fields(c *Coder) {
 	c.ID(&m.Dir)
 	c.U64(&m.Cookie)
+	c.U32(&m.Ahead)
+	c.IDs(&m.Next, MaxNext)
 }
 
 // An Entry is one name of a directory and the file it names.
@@ -290,21 +296,49 @@ func (m *Entry) Fields(c *Coder) {
 // EntrySize is the number of bytes that an entry takes of a message.
 func EntrySize(name, target int) int { return 4 + name + nodeSize + target }
 
+// entries is the field of a page's entries.
+func entries(c *Coder, p *[]Entry) {
+	List(c, p, MaxMessage/nodeSize, nodeSize+5, func(c *Coder, e *Entry) { e.Fields(c) })
+}
+
+// A Listing is all of a directory.
+type Listing struct {
+	Dir     ID // no reference
+	Entries []Entry
+}
+
+// ListingSize is the number of bytes that a listing takes of a message, without its
+// entries.
+const ListingSize = 8 + 4
+
+func (m *Listing) Fields(c *Coder) {
+	c.ID(&m.Dir)
+	entries(c, &m.Entries)
+}
+
 // ReaddirResp is a page, without "." and "..". Next is the cookie of the page that
-// follows, or 0 if there is none.
+// follows, or 0 if there is none. Ahead is other directories, each after the one in
+// which the asker finds its id.
 type ReaddirResp struct {
 	Entries []Entry
 	Next    uint64
+	Ahead   []Listing
 }
 
 func (m *ReaddirResp) Fields(c *Coder) {
-	List(c, &m.Entries, MaxMessage/nodeSize, nodeSize+5, func(c *Coder, e *Entry) { e.Fields(c) })
+	entries(c, &m.Entries)
 	c.U64(&m.Next)
+	List(c, &m.Ahead, MaxAhead, ListingSize, func(c *Coder, l *Listing) { l.Fields(c) })
 }
 
 // IDs implements Holder.
 func (m *ReaddirResp) IDs(f func(ID)) {
 	for i := range m.Entries {
 		f(m.Entries[i].Node.ID)
+	}
+	for _, l := range m.Ahead {
+		for i := range l.Entries {
+			f(l.Entries[i].Node.ID)
+		}
 	}
 }

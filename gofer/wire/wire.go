@@ -33,6 +33,11 @@ const (
 	MaxForgets = 256
 	// MaxPage is the room that one page of a directory listing may take.
 	MaxPage = 60 << 10
+	// MaxNext is the number of directories that a request can ask for beside its own,
+	// and MaxAhead the number of those that a reply can hold.
+	MaxNext, MaxAhead = 64, 256
+	// MaxAttrs is the number of files whose attributes one request can ask for.
+	MaxAttrs = 256
 )
 
 // An ID names a file on the gofer's side. It is the gofer that gives them out; 0

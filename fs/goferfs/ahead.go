@@ -1,0 +1,135 @@
+package goferfs
+
+import (
+	"slices"
+
+	"garrison/gofer/wire"
+)
+
+// A walk is what is known of how directories are being read: if one after the other is
+// one that its parent's listing named, then somebody goes through a tree, as find(1), du
+// and rm -r do, and its listings are read ahead.
+type walk struct {
+	steps int // directories read in a row that were found so
+	sent  int // listings that were read ahead last
+	used  int // listings read ahead that were asked for since
+}
+
+const (
+	// minSteps is how many such directories make a walk.
+	minSteps = 2
+	// firstAhead is the room for listings in the first reply of a walk that has some. It
+	// doubles with each, to a whole message: about as many names as it has bytes / 140.
+	firstAhead = 4 << 10
+	// maxAbove is how far up it is looked for directories that are next.
+	maxAbove = 32
+)
+
+// wanted is what to read ahead with d: how many bytes, and which directories beside those
+// below d.
+func (d *dir) wanted() (room uint32, next []wire.ID) {
+	if d.fs.shared {
+		return 0, nil
+	}
+	next, found := d.following()
+	fs := d.fs
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	w := &fs.walk
+	if !found || w.sent > 0 && w.used == 0 {
+		w.steps = 0
+	} else {
+		w.steps++
+	}
+	w.sent, w.used = 0, 0
+	if w.steps < minSteps {
+		return 0, nil
+	}
+	return uint32(min(firstAhead<<min(w.steps-minSteps, 4), wire.MaxPage)), next
+}
+
+// following is the directories that who goes through a tree comes to after d and what is
+// below it, as far as they are known and their names are not. found: d is in the listing
+// in which it was last seen.
+func (d *dir) following() (next []wire.ID, found bool) {
+	for at, n := d, 0; n < maxAbove && len(next) < wire.MaxNext; n++ {
+		p := at.above.Load()
+		if p == nil {
+			break
+		}
+		var ok bool
+		if next, ok = p.after(at, next); !ok {
+			break
+		}
+		found = true
+		at = p
+	}
+	return next, found
+}
+
+// after appends to next those directories after at in d's listing whose names are not
+// known, as far as they fit a request. It reports whether at is there.
+func (d *dir) after(at *dir, next []wire.ID) ([]wire.ID, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names == nil {
+		return next, false
+	}
+	entries := d.names.entries
+	i := slices.IndexFunc(entries, func(e entry) bool { return e.node == inode(at) })
+	if i < 0 {
+		return next, false
+	}
+	for _, e := range entries[i+1:] {
+		if len(next) == wire.MaxNext {
+			break
+		}
+		if sub, ok := e.node.(*dir); ok && !sub.known.Load() {
+			next = append(next, sub.id)
+		}
+	}
+	return next, true
+}
+
+// keepAhead keeps listings that were read ahead in a reply to what was asked when
+// fs.edits was since.
+func (fs *filesystem) keepAhead(ls []wire.Listing, since uint64) {
+	kept := 0
+	for i := range ls {
+		d := fs.find(ls[i].Dir, since)
+		if d == nil {
+			for _, e := range ls[i].Entries {
+				fs.client.Forget(e.Node.ID, 1)
+			}
+			continue
+		}
+		l := &listing{where: make(map[string]int, len(ls[i].Entries))}
+		for j := range ls[i].Entries {
+			d.take(l, &ls[i].Entries[j])
+		}
+		if d.keep(l, since, true) {
+			kept++
+		} else {
+			l.release()
+		}
+		d.Drop()
+	}
+	fs.mu.Lock()
+	fs.walk.sent += kept
+	fs.mu.Unlock()
+}
+
+// find is the directory id, held, if there is one of which all changes since are known.
+func (fs *filesystem) find(id wire.ID, since uint64) *dir {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.lost > since {
+		return nil
+	}
+	d, ok := fs.inodes[id].(*dir)
+	if !ok || d.refs.Load() <= 0 {
+		return nil
+	}
+	d.Hold()
+	return d
+}

@@ -1,0 +1,131 @@
+package gofer
+
+import (
+	"golang.org/x/sys/unix"
+
+	"garrison/gofer/wire"
+)
+
+// A reader reads directories ahead, into the reply that has the last page of one: who
+// goes through a tree then needs a round trip for many directories, not for each.
+type reader struct {
+	s    *server
+	top  *node // the directory asked for
+	buf  []byte
+	room int
+	resp *wire.ReaddirResp
+}
+
+// readAhead adds whole listings to resp while they fit: of the directories in its page and
+// what is below each, in the order in which find(1) goes, then of next. What goes wrong
+// with one is for the request to tell that asks for it.
+func (r *reader) readAhead(next []wire.ID) {
+	todo := append(dirs(r.resp.Entries), next...)
+	for len(todo) > 0 && len(r.resp.Ahead) < wire.MaxAhead {
+		id := todo[0]
+		l, whole := r.listing(id)
+		if !whole {
+			return
+		}
+		todo = todo[1:]
+		if l != nil {
+			r.resp.Ahead = append(r.resp.Ahead, *l)
+			todo = append(dirs(l.Entries), todo...)
+		}
+	}
+}
+
+// dirs is the ids of those entries that are directories.
+func dirs(entries []wire.Entry) (ids []wire.ID) {
+	for i := range entries {
+		if n := &entries[i].Node; n.Attr.Mode&unix.S_IFMT == unix.S_IFDIR {
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids
+}
+
+// listing lists one directory. It is nil if it can't be had, and not whole if there is
+// no room for it.
+func (r *reader) listing(id wire.ID) (l *wire.Listing, whole bool) {
+	s := r.s
+	n, err := s.get(id)
+	if err != nil {
+		return nil, true
+	}
+	defer s.put(n)
+	// Another filesystem that is mounted below may be slow, or mount yet another.
+	s.mu.Lock()
+	near := n.tree == r.top.tree && n.key.dev == r.top.key.dev
+	s.mu.Unlock()
+	if !near || !n.isDir() {
+		return nil, true
+	}
+	dfd, err := s.fd(n)
+	if err != nil {
+		return nil, true
+	}
+	s.watch.see(n)
+	fd, err := unix.Openat(dfd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, true
+	}
+	defer unix.Close(fd)
+	names, whole, err := r.names(fd)
+	if err != nil || !whole {
+		return nil, whole
+	}
+	return r.look(n, fd, names)
+}
+
+// names is the names in the directory fd, if there is room for as many.
+func (r *reader) names(fd int) (names []string, whole bool, err error) {
+	room := r.room - wire.ListingSize
+	for {
+		n, err := unix.Getdents(fd, r.buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return names, true, err
+		}
+		for b := r.buf[:n]; len(b) > 0; {
+			ent, ok := nextDirent(&b)
+			if !ok {
+				return nil, true, unix.EIO
+			}
+			if !wire.ValidName(ent.name) { // "." and ".."
+				continue
+			}
+			if room -= wire.EntrySize(len(ent.name), 0); room < 0 {
+				return nil, false, nil
+			}
+			names = append(names, ent.name)
+		}
+	}
+}
+
+// look finds what names name in n, whose descriptor is fd.
+func (r *reader) look(n *node, fd int, names []string) (l *wire.Listing, whole bool) {
+	l = &wire.Listing{Dir: n.id, Entries: make([]wire.Entry, 0, len(names))}
+	room := r.room - wire.ListingSize
+	for _, name := range names {
+		child, found, err := r.s.look(n, fd, name)
+		if gone(err) {
+			continue
+		}
+		if err == nil {
+			r.s.put(child)
+			l.Entries = append(l.Entries, wire.Entry{Name: name, Node: found})
+			room -= wire.EntrySize(len(name), len(found.Target))
+		}
+		if err != nil || room < 0 {
+			for i := range l.Entries {
+				r.s.forget(l.Entries[i].Node.ID, 1)
+			}
+			return nil, err != nil
+		}
+	}
+	r.room = room
+	return l, true
+}
