@@ -111,6 +111,9 @@ func (s *server) doMknod(_ *call, q *wire.MknodReq) (wire.Message, error) {
 			_ = unix.Unlinkat(dfd, q.Name, rmFlag)
 			return nil, err
 		}
+		if n.isDir() {
+			s.watch.made(n, &found.Attr) // of which the sandbox knows that nothing is in it
+		}
 		s.put(n)
 		return &wire.NodeResp{Node: found, Dir: attrAt(dfd, "")}, nil
 	})

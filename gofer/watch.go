@@ -64,8 +64,9 @@ type watch struct {
 
 // A sighting is a directory in which something was looked up, and when.
 type sighting struct {
-	dir wire.ID
-	at  time.Time // zero: before watching began, which is the sandbox's to care for
+	dir   wire.ID
+	at    time.Time // zero: before watching began, which is the sandbox's to care for
+	since time.Time // who has changed it since did so unseen
 }
 
 // A place is a name in a directory.
@@ -143,12 +144,28 @@ func (w *watcher) close() {
 // see is told that the sandbox is learning about what is in dir. Watching it can wait
 // a moment: to wake a thread for each would cost more than all the rest.
 func (w *watcher) see(dir *node) {
-	if !w.on.Load() || dir.tree.Shared || !dir.seen.CompareAndSwap(false, true) {
+	if !w.on.Load() || dir.seen.Load() {
+		return
+	}
+	now := time.Now()
+	w.seeAt(dir, now, now.Add(-clockGrain))
+}
+
+// made is see for a directory that the gofer has just made, as which it is empty. Its
+// times tell whether somebody else was there, but not from when on the gofer was.
+func (w *watcher) made(dir *node, a *wire.Attr) {
+	if w.on.Load() {
+		w.seeAt(dir, time.Now(), time.Unix(a.Mtime.Sec, int64(a.Mtime.Nsec)+1))
+	}
+}
+
+func (w *watcher) seeAt(dir *node, at, since time.Time) {
+	if dir.tree.Shared || !dir.seen.CompareAndSwap(false, true) {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.todo = append(w.todo, sighting{dir.id, time.Now()})
+	w.todo = append(w.todo, sighting{dir.id, at, since})
 	if len(w.todo) == 1 {
 		time.AfterFunc(watchPeriod, func() { w.kick <- struct{}{} })
 	}
@@ -214,7 +231,7 @@ func (w *watcher) addOne(x sighting) {
 	own := w.ownDirs[x.dir]
 	w.mu.Unlock()
 	var st unix.Statx_t
-	if own.Before(x.at) && statx(fd, "", &st) == nil && !time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec)).Before(x.at.Add(-clockGrain)) {
+	if own.Before(x.at) && statx(fd, "", &st) == nil && !time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec)).Before(x.since) {
 		w.report(wire.Change{ID: x.dir, Name: "."})
 	}
 }

@@ -123,7 +123,7 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 	if err := d.changeable(); err != nil {
 		return nil, err
 	}
-	ver := d.version()
+	ver, since := d.version(), d.fs.edits.Load()
 	var r wire.NodeResp
 	err := d.fs.call(c, &wire.MknodReq{Dir: d.id, Name: name, Mode: uint32(s.Mode), UID: s.UID, GID: s.GID,
 		Rdev: s.Rdev, Target: s.Target}, &r, nil)
@@ -134,6 +134,11 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 		r.Node.Target = s.Target
 	}
 	i := d.fs.intern(&r.Node)
+	if sub, ok := i.(*dir); ok {
+		// It is empty: what will be in it is what is made there.
+		sub.above.Store(d)
+		sub.keep(&listing{where: map[string]int{}}, since, false)
+	}
 	d.store(&r.Dir, ver)
 	d.added(name, i)
 	return i, nil

@@ -1,0 +1,91 @@
+package goferfs
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
+)
+
+// What is in a directory that the guest has made is known from the start, and stays so
+// while the guest changes it.
+func TestMadeDirectory(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ok(vfs.Mkdir(w, at("/d"), 0o755))
+	d, err := asDir(w.inode("/d"))
+	w.ok(err)
+	check := func(want string) {
+		t.Helper()
+		if got := strings.Join(w.list("/d"), " "); got != want || !d.known.Load() {
+			t.Errorf("got %s, want %s, known %v", got, want, d.known.Load())
+		}
+	}
+	check(". ..")
+	if _, err := w.stat("/d/f"); err != linux.ENOENT {
+		t.Error(err)
+	}
+	w.open("/d/f", linux.O_CREAT|linux.O_RDWR).Release(w)
+	w.ok(vfs.Mkdir(w, at("/d/sub"), 0o755))
+	check(". .. f sub")
+	w.same("/d/f")
+	w.ok(vfs.Rename(w, at("/d/f"), at("/d/g"), 0))
+	w.ok(vfs.Rmdir(w, at("/d/sub")))
+	check(". .. g")
+	w.ok(vfs.Rename(w, at("/d/g"), at("/g"), 0))
+	w.ok(vfs.Rmdir(w, at("/d")))
+	if err := vfs.Mkdir(w, at("/d"), 0o755); err != nil { // another one
+		t.Error(err)
+	}
+	if got := strings.Join(w.list("/"), " "); got != ". .. d g" {
+		t.Error(got)
+	}
+}
+
+// What others do in such a directory shows within a second, from the sandbox's second
+// second on.
+func TestMadeHostChanges(t *testing.T) {
+	w := newWorld(t, nil)
+	mkdir := func(name string, then func()) {
+		t.Helper()
+		w.ok(vfs.Mkdir(w, at(name), 0o755))
+		if then != nil {
+			then()
+		}
+		if got := w.list(name); len(got) != 2 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	put := func(name string) func() { return func() { w.hostWrite(name, "") } }
+	mkdir("/early", put("/early/f"))
+	mkdir("/quiet", nil)
+	time.Sleep(1200 * time.Millisecond)
+	mkdir("/late", put("/late/f")) // before it is watched
+	mkdir("/later", nil)
+	mkdir("/still", nil)
+	time.Sleep(700 * time.Millisecond)
+	w.hostWrite("/later/f", "")
+	deadline := time.Now().Add(10 * time.Second)
+	for _, name := range []string{"/early", "/late", "/later"} {
+		for {
+			_, err := w.stat(name + "/f")
+			if err == nil && len(w.list(name)) == 3 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %v, %q", name, err, w.list(name))
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	for _, name := range []string{"/quiet", "/still"} {
+		if d, err := asDir(w.inode(name)); err != nil || d.doubtful.Load() || !d.known.Load() {
+			t.Errorf("%s, which nobody has touched, is in doubt (%v)", name, err)
+		}
+	}
+	if _, err := os.Stat(w.host + "/still"); err != nil {
+		t.Error(err)
+	}
+}
