@@ -132,3 +132,25 @@ func TestReadAheadRefuses(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// The attributes of many files are those of each, and of one that can't be had none.
+func TestAttrs(t *testing.T) {
+	p := newPeer(t, nil)
+	p.write("d/f", "hello")
+	d, f := p.walk("d"), p.walk("d", "f")
+	p.write("lost/f", "")
+	lost := p.walk("lost")
+	if err := os.RemoveAll(p.dir + "/lost"); err != nil {
+		t.Fatal(err)
+	}
+	var r wire.AttrsResp
+	p.ok(&wire.AttrsReq{IDs: []wire.ID{d.ID, 0, lost.ID, f.ID, d.ID}}, &r)
+	want := []wire.Attr{d.Attr, {}, {}, f.Attr, d.Attr}
+	if !slices.Equal(r.Attrs, want) {
+		t.Errorf("got  %+v\nwant %+v", r.Attrs, want)
+	}
+	p.ok(&wire.AttrsReq{}, &r)
+	if len(r.Attrs) != 0 {
+		t.Errorf("%d of none", len(r.Attrs))
+	}
+}

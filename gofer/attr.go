@@ -16,6 +16,17 @@ func (s *server) doGetattr(_ *call, q *wire.GetattrReq) (wire.Message, error) {
 	})
 }
 
+func (s *server) doAttrs(_ *call, q *wire.AttrsReq) (wire.Message, error) {
+	resp := &wire.AttrsResp{Attrs: make([]wire.Attr, len(q.IDs))}
+	for i, id := range q.IDs {
+		_, _ = s.with(id, false, func(_ *node, fd int) (wire.Message, error) {
+			resp.Attrs[i] = attrAt(fd, "")
+			return nil, nil
+		})
+	}
+	return resp, nil
+}
+
 // doSetattr sets attributes in the order that keeps what the sandbox asked for: the
 // owner before the mode, because a new owner takes the set-user-ID bit away, and the
 // times last, because all else changes them.

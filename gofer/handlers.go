@@ -49,6 +49,7 @@ var handlers = [wire.NumOps]handler{
 	wire.OpConnect:     handle((*server).doConnect),
 	wire.OpBind:        handle((*server).doBind),
 	wire.OpChanges:     handle((*server).doChanges),
+	wire.OpAttrs:       handle((*server).doAttrs),
 }
 
 // dispatch finds the handler. An operation that does not exist is a broken peer.

@@ -1,6 +1,8 @@
 package goferfs
 
 import (
+	"slices"
+
 	"garrison/gofer/wire"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -24,7 +26,7 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 		})
 	}
 	if r.Began {
-		fs.each(fs.recheck)
+		fs.recheck()
 	}
 	for _, x := range r.Changes {
 		fs.mu.Lock()
@@ -69,25 +71,54 @@ func (fs *filesystem) each(f func(inode)) {
 	}
 }
 
-// recheck sees whether a directory changed before watching began: our own changes are
-// in its attributes.
-func (fs *filesystem) recheck(i inode) {
-	d, err := asDir(i)
-	if err != nil || d.gone() {
-		return
+// recheck sees which directories changed before watching began: our own changes are in
+// their attributes.
+func (fs *filesystem) recheck() {
+	var known []*dir
+	fs.each(func(i inode) {
+		if d, err := asDir(i); err == nil && !d.gone() {
+			d.Hold()
+			known = append(known, d)
+		}
+	})
+	for b := range slices.Chunk(known, wire.MaxAttrs) {
+		fs.compare(b)
+		for _, d := range b {
+			d.Drop()
+		}
 	}
-	mtime := func() wire.Time {
+}
+
+// compare asks for the times of directories, and puts those in doubt of which they are
+// not what is known. A change of ours that is just happening may bring some in doubt that
+// need not be.
+func (fs *filesystem) compare(dirs []*dir) {
+	was := make([]wire.Attr, len(dirs))
+	q := wire.AttrsReq{IDs: make([]wire.ID, len(dirs))}
+	for i, d := range dirs {
+		if d.stale() && d.refresh(nil) != nil {
+			continue
+		}
 		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.attr.Mtime
+		was[i] = d.attr
+		d.mu.Unlock()
+		q.IDs[i] = d.id
 	}
-	if d.stale() && d.refresh(nil) != nil {
+	var r wire.AttrsResp
+	if fs.call(nil, &q, &r, nil) != nil || len(r.Attrs) != len(dirs) {
 		return
 	}
-	was := mtime()
-	d.ask.Store(true)
-	if d.refresh(nil) == nil && mtime() != was {
-		d.doubtAll()
+	for i, d := range dirs {
+		now := &r.Attrs[i]
+		if now.Mode == 0 || was[i].Mode == 0 {
+			continue // it could not be asked for, either time
+		}
+		if now.Mtime != was[i].Mtime || now.Ctime != was[i].Ctime {
+			d.ask.Store(true)
+		}
+		if now.Mtime != was[i].Mtime {
+			d.doubtAll()
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package goferfs
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -44,6 +45,14 @@ func TestMadeDirectory(t *testing.T) {
 	}
 }
 
+// hostMake makes a file f in a directory, at a time that differs from that of others even
+// if the host's clock for files is coarse.
+func (w *world) hostMake(dir string) {
+	w.Helper()
+	w.hostWrite(dir+"/f", "")
+	w.ok(os.Chtimes(w.host+dir, time.Time{}, time.Now().Add(time.Second)))
+}
+
 // What others do in such a directory shows within a second, from the sandbox's second
 // second on.
 func TestMadeHostChanges(t *testing.T) {
@@ -58,11 +67,10 @@ func TestMadeHostChanges(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	put := func(name string) func() { return func() { w.hostWrite(name, "") } }
-	mkdir("/early", put("/early/f"))
+	mkdir("/early", func() { w.hostMake("/early") })
 	mkdir("/quiet", nil)
 	time.Sleep(1200 * time.Millisecond)
-	mkdir("/late", put("/late/f")) // before it is watched
+	mkdir("/late", func() { w.hostMake("/late") }) // before it is watched
 	mkdir("/later", nil)
 	mkdir("/still", nil)
 	time.Sleep(700 * time.Millisecond)
@@ -87,5 +95,30 @@ func TestMadeHostChanges(t *testing.T) {
 	}
 	if _, err := os.Stat(w.host + "/still"); err != nil {
 		t.Error(err)
+	}
+}
+
+// When watching begins, those directories are in doubt that others have changed, and no
+// more, of however many there are.
+func TestRecheck(t *testing.T) {
+	w := newWorld(t, nil)
+	const dirs = 600
+	for i := range dirs {
+		name := fmt.Sprintf("/%d", i)
+		w.ok(vfs.Mkdir(w, at(name), 0o755))
+		if i%2 == 0 {
+			w.open(name+"/own", linux.O_CREAT|linux.O_RDWR).Release(w)
+		}
+		if i%100 == 7 {
+			w.hostMake(name)
+		}
+	}
+	w.fs.recheck()
+	for i := range dirs {
+		d, err := asDir(w.inode(fmt.Sprintf("/%d", i)))
+		w.ok(err)
+		if d.doubtful.Load() != (i%100 == 7) {
+			t.Errorf("directory %d: in doubt is %v", i, d.doubtful.Load())
+		}
 	}
 }

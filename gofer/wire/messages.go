@@ -83,6 +83,18 @@ type GetattrReq struct{ ID ID }
 
 func (m *GetattrReq) Fields(c *Coder) { c.ID(&m.ID) }
 
+// AttrsReq asks for the attributes of several files.
+type AttrsReq struct{ IDs []ID }
+
+func (m *AttrsReq) Fields(c *Coder) { c.IDs(&m.IDs, MaxAttrs) }
+
+// AttrsResp is theirs, in order; those that can't be had are zero.
+type AttrsResp struct{ Attrs []Attr }
+
+func (m *AttrsResp) Fields(c *Coder) {
+	List(c, &m.Attrs, MaxAttrs, attrSize, func(c *Coder, a *Attr) { a.Fields(c) })
+}
+
 // SetattrReq sets those attributes of a file that Mask names.
 type SetattrReq struct {
 	ID           ID

@@ -29,6 +29,7 @@ const (
 	OpConnect
 	OpBind
 	OpChanges
+	OpAttrs
 	NumOps
 )
 
@@ -61,6 +62,7 @@ var ops = [NumOps]struct {
 	OpConnect:     {name: "connect", slow: true},
 	OpBind:        {name: "bind"},
 	OpChanges:     {name: "changes", slow: true},
+	OpAttrs:       {name: "attrs", slow: true},
 }
 
 // String is the operation's name.
@@ -98,3 +100,4 @@ func (*SyncfsReq) Op() Op      { return OpSyncfs }
 func (*ConnectReq) Op() Op     { return OpConnect }
 func (*BindReq) Op() Op        { return OpBind }
 func (*ChangesReq) Op() Op     { return OpChanges }
+func (*AttrsReq) Op() Op       { return OpAttrs }

@@ -18,7 +18,7 @@ func messages() []Message {
 		&SetattrReq{}, &AttrResp{}, &OpenReq{}, &CreateReq{}, &NodeResp{}, &MknodReq{}, &LinkReq{}, &LinkResp{},
 		&RenameReq{}, &RenameResp{}, &UnlinkReq{}, &UnlinkResp{}, &ReaddirReq{}, &ReaddirResp{}, &ReadlinkReq{},
 		&ReadlinkResp{}, &GetxattrReq{}, &XattrResp{}, &SetxattrReq{}, &ListxattrReq{}, &ListxattrResp{},
-		&RemovexattrReq{}, &StatfsReq{}, &StatfsResp{}, &FsyncReq{}, &SyncfsReq{}, &ConnectReq{}, &BindReq{}, &ChangesReq{}, &ChangesResp{},
+		&RemovexattrReq{}, &StatfsReq{}, &StatfsResp{}, &FsyncReq{}, &SyncfsReq{}, &ConnectReq{}, &BindReq{}, &ChangesReq{}, &ChangesResp{}, &AttrsReq{}, &AttrsResp{},
 	}
 }
 
