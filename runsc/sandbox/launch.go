@@ -181,6 +181,7 @@ func (p *program) script() *script.Script {
 		enterProc(s)
 	}
 	raiseLimits(s)
+	shortenTurns(s)
 	growTable(s)
 	// The caller's session keyring is not the sandbox's.
 	s.Call("new session keyring", unix.SYS_KEYCTL, script.Int(unix.KEYCTL_JOIN_SESSION_KEYRING), script.Int(0)).Keep()
