@@ -76,6 +76,20 @@ func (s *spell) over(now, slow int64) {
 	s.until = now + s.pause
 }
 
+// turn takes account of a turn that somebody else has had, which took lost, after
+// own of the spell's. While turns are about as long as others', the spell does no
+// harm; where giving up the processor means that whoever wants it gets it for a
+// whole turn, which in one cgroup it does, own ones are much shorter.
+func (s *spell) turn(now, own, lost int64) {
+	if own < lost/2 {
+		s.pause = min(max(2*s.pause, minPause), maxPause)
+		s.until = now + s.pause
+		return
+	}
+	s.pause /= 2
+	s.began = now
+}
+
 // beforeGuest is called when the guest is about to run.
 func (c *Context) beforeGuest(now int64) {
 	p := &c.pace
@@ -110,7 +124,7 @@ func (c *Context) afterGuest(now int64) {
 	p := &c.pace
 	took := now - p.left
 	if p.yielding && took > crowdTime {
-		p.yield.over(now, took)
+		p.yield.turn(now, p.left-p.yield.began, took)
 	}
 	p.event = now
 	switch {
@@ -155,11 +169,15 @@ func (p *pace) miss(t int64) {
 }
 
 // together ends the watching: the stub comes back to this thread's processor.
-// slow is how long others have had a processor, 0 if they have not.
+// slow is how long others have had a processor, 0 if they have not. Their turn does
+// not end the yielding by itself, see spell.turn: a pair that sleeps and wakes up
+// instead takes more from neighbours in other cgroups, as Linux 6.18 weighs its
+// cgroup anew each time, in favour of who is running.
 func (c *Context) together(now, slow int64) {
 	c.p.cpus.Together(&c.place)
 	c.pace.score = 0
 	if slow > 0 {
+		c.pace.score = yieldScore
 		c.pace.apart.over(now, slow)
 	}
 }

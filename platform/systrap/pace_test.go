@@ -32,6 +32,37 @@ func TestSpell(t *testing.T) {
 	}
 }
 
+// TestTurns holds the yielding to what was seen beside neighbours: turns as long as
+// theirs, from another cgroup, do not end it, and those that are lost by it in no
+// time, to one of the same cgroup, do, for longer and longer.
+func TestTurns(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	var s spell
+	now := int64(0)
+	next := func(own, lost int64) {
+		now = max(now, s.until) + own + lost
+		s.turn(now, own, lost)
+	}
+	for range 100 {
+		next(4*ms, 4*ms)
+	}
+	if s.until > now {
+		t.Errorf("a pause of %v after fair turns", time.Duration(s.until-now))
+	}
+	for range 12 {
+		next(ms/4, 4*ms)
+	}
+	if s.until != now+maxPause {
+		t.Errorf("a pause of %v after turns that were lost by yielding", time.Duration(s.until-now))
+	}
+	for range 12 {
+		next(8*ms, 4*ms)
+	}
+	if next(ms/4, 4*ms); s.until-now > minPause {
+		t.Errorf("a pause of %v after one bad turn among good ones", time.Duration(s.until-now))
+	}
+}
+
 // TestScore holds the account to let a guest go apart that makes calls without
 // pause, and to keep together one that computes after every few of them.
 func TestScore(t *testing.T) {
