@@ -178,6 +178,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	if f&linux.CLONE_SYSVSEM != 0 {
 		n.undo = t.SemUndo().Share()
 	}
+	t.k.Keys.Fork(&t.rings, &n.rings, cr, f&linux.CLONE_THREAD != 0)
 	return n, nil
 }
 
@@ -292,6 +293,7 @@ func (n *Task) discard(by *Task) {
 	if f := n.fs.Swap(nil); f != nil {
 		f.DecRef()
 	}
+	n.k.Keys.Release(&n.rings)
 }
 
 func storeTID(m interface {

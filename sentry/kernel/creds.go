@@ -17,6 +17,9 @@ func (t *Task) SetCreds(c *auth.Creds) {
 		t.k.tasks.Unlock()
 	}
 	t.setCreds(c)
+	if c.FSUID != old.FSUID || c.FSGID != old.FSGID {
+		t.k.Keys.Owner(&t.rings, c)
+	}
 }
 
 // setCreds replaces t's credentials and accounts its thread to its new user.

@@ -145,6 +145,7 @@ func (t *Task) become(l *loaded) {
 		t.setTime(t.ns.TimeForChildren)
 	}
 	t.setCreds(l.creds)
+	t.k.Keys.Exec(&t.rings)
 	t.SetName(l.name)
 	g.barriers.Store(0)
 	t.robust = 0

@@ -88,6 +88,7 @@ func (t *Task) giveUp() {
 	t.filters.Load().drop()
 	t.fds.Swap(nil).DecRef(t)
 	t.fs.Swap(nil).DecRef()
+	t.k.Keys.Release(&t.rings)
 	t.ctx.Release()
 	t.space.Store(nil)
 	s.DecUsers()

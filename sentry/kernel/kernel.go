@@ -17,6 +17,7 @@ import (
 	"garrison/sentry/aio"
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel/futex"
+	"garrison/sentry/keys"
 	"garrison/sentry/ktime"
 	"garrison/sentry/lock"
 	"garrison/sentry/vfs"
@@ -67,6 +68,8 @@ type Kernel struct {
 	Futexes futex.Table
 	// AIO counts what asynchronous I/O has been asked for.
 	AIO aio.System
+	// Keys is what keyctl(2) is about.
+	Keys *keys.Service
 
 	rootUserNS *auth.UserNamespace
 	rootCreds  *auth.Creds // whom the kernel reads programs as
@@ -114,6 +117,7 @@ func New(o Options) *Kernel {
 	if k.opts.MaxTasks <= 0 {
 		k.opts.MaxTasks = defaultMaxTasks
 	}
+	k.Keys = keys.New(k.Clocks.Realtime.Now)
 	k.inodes.Store(firstNSInode)
 	k.rootUserNS = &auth.UserNamespace{Inode: firstUserNS}
 	k.timeNS = &TimeNamespace{Inode: firstTimeNS, UserNS: k.rootUserNS, frozen: true}

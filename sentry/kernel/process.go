@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"garrison/sentry/auth"
+	"garrison/sentry/keys"
 	"garrison/sentry/limits"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -32,6 +33,8 @@ func (c *Container) NewProcess(s *ProcessSpec) (*ThreadGroup, error) {
 	t.tg.oomAdjust.Store(s.OOMAdjust)
 	t.tg.signal = linux.SIGCHLD
 	t.tg.WatchCPULimit()
+	// As runc has it: all that comes from outside shares one session.
+	k.Keys.Begin(&keys.Caller{Creds: auth.Root(c.UserNS), Rings: &t.rings}, "_ses."+c.ID)
 	if err := t.outfit(s); err != nil {
 		t.discard(t)
 		return nil, err

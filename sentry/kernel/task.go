@@ -6,6 +6,7 @@ import (
 	"garrison/platform"
 	"garrison/platform/arch"
 	"garrison/sentry/auth"
+	"garrison/sentry/keys"
 	"garrison/sentry/limits"
 	"garrison/sentry/linux"
 	"garrison/sentry/list"
@@ -37,6 +38,7 @@ type Task struct {
 
 	creds  atomic.Pointer[auth.Creds]
 	status atomic.Uint32 // a RunState
+	rings  keys.Rings
 
 	// Protected by Kernel.tasks:
 
@@ -152,6 +154,9 @@ func (t *Task) SetName(s string) {
 
 // Creds implements vfs.Ctx. Any goroutine may ask.
 func (t *Task) Creds() *auth.Creds { return t.creds.Load() }
+
+// Keys is t as keys know it. Any goroutine may ask.
+func (t *Task) Keys() *keys.Caller { return &keys.Caller{Creds: t.Creds(), Rings: &t.rings} }
 
 // Now implements vfs.Ctx: CLOCK_REALTIME.
 func (t *Task) Now() linux.Timespec { return linux.NsecToTimespec(t.k.Clocks.Realtime.Now()) }

@@ -29,7 +29,7 @@ var layers = []string{
 	"sentry/mm",
 	"sentry/mm/mmtest",
 	"sentry/vfs",
-	"sentry/socket sentry/ipc sentry/aio sentry/loader/vdso",
+	"sentry/socket sentry/ipc sentry/aio sentry/keys sentry/keys sentry/loader/vdso",
 	"sentry/socket/unix sentry/socket/inet sentry/socket/netlink sentry/socket/sockettest",
 	"sentry/socket/netns",
 	"sentry/loader",

@@ -1,0 +1,148 @@
+package keys
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"garrison/sentry/auth"
+	"garrison/sentry/linux"
+)
+
+// A world is a service whose time the test makes pass, and a caller.
+type world struct {
+	*testing.T
+	*Service
+	now int64
+	c   *Caller
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, now: 1e9}
+	w.Service = New(func() int64 { return w.now * 1e9 })
+	w.c = &Caller{auth.Root(&auth.UserNamespace{}), &Rings{}}
+	w.Begin(w.c, "session")
+	return w
+}
+
+func (w *world) add(kind, desc string, to Serial) Serial {
+	w.Helper()
+	var payload []byte
+	if kind != "keyring" {
+		payload = []byte("x")
+	}
+	k, err := w.Add(w.c, kind, &desc, payload, to)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return k
+}
+
+func TestDeadKeysGo(t *testing.T) {
+	w := newWorld(t)
+	revoked, expired := w.add("user", "revoked", SpecSession), w.add("user", "expired", SpecSession)
+	if err := w.Revoke(w.c, revoked); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SetTimeout(w.c, expired, 10); err != nil {
+		t.Fatal(err)
+	}
+	at := func(after int64, of Serial, want error) {
+		t.Helper()
+		w.now = 1e9 + after
+		if _, err := w.Describe(w.c, of); err != want {
+			t.Errorf("%d s later: %v, want %v", after, err, want)
+		}
+	}
+	at(9, expired, nil)
+	at(10, expired, linux.EKEYEXPIRED)
+	at(299, revoked, linux.EKEYREVOKED)
+	at(300, revoked, linux.ENOKEY)
+	at(309, expired, linux.EKEYEXPIRED)
+	at(310, expired, linux.ENOKEY)
+	if n := len(w.c.Rings.session.ring.links); n != 0 {
+		t.Error(n, "links are left")
+	}
+}
+
+func TestNothingIsLeft(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		r := w.add("keyring", fmt.Sprint(i), SpecSession)
+		w.add("user", "k", w.add("keyring", "in", r))
+	}
+	child := &Rings{}
+	w.Fork(w.c.Rings, child, w.c.Creds, false)
+	w.Release(w.c.Rings)
+	if len(w.keys) != 10 {
+		t.Error(len(w.keys), "keys, want 10")
+	}
+	w.Release(child)
+	if len(w.keys)+len(w.named)+len(w.accounts)+w.memory != 0 {
+		t.Error("left:", w.keys, w.named, w.accounts, w.memory)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	w := newWorld(t)
+	w.SetLimits(func(l *Limits) { l.RootMaxBytes = 1 << 31 })
+	desc, payload := "", make([]byte, maxPayload)
+	for i := range 2 * maxMemory / maxPayload {
+		desc = fmt.Sprint(i)
+		if _, err := w.Add(w.c, "user", &desc, payload, SpecSession); err == linux.ENOMEM {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Error("keys take all the memory there is")
+}
+
+// Keyrings that share keyrings are looked through once.
+func TestSharedKeyrings(t *testing.T) {
+	w := newWorld(t)
+	const wide = 60
+	level := []Serial{SpecSession}
+	for depth := range maxDepth {
+		var next []Serial
+		for i := range wide {
+			next = append(next, w.add("keyring", fmt.Sprintf("%d.%d", depth, i), level[0]))
+		}
+		for _, r := range level[1:] {
+			for _, k := range next {
+				if err := w.Link(w.c, k, r); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		level = next
+	}
+	if _, err := w.Search(w.c, SpecSession, "user", "none", 0); err != linux.ENOKEY {
+		t.Error(err)
+	}
+	k := w.add("user", "k", level[wide-1])
+	if got, err := w.Search(w.c, SpecSession, "user", "k", 0); err != nil || got != k {
+		t.Error(got, err)
+	}
+}
+
+func TestUserNamespaceEnds(t *testing.T) {
+	w := newWorld(t)
+	ns, err := auth.NewUserNamespace(w.c.Creds, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns.SetMap(auth.UIDMap, []auth.Extent{{First: 5, Lower: 0, Count: 1}})
+	c := &Caller{w.c.Creds.Clone(), &Rings{}}
+	c.Creds.Enter(ns)
+	if d, err := w.Describe(c, SpecUser); err != nil || !strings.HasSuffix(d, "_uid.5") {
+		t.Fatal(d, err)
+	}
+	if len(w.keys) != 4 {
+		t.Error(len(w.keys), "keys, want the session and three of the namespace")
+	}
+	w.endSpace(7)
+	if len(w.keys) != 1 {
+		t.Error(len(w.keys), "keys, want 1")
+	}
+}

@@ -1,0 +1,45 @@
+package linux
+
+// Operations of keyctl(2), <linux/keyctl.h>.
+const (
+	KEYCTL_GET_KEYRING_ID       = 0
+	KEYCTL_JOIN_SESSION_KEYRING = 1
+	KEYCTL_UPDATE               = 2
+	KEYCTL_REVOKE               = 3
+	KEYCTL_CHOWN                = 4
+	KEYCTL_SETPERM              = 5
+	KEYCTL_DESCRIBE             = 6
+	KEYCTL_CLEAR                = 7
+	KEYCTL_LINK                 = 8
+	KEYCTL_UNLINK               = 9
+	KEYCTL_SEARCH               = 10
+	KEYCTL_READ                 = 11
+	KEYCTL_INSTANTIATE          = 12
+	KEYCTL_NEGATE               = 13
+	KEYCTL_SET_REQKEY_KEYRING   = 14
+	KEYCTL_SET_TIMEOUT          = 15
+	KEYCTL_ASSUME_AUTHORITY     = 16
+	KEYCTL_GET_SECURITY         = 17
+	KEYCTL_SESSION_TO_PARENT    = 18
+	KEYCTL_REJECT               = 19
+	KEYCTL_INSTANTIATE_IOV      = 20
+	KEYCTL_INVALIDATE           = 21
+	KEYCTL_GET_PERSISTENT       = 22
+	KEYCTL_RESTRICT_KEYRING     = 29
+	KEYCTL_MOVE                 = 30
+	KEYCTL_CAPABILITIES         = 31
+
+	KEYCTL_MOVE_EXCL = 1
+)
+
+// What KEYCTL_CAPABILITIES tells of, a byte each.
+const (
+	KEYCTL_CAPS0_CAPABILITIES        = 0x01
+	KEYCTL_CAPS0_PERSISTENT_KEYRINGS = 0x02
+	KEYCTL_CAPS0_INVALIDATE          = 0x20
+	KEYCTL_CAPS0_RESTRICT_KEYRING    = 0x40
+	KEYCTL_CAPS0_MOVE                = 0x80
+
+	KEYCTL_CAPS1_NS_KEYRING_NAME = 0x01
+	KEYCTL_CAPS1_NS_KEY_TAG      = 0x02
+)
