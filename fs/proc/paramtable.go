@@ -52,12 +52,6 @@ var params = [...]param{
 	{"kernel/hung_task_timeout_secs", "120", natural},
 	{"kernel/io_uring_disabled", "2", between(2, 2)}, // there is none to allow
 	{"kernel/io_uring_group", "-1", anyInt},
-	{"kernel/keys/gc_delay", "300", natural},
-	{"kernel/keys/maxbytes", "20000", natural},
-	{"kernel/keys/maxkeys", "200", natural},
-	{"kernel/keys/persistent_keyring_expiry", "259200", natural},
-	{"kernel/keys/root_maxbytes", "25000000", natural},
-	{"kernel/keys/root_maxkeys", "1000000", natural},
 	{"kernel/kptr_restrict", "1", between(0, 2)},
 	{"kernel/max_lock_depth", "1024", natural},
 	{"kernel/msg_next_id", "-1", readOnly},

@@ -56,7 +56,7 @@ func place(dir []rootEntry, path []string, mk func(name string) rootEntry) []roo
 
 // computed is the parameters that are not just remembered.
 func computed() map[string]rootEntry {
-	return userLimits(map[string]rootEntry{
+	return keyLimits(userLimits(map[string]rootEntry{
 		"kernel/hostname":       {Mode: 0o644, Show: showHost, Store: storeHost},
 		"kernel/domainname":     {Mode: 0o644, Show: showDomain, Store: storeDomain},
 		"kernel/ostype":         {Show: static("Linux\n")},
@@ -78,7 +78,7 @@ func computed() map[string]rootEntry {
 		"vm/compact_memory":     {Mode: 0o200, Store: ignoreParam},
 		"net/ipv4/route/flush":  {Mode: 0o200, Store: ignoreParam},
 		"fs/binfmt_misc/status": {Show: static("enabled\n")},
-	})
+	}))
 }
 
 // storeAIOMax sets how many requests there may be: EINVAL.
