@@ -27,7 +27,8 @@ func (o opener) OpenExecutable(name string) (loader.File, error) {
 
 // openProgram opens a program to be run: execute permission counts, read
 // permission does not. EACCES if it is no regular file, ELOOP if it is a symlink,
-// which a has then said not to follow.
+// which a has then said not to follow; ETXTBSY if somebody writes to it, which from
+// now on nobody can.
 func (t *Task) openProgram(a vfs.At) (*programFile, error) {
 	p, err := vfs.Resolve(t, a)
 	if err != nil {
@@ -49,13 +50,18 @@ func (t *Task) openProgram(a vfs.At) (*programFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.DenyWrite(); err != nil {
+		d.Release(t)
+		return nil, err
+	}
 	return &programFile{d: d, t: t}, nil
 }
 
 // A programFile is a loader.File.
 type programFile struct {
-	d *vfs.FileDescription
-	t *Task
+	d    *vfs.FileDescription
+	t    *Task
+	runs bool // it is what is executed: nobody writes to it until that has ended
 }
 
 // ReadAt implements io.ReaderAt.
@@ -87,7 +93,12 @@ func (f *programFile) Map() (mm.Mappable, mm.Identity, error) {
 }
 
 // Close implements loader.File.
-func (f *programFile) Close() { f.d.Release(f.t) }
+func (f *programFile) Close() {
+	if !f.runs {
+		f.d.AllowWrite() // mappings keep it
+	}
+	f.d.Release(f.t)
+}
 
 var _ loader.File = (*programFile)(nil)
 
@@ -139,6 +150,7 @@ func (t *Task) load(file loader.File, name, comm string, argv, env []string) (*l
 		l.space.DecUsers()
 		return nil, err
 	}
+	prog.File.(*programFile).runs = true
 	return l, nil
 }
 

@@ -144,6 +144,10 @@ func Truncate(c Ctx, p Path, size int64) error {
 	if err := checkSize(c, size); err != nil {
 		return err
 	}
+	if err := p.beginWrite(); err != nil {
+		return err
+	}
+	defer p.endWrite()
 	if err := p.breakLeases(c, true, false); err != nil {
 		return err
 	}

@@ -20,6 +20,10 @@ type FileDescription struct {
 	file   File
 	object wait.Object // file, if it is one
 	stream bool        // the file has no offsets
+	// counted says that it is among the writers in its filesystem's text, denies that
+	// it keeps them away.
+	counted bool
+	denies  atomic.Bool
 
 	refs  atomic.Int64
 	flags atomic.Uint32
@@ -175,6 +179,7 @@ func (d *FileDescription) Release(c Ctx) {
 	}
 	d.file.Close(c)
 	d.countWriter(-1)
+	d.closeText()
 	if d.state != nil {
 		d.path.d.fs.putState(d.state)
 	}

@@ -25,6 +25,7 @@ type Filesystem struct {
 	writers  atomic.Int64  // files that are open for writing
 	watches  atomic.Int32  // watches on inodes: 0 is the fast path
 	locked   atomic.Int32  // inodes with file locks: 0 is the fast path
+	text     textTable
 	renames  atomic.Uint64 // changes of directories' places, for d_path
 	rename   lock.Mutex[lock.Rename]
 

@@ -95,6 +95,22 @@ func mayOpen(c Ctx, p Path, flags linux.OpenFlags) error {
 
 // open opens p, whatever the permissions.
 func (p Path) open(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
+	if !flags.Writable() && flags&linux.O_TRUNC == 0 {
+		return p.openAs(c, flags)
+	}
+	if err := p.beginWrite(); err != nil {
+		return nil, err
+	}
+	d, err := p.openAs(c, flags)
+	if err != nil || !flags.Writable() {
+		p.endWrite()
+		return d, err
+	}
+	return d.wrote(), nil
+}
+
+// openAs opens p, which is counted as written to if that is due.
+func (p Path) openAs(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 	if err := p.breakLeases(c, flags.Writable(), flags&linux.O_NONBLOCK != 0); err != nil {
 		return nil, err
 	}
@@ -286,7 +302,7 @@ func (w *walk) createLocked(s OpenSpec) (*FileDescription, error) {
 			return nil, err
 		}
 	}
-	return NewFileDescription(Path{dir.mnt, x}, f, flags&^openOnlyFlags), nil
+	return NewFileDescription(Path{dir.mnt, x}, f, flags&^openOnlyFlags).made(), nil
 }
 
 // mayMake checks that a new name may be put in dir, whose op is held, and says what
@@ -359,7 +375,7 @@ func openTemp(c Ctx, a At, s OpenSpec) (*FileDescription, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewFileDescription(Path{dir.mnt, d}, f, s.Flags&^openOnlyFlags), nil
+	return NewFileDescription(Path{dir.mnt, d}, f, s.Flags&^openOnlyFlags).made(), nil
 }
 
 // OpenPlace opens p as O_PATH does. p stays the caller's.
