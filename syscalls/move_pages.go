@@ -83,7 +83,7 @@ func movePages(t *kernel.Task, pid int32, n uint64, pages usermem.Ptr[uint64], n
 // pageStatus is the node of the page at a, or -EFAULT where nothing is mapped and
 // -ENOENT where there is no page yet.
 func pageStatus(s *mm.Space, a arch.Addr) int32 {
-	in, err := s.Incore(a, arch.PageSize)
+	in, err := s.Incore(a, arch.PageSize, nil)
 	switch {
 	case err != nil:
 		return -int32(linux.EFAULT)

@@ -146,7 +146,7 @@ func (f *pagemap) Read(_ vfs.Ctx, dst usermem.Seq, off int64) (int64, error) {
 		if part.Len() == 0 {
 			continue
 		}
-		in, err := f.space.Incore(part.Start, part.Len())
+		in, err := f.space.Incore(part.Start, part.Len(), nil)
 		if err != nil {
 			continue // unmapped since
 		}

@@ -151,7 +151,7 @@ func (k *tinyKernel) syscall(r *arch.Regs) uint64 {
 	case unix.SYS_MUNLOCKALL:
 		return errno(k.s.LockAll(0, true))
 	case unix.SYS_MINCORE:
-		v, err := k.s.Incore(arch.Addr(a[0]), a[1])
+		v, err := k.s.Incore(arch.Addr(a[0]), a[1], nil)
 		if err == nil && len(v) > 0 {
 			_, err = k.s.CopyOut(arch.Addr(a[2]), v)
 		}

@@ -241,10 +241,31 @@ func (f *File) Clear(r Range) error { return f.punch(r) }
 func (f *File) Populate(r Range) error {
 	for {
 		err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len()))
+		if err == nil {
+			break
+		}
 		if err != unix.EINTR {
 			return err
 		}
 	}
+	// The memory is there, but the host clears a page, and only then counts it as present,
+	// when it is first touched.
+	for at := r.Start; at < r.End; {
+		b := f.Bytes(at, r.End-at)
+		if b == nil {
+			return unix.ENOMEM
+		}
+		switch err := unix.Madvise(b, unix.MADV_POPULATE_WRITE); err {
+		case nil, unix.EINVAL: // a host that can't
+		case unix.EINTR, unix.EAGAIN:
+			continue
+		default:
+			return err
+		}
+		unix.Madvise(b, unix.MADV_DONTNEED) //nolint:errcheck // the sentry's own view goes, to come as it is needed
+		at += uint64(len(b))
+	}
+	return nil
 }
 
 func (f *File) punch(r Range) error {

@@ -176,7 +176,7 @@ func TestDontNeed(t *testing.T) {
 	if g.load(t, a) != 0 || g.load(t, a+5*page) != 0 || h.load(t, a) != 1 || h.load(t, a+5*page) != 5 {
 		t.Fatal("shared pages")
 	}
-	v, err := c.Incore(a, 64*page)
+	v, err := c.Incore(a, 64*page, nil)
 	if err != nil || v[0] != 1 || v[5] != 1 || v[10] > 1 {
 		t.Fatal(err, v)
 	}

@@ -52,8 +52,10 @@ func (s *Space) Sync(a arch.Addr, n uint64, f linux.SyncFlags) error {
 	return nil
 }
 
-// Incore is mincore(2): one byte a page, bit 0 for residence.
-func (s *Space) Incore(a arch.Addr, n uint64) ([]byte, error) {
+// Incore is mincore(2): one byte a page, bit 0 for residence. All of a file's pages are
+// said to be resident if tell, which is called without locks, says no; nil always says yes.
+// With ENOMEM come those before the first hole.
+func (s *Space) Incore(a arch.Addr, n uint64, tell func(Identity) bool) ([]byte, error) {
 	if a.Offset() != 0 {
 		return nil, linux.EINVAL
 	}
@@ -61,25 +63,62 @@ func (s *Space) Incore(a arch.Addr, n uint64) ([]byte, error) {
 	if !ok || r.End > s.top() {
 		return nil, linux.ENOMEM
 	}
+	in, files, err := s.incore(r, tell != nil)
+	for _, f := range files {
+		if !tell(f.id) {
+			for i := range f.bits {
+				f.bits[i] = 1
+			}
+		}
+		f.id.DecRef()
+	}
+	return in, err
+}
+
+// An incoreFile is the part of an answer that is about a file, whose id is held.
+type incoreFile struct {
+	id   Identity
+	bits []byte
+}
+
+// incore is what Incore says of r if it may tell of all files, and, if need be, which
+// those are.
+func (s *Space) incore(r arch.Range, which bool) (in []byte, files []incoreFile, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if !s.vmas.Covered(ivl(r)) {
-		return nil, linux.ENOMEM
+	in = make([]byte, r.Len()/arch.PageSize)
+	bits := func(part arch.Range) []byte {
+		return in[(part.Start-r.Start)/arch.PageSize : (part.End-r.Start)/arch.PageSize]
 	}
-	in := make([]byte, r.Len()/arch.PageSize)
+	at := r.Start
+	for vr, v := range s.vmas.In(ivl(r)) {
+		part := rng(vr).Intersect(r)
+		if part.Start > at {
+			break
+		}
+		at = part.End
+		if which && v.shown != nil && v.shown.id != nil {
+			v.shown.id.IncRef()
+			files = append(files, incoreFile{v.shown.id, bits(part)})
+		}
+	}
+	if at < r.End {
+		err = linux.ENOMEM
+		r.End = at
+		in = in[:r.Len()/arch.PageSize]
+	}
 	for rr, x := range s.runs.In(ivl(r)) {
 		part := rng(rr).Intersect(r)
 		x.off += uint64(part.Start - rr.Start)
-		bits := in[(part.Start-r.Start)/arch.PageSize : (part.End-r.Start)/arch.PageSize]
 		if x.host == nil {
-			s.env.memory.Incore(x.memory(part), bits)
+			s.env.memory.Incore(x.memory(part), bits(part))
 			continue
 		}
-		for i := range bits { // the host's page cache is taken to have it
-			bits[i] = 1
+		for i := range bits(part) { // the host's page cache is taken to have it
+			bits(part)[i] = 1
 		}
 	}
-	return in, nil
+	return in, files, err
 }
 
 // invalidate forgets what the space shows of file's bytes [start, end), and

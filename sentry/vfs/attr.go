@@ -128,6 +128,13 @@ func Utimes(c Ctx, p Path, times *[2]linux.Timespec) error {
 	return p.setAttr(c, &set, mask)
 }
 
+// MayObserve reports whether c may be told which of d's pages are in memory, which tells
+// what others do with it: who could write to it may.
+func (d *FileDescription) MayObserve(c Ctx) bool {
+	a, err := d.path.d.node.Attr(c)
+	return err == nil && owner(c, &a) || d.path.Permit(c, MayWrite) == nil
+}
+
 // Truncate is truncate(2).
 func Truncate(c Ctx, p Path, size int64) error {
 	switch {
