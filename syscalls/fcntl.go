@@ -82,7 +82,11 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 		return 0, linux.EBADF
 	}
 	if f, ok := fileCommands[cmd]; ok {
-		return f(t, d, arg)
+		n, err := f(t, d, arg)
+		if err == nil && (cmd == linux.F_SETLK || cmd == linux.F_SETLKW) {
+			err = stillOpen(t, fd, d)
+		}
+		return n, err
 	}
 	if x, ok := d.File().(vfs.Fcntler); ok {
 		n, err := x.Fcntl(t, cmd, arg)
@@ -131,44 +135,55 @@ func setSignal(_ *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) 
 	return 0, nil
 }
 
+// stillOpen takes a lock away again that t was given on d when fd, by which it asked,
+// had been closed: EBADF.
+func stillOpen(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription) error {
+	now, err := t.FDs().GetPath(fd)
+	if err == nil {
+		defer now.Release(t)
+		if now == d {
+			return nil
+		}
+	}
+	d.DropRecordLocks(t.FDs())
+	return linux.EBADF
+}
+
 // lockRange is a struct flock as a range of bytes: EINVAL, EOVERFLOW.
 func lockRange(t *kernel.Task, d *vfs.FileDescription, l *linux.Flock) (r vfs.RecordLock, err error) {
-	start := l.Start
+	start := int64(0)
 	switch l.Whence {
 	case linux.SEEK_SET:
 	case linux.SEEK_CUR:
-		start += d.Offset()
+		start = d.Offset()
 	case linux.SEEK_END:
 		a, err := d.Attr(t)
 		if err != nil {
 			return r, err
 		}
-		start += a.Size
+		start = a.Size
 	default:
 		return r, linux.EINVAL
 	}
-	end := start + l.Len - 1
-	switch {
-	case l.Len == 0:
-		end = math.MaxInt64
-	case l.Len < 0:
-		start, end = start+l.Len, start-1
-	case end < start:
+	if l.Start > math.MaxInt64-start {
 		return r, linux.EOVERFLOW
 	}
-	if start < 0 {
+	start += l.Start
+	end := int64(math.MaxInt64)
+	switch {
+	case start < 0:
+		return r, linux.EINVAL
+	case l.Len > 0 && l.Len-1 > end-start:
+		return r, linux.EOVERFLOW
+	case l.Len > 0:
+		end = start + l.Len - 1
+	case l.Len < 0:
+		start, end = start+l.Len, start-1
+	}
+	if start < 0 || l.Type < linux.F_RDLCK || l.Type > linux.F_UNLCK {
 		return r, linux.EINVAL
 	}
 	return vfs.RecordLock{Start: start, End: end, Write: l.Type == linux.F_WRLCK}, nil
-}
-
-// own makes r a lock of the process or of the open file.
-func own(t *kernel.Task, d *vfs.FileDescription, r *vfs.RecordLock, ofd bool) {
-	if ofd {
-		r.Owner, r.PID = d, -1
-	} else {
-		r.Owner, r.PID = t.FDs(), t.TGID()
-	}
 }
 
 func setLock(ofd, block bool) func(*kernel.Task, *vfs.FileDescription, uint64) (int, error) {
@@ -177,16 +192,28 @@ func setLock(ofd, block bool) func(*kernel.Task, *vfs.FileDescription, uint64) (
 		if err != nil {
 			return 0, err
 		}
-		if l.Type < linux.F_RDLCK || l.Type > linux.F_UNLCK || ofd && l.PID != 0 {
-			return 0, linux.EINVAL
-		}
 		r, err := lockRange(t, d, &l)
 		if err != nil {
 			return 0, err
 		}
-		own(t, d, &r, ofd)
-		return 0, d.SetLock(t, r, l.Type == linux.F_UNLCK, block)
+		unlock := l.Type == linux.F_UNLCK
+		if f := d.Flags(); !unlock && (r.Write && !f.Writable() || !r.Write && !f.Readable()) {
+			return 0, linux.EBADF
+		}
+		if ofd && l.PID != 0 {
+			return 0, linux.EINVAL
+		}
+		r.Owner = lockOwner(t, d, ofd)
+		return 0, d.SetLock(t, r, unlock, block)
 	}
+}
+
+// lockOwner is whose a lock is to be: the process's or the open file's.
+func lockOwner(t *kernel.Task, d *vfs.FileDescription, ofd bool) any {
+	if ofd {
+		return d
+	}
+	return t.FDs()
 }
 
 func getLock(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
@@ -204,22 +231,29 @@ func findLock(t *kernel.Task, d *vfs.FileDescription, arg uint64, ofd bool) (int
 	if err != nil {
 		return 0, err
 	}
-	if l.Type != linux.F_RDLCK && l.Type != linux.F_WRLCK || ofd && l.PID != 0 {
+	own := l.Type == linux.F_UNLCK // asks for an open file's own
+	if own && !ofd {
 		return 0, linux.EINVAL
 	}
 	r, err := lockRange(t, d, &l)
 	if err != nil {
 		return 0, err
 	}
-	own(t, d, &r, ofd)
-	x, found := d.TestLock(r)
+	if ofd && l.PID != 0 {
+		return 0, linux.EINVAL
+	}
+	r.Owner = lockOwner(t, d, ofd)
+	x, found := d.TestLock(r, own)
 	if !found {
 		l.Type = linux.F_UNLCK
 		return 0, p.Store(t, &l)
 	}
-	l = linux.Flock{Type: linux.F_RDLCK, Whence: linux.SEEK_SET, Start: x.Start, PID: x.PID}
+	l = linux.Flock{Type: linux.F_RDLCK, Whence: linux.SEEK_SET, Start: x.Start, PID: -1}
 	if x.Write {
 		l.Type = linux.F_WRLCK
+	}
+	if !x.OpenFile() {
+		l.PID = t.Kernel().HolderIn(t.PIDNamespace(), x.Holder)
 	}
 	if x.End != math.MaxInt64 {
 		l.Len = x.End - x.Start + 1

@@ -94,12 +94,14 @@ func readahead(t *kernel.Task, fd kernel.FD, _ int64, _ size) (int, error) {
 
 // flock implements flock(2).
 func flock(t *kernel.Task, fd kernel.FD, op uint32) (int, error) {
+	how := op &^ linux.LOCK_NB
+	switch {
+	case op&linux.LOCK_MAND != 0:
+		return 0, nil
+	case how != linux.LOCK_SH && how != linux.LOCK_EX && how != linux.LOCK_UN:
+		return 0, linux.EINVAL
+	}
 	return withFile(t, fd, func(d *vfs.FileDescription) error {
-		how := op &^ linux.LOCK_NB
-		switch how {
-		case linux.LOCK_SH, linux.LOCK_EX, linux.LOCK_UN:
-			return d.Flock(t, int(how), op&linux.LOCK_NB == 0)
-		}
-		return linux.EINVAL
+		return d.Flock(t, int(how), op&linux.LOCK_NB == 0)
 	})
 }

@@ -192,6 +192,7 @@ func showFDInfo(f *openFD, c vfs.Ctx, w *bytes.Buffer) error {
 		ino = a.Ino
 	}
 	fmt.Fprintf(w, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", d.Offset(), uint32(flags), d.Path().Mount().ID(), ino)
+	showFileLocks(f, d, c, w)
 	w.WriteString(d.FDInfo(c))
 	return nil
 }

@@ -44,7 +44,7 @@ func rootTable() []rootEntry {
 		{Name: "key-users", Show: showKeyUsers},
 		{Name: "keys", Show: showKeys},
 		{Name: "loadavg", Show: showLoadavg},
-		{Name: "locks", Show: static("")},
+		{Name: "locks", Show: showLocks},
 		{Name: "meminfo", Show: showMeminfo},
 		{Name: "misc", Show: static("")},
 		{Name: "modules", Show: static("")},

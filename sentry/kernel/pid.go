@@ -243,3 +243,20 @@ func (k *Kernel) PIDGroup(p *PID) *ThreadGroup {
 	defer k.tasks.RUnlock()
 	return p.group
 }
+
+// LockHolder implements vfs.LockHolder.
+func (t *Task) LockHolder() any { return t.tg.pid }
+
+// HolderIn is the number in ns of a process that a LockHolder told of; 0 if it is no
+// more, or not to be seen there.
+func (k *Kernel) HolderIn(ns *PIDNamespace, holder any) int32 {
+	p, _ := holder.(*PID)
+	if p == nil {
+		return 0
+	}
+	n := p.In(ns)
+	if n != 0 && k.FindPID(ns, n) != p {
+		return 0
+	}
+	return n
+}

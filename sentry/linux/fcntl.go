@@ -83,6 +83,8 @@ const (
 	LOCK_EX = 2
 	LOCK_NB = 4
 	LOCK_UN = 8
+
+	LOCK_MAND = 32 // once; nothing today
 )
 
 // Flock is struct flock, fcntl(2).

@@ -197,7 +197,7 @@ func (t *FDTable) closed(c Ctx, d *FileDescription) (err error) {
 		if x, ok := d.file.(Flusher); ok {
 			err = x.Flush(c)
 		}
-		d.dropRecordLocks(t)
+		d.DropRecordLocks(t)
 	}
 	d.Release(c)
 	return err

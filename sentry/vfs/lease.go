@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"math"
 	"time"
 
 	"garrison/sentry/auth"
@@ -14,11 +15,28 @@ type lease struct {
 	owner  *FileDescription
 	kind   int       // F_RDLCK or F_WRLCK
 	target int       // what it is to become; kind if nobody is in the way
-	end    time.Time // when it becomes so by itself
+	end    time.Time // when it becomes so by itself; zero for never
+	pid    any       // who took it
+	seq    uint64
 }
 
-// leaseBreakTime is /proc/sys/fs/lease-break-time.
-const leaseBreakTime = 45 * time.Second
+// LeaseParams is /proc/sys/fs/leases-enable and lease-break-time, in seconds: 0 or
+// less for a break that waits for ever.
+type LeaseParams struct {
+	Enable    bool
+	BreakTime int64
+}
+
+// SetLeaseParams has the parameters of leases asked for by f.
+func (s *System) SetLeaseParams(f func() LeaseParams) { s.leaseParams = f }
+
+// leaseConfig is the parameters of leases now: Linux's defaults if nobody tells.
+func (s *System) leaseConfig() LeaseParams {
+	if s.leaseParams == nil {
+		return LeaseParams{true, 45}
+	}
+	return s.leaseParams()
+}
 
 // leaseBroken is what a lease's owner is told (POLL_MSG).
 const leaseBroken = wait.In | wait.RdNorm | wait.Msg
@@ -27,7 +45,7 @@ const leaseBroken = wait.In | wait.RdNorm | wait.Msg
 func (s *fileLocks) expireLocked(now time.Time) (changed bool) {
 	kept := s.leases[:0]
 	for _, l := range s.leases {
-		if l.target != l.kind && !now.Before(l.end) {
+		if l.target != l.kind && !l.end.IsZero() && !now.Before(l.end) {
 			l.kind, changed = l.target, true
 		}
 		if l.kind != linux.F_UNLCK {
@@ -77,7 +95,7 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
 	fs := d.path.d.fs
 	st := fs.state(d.path.d.node, true)
 	defer fs.putState(st)
-	if err := st.locks.lease(d, kind); err != nil {
+	if err := st.locks.lease(d, kind, holderOf(c), fs.sys.leaseConfig().Enable); err != nil {
 		return err
 	}
 	fs.settle(st)
@@ -96,8 +114,9 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
 	return nil
 }
 
-// lease gives d a lease of a kind, or takes it away: EAGAIN.
-func (s *fileLocks) lease(d *FileDescription, kind int) error {
+// lease gives d a lease of a kind, or takes it away: EAGAIN; EINVAL if there are to be
+// no new ones.
+func (s *fileLocks) lease(d *FileDescription, kind int, holder any, enabled bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expireLocked(time.Now())
@@ -118,8 +137,10 @@ func (s *fileLocks) lease(d *FileDescription, kind int) error {
 		return linux.EAGAIN
 	case kind == linux.F_UNLCK:
 		s.leases = append(s.leases[:at:at], s.leases[at+1:]...)
+	case at < 0 && !enabled:
+		return linux.EINVAL
 	case at < 0:
-		s.leases = append(s.leases, lease{owner: d, kind: kind, target: kind})
+		s.leases = append(s.leases, lease{owner: d, kind: kind, target: kind, pid: holder, seq: d.path.d.fs.sys.nextLock()})
 	default: // a broken one can't become more than it is to be
 		l := &s.leases[at]
 		if l.target != l.kind && (l.target == linux.F_UNLCK || kind == linux.F_WRLCK) {
@@ -142,9 +163,9 @@ func (p Path) breakLeases(c Ctx, write, now bool) error {
 		return nil
 	}
 	defer fs.putState(st)
-	w := &leaseWait{&st.locks, write}
+	w := &leaseWait{&st.locks, write, holderOf(c)}
 	for {
-		left := w.begin()
+		left := w.begin(fs.sys.leaseConfig().BreakTime)
 		fs.settle(st)
 		if left == 0 {
 			return nil
@@ -152,7 +173,13 @@ func (p Path) breakLeases(c Ctx, write, now bool) error {
 		if now {
 			return linux.EWOULDBLOCK
 		}
-		if err := c.BlockFor(w, wait.In, left); err != nil && err != linux.ETIMEDOUT {
+		err := w.await(w, func() error {
+			if left == forEver {
+				return c.Block(w, wait.In)
+			}
+			return c.BlockFor(w, wait.In, left)
+		})
+		if err != nil && err != linux.ETIMEDOUT {
 			return err
 		}
 	}
@@ -162,7 +189,11 @@ func (p Path) breakLeases(c Ctx, write, now bool) error {
 type leaseWait struct {
 	*fileLocks
 	write bool
+	pid   any
 }
+
+// forEver is a wait without an end.
+const forEver = time.Duration(math.MaxInt64)
 
 // inWay is what l has to become.
 func (w *leaseWait) inWay(l *lease) (target int, conflict bool) {
@@ -176,8 +207,8 @@ func (w *leaseWait) inWay(l *lease) (target int, conflict bool) {
 }
 
 // begin tells the owners of leases that are in the way, once each, and says how long
-// at most it takes until none is; 0 if none is.
-func (w *leaseWait) begin() (left time.Duration) {
+// at most it takes until none is; 0 if none is. They have breakTime seconds.
+func (w *leaseWait) begin(breakTime int64) (left time.Duration) {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -189,13 +220,20 @@ func (w *leaseWait) begin() (left time.Duration) {
 			continue
 		}
 		if l.target == l.kind {
-			l.end = now.Add(leaseBreakTime)
+			l.end = time.Time{}
+			if breakTime > 0 {
+				l.end = now.Add(time.Duration(min(breakTime, math.MaxInt32)) * time.Second)
+			}
 		}
 		if l.target != target && l.target != linux.F_UNLCK {
 			l.target = target
 			go l.owner.tellOwner(leaseBroken) // signals take locks
 		}
-		left = max(left, l.end.Sub(now), 1)
+		if l.end.IsZero() {
+			left = forEver
+		} else {
+			left = max(left, l.end.Sub(now), 1)
+		}
 	}
 	return left
 }
@@ -232,4 +270,17 @@ func (d *FileDescription) tellOwner(e wait.Events) {
 	if o != nil {
 		o.SignalIO(sig, d, e)
 	}
+}
+
+// info tells of l.
+func (l *lease) info() LockInfo {
+	return LockInfo{
+		Kind: LeaseLock, Type: l.target, Breaking: l.target != l.kind, Holder: l.pid, End: math.MaxInt64,
+		seq: l.seq, file: l.owner, owner: l.owner,
+	}
+}
+
+// info implements waiter.
+func (w *leaseWait) info() LockInfo {
+	return LockInfo{Kind: LeaseLock, Type: lockType(w.write), Holder: w.pid, End: math.MaxInt64}
 }

@@ -25,7 +25,10 @@ type System struct {
 	mounts   mountTable
 	dcache   dentryCache
 	posix    lockGraph
-	internl  *Internal
+	lastLock atomic.Uint64 // numbers locks by age
+
+	leaseParams func() LeaseParams `save:"-"`
+	internl     *Internal
 
 	pipefs, sockfs, anonfs, nsfs *Mount // kernel-internal
 	anonInode                    *AnonInode
