@@ -82,6 +82,7 @@ type rule struct {
 var (
 	readOnly = rule{ro: true}
 	anyInt   = rule{}
+	anInt    = rule{min: -1 << 31, max: 1<<31 - 1}
 	natural  = rule{max: 1<<63 - 1}
 	boolean  = rule{max: 1}
 	anyText  = rule{text: true}

@@ -53,6 +53,9 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	}
 	s.kernel = kernel.New(o)
 	s.system = s.kernel.VFS
+	s.system.SetLeaseParams(func() vfs.LeaseParams {
+		return vfs.LeaseParams{Enable: params.Int("fs/leases-enable") != 0, BreakTime: params.Int("fs/lease-break-time")}
+	})
 	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.kernel.RootUserNS())
 	s.system.SetCacheSize(int(min(s.memory()/cacheShare, maxNames)))
 	s.registerTypes()
