@@ -61,6 +61,9 @@ func execveat(t *kernel.Task, dir kernel.FD, name pathname, argv, envp usermem.P
 }
 
 func doExec(t *kernel.Task, s *kernel.ExecSpec, argv, envp usermem.Ptr[uint64]) (uint64, error) {
+	if err := t.MayExec(); err != nil {
+		return 0, err
+	}
 	left := argSpace(t)
 	var err error
 	if s.Argv, err = loadStrings(t, argv, &left); err != nil {

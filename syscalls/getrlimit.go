@@ -27,10 +27,6 @@ func setrlimit(t *kernel.Task, k int32, in usermem.Ptr[limits.Limit]) (int, erro
 
 // prlimit64 implements prlimit(2).
 func prlimit64(t *kernel.Task, pid, k int32, in, out usermem.Ptr[limits.Limit]) (int, error) {
-	if uint32(k) >= uint32(limits.Count) {
-		return 0, linux.EINVAL
-	}
-	kind := limits.Kind(k)
 	var l limits.Limit
 	var err error
 	if in != 0 {
@@ -45,7 +41,10 @@ func prlimit64(t *kernel.Task, pid, k int32, in, out usermem.Ptr[limits.Limit]) 
 	if x.ThreadGroup() != t.ThreadGroup() && !mayLimit(t, x) {
 		return 0, linux.EPERM
 	}
-	set := x.ThreadGroup().Limits()
+	if uint32(k) >= uint32(limits.Count) {
+		return 0, linux.EINVAL
+	}
+	kind, set := limits.Kind(k), x.ThreadGroup().Limits()
 	old := set.Get(kind)
 	if in != 0 {
 		switch {

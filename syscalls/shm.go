@@ -186,7 +186,7 @@ func shmctl(t *kernel.Task, id int32, cmd int32, buf address) (int, error) {
 	case linux.IPC_RMID:
 		return 0, s.Remove(c)
 	case linux.SHM_LOCK, linux.SHM_UNLOCK:
-		return 0, s.MarkLocked(c, cmd == linux.SHM_LOCK)
+		return 0, s.SetLocked(c, cmd == linux.SHM_LOCK, t.LockShared)
 	}
 	return 0, linux.EINVAL
 }

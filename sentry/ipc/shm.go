@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 )
 
@@ -16,6 +17,7 @@ type Segment struct {
 	atime, dtime, ctime int64
 	cpid, lpid          int32
 	nattch              uint64
+	unlock              func() // takes back what SHM_LOCK was accounted as; nil: it is not locked
 }
 
 // Backing is the file of a segment; whoever makes the segment knows its type.
@@ -24,7 +26,21 @@ type Backing interface {
 	DecRef()
 }
 
-func (s *Segment) dispose() { s.File.DecRef() }
+func (s *Segment) dispose() {
+	s.mu.Lock()
+	s.unlockLocked()
+	s.mu.Unlock()
+	s.File.DecRef()
+}
+
+// unlockLocked takes the lock of SHM_LOCK away.
+func (s *Segment) unlockLocked() {
+	s.perm.Mode &^= linux.SHM_LOCKED
+	if s.unlock != nil {
+		s.unlock()
+		s.unlock = nil
+	}
+}
 
 // NewSegment is shmget(2); mk makes the file of a new segment.
 func (n *Namespace) NewSegment(c *Caller, key int32, size uint64, flags uint32, mk func() (Backing, error)) (int32, error) {
@@ -94,7 +110,7 @@ func (s *Segment) goneLocked() bool {
 
 func (s *Segment) destroy() {
 	s.ns.Segments.drop(s)
-	s.File.DecRef()
+	s.dispose()
 }
 
 // Remove is IPC_RMID: the segment goes when nobody has it attached.
@@ -130,20 +146,30 @@ func (s *Segment) Set(c *Caller, p *linux.IPCPerm) error {
 	return s.set(c, p)
 }
 
-// MarkLocked is SHM_LOCK and SHM_UNLOCK: a mark and nothing more, for what is
-// swapped is the host's business.
-func (s *Segment) MarkLocked(c *Caller, on bool) error {
+// SetLocked is SHM_LOCK and SHM_UNLOCK: a mark and an account, for what is swapped is
+// the host's business. account counts n bytes as locked by the caller's user, and says
+// how to undo it: EPERM, ENOMEM.
+func (s *Segment) SetLocked(c *Caller, on bool, account func(n uint64) (undo func(), err error)) error {
 	if err := s.lock(); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	if err := s.owns(c); err != nil {
+	if !c.Creds.HasCapIn(s.user, auth.CapIPCLock) && c.Creds.EUID != s.perm.UID && c.Creds.EUID != s.perm.CUID {
+		return linux.EPERM
+	}
+	if !on {
+		s.unlockLocked()
+		return nil
+	}
+	if s.unlock != nil {
+		return nil
+	}
+	undo, err := account(s.Size)
+	if err != nil {
 		return err
 	}
-	s.perm.Mode &^= linux.SHM_LOCKED
-	if on {
-		s.perm.Mode |= linux.SHM_LOCKED
-	}
+	s.perm.Mode |= linux.SHM_LOCKED
+	s.unlock = undo
 	return nil
 }
 

@@ -69,6 +69,7 @@ func (t *Task) Clone(c *CloneSpec) (int32, error) {
 	if err := t.mayFork(); err != nil {
 		return 0, err
 	}
+	t.crowded = false
 	child, err := t.newChild(c)
 	if err != nil {
 		return 0, err

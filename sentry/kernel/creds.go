@@ -16,6 +16,9 @@ func (t *Task) SetCreds(c *auth.Creds) {
 		t.tg.deathSig = 0
 		t.k.tasks.Unlock()
 	}
+	if old.RUID != c.RUID {
+		t.tooMany(c)
+	}
 	t.setCreds(c)
 	if c.FSUID != old.FSUID || c.FSGID != old.FSGID {
 		t.k.Keys.Owner(&t.rings, c)

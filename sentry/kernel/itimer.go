@@ -113,11 +113,14 @@ type cpuLimit struct{ g *ThreadGroup }
 
 func (c *cpuLimit) cpuExpired(uint64) {
 	u, s := c.g.CPUTime()
-	if l := c.g.limits.Get(limits.CPU); uint64(u+s)/1e9 >= l.Max {
+	l, used := c.g.limits.Get(limits.CPU), uint64(u+s)/1e9
+	switch {
+	case used >= l.Max:
 		c.g.Kill()
-		return
+	case used >= l.Cur:
+		c.g.Signal(KernelSignal(linux.SIGXCPU))
+		c.g.limits.Advance(limits.CPU, l, used+1)
 	}
-	c.g.Signal(KernelSignal(linux.SIGXCPU))
 }
 
 // WatchCPULimit makes a changed RLIMIT_CPU count.

@@ -71,6 +71,7 @@ type taskRun struct {
 	restartFn   RestartFn   // what restart_syscall(2) does; nil: EINTR
 	personality uint32
 	timerSlack  uint64
+	crowded     bool  // has become a user who has too many threads (PF_NPROC_EXCEEDED)
 	ioFlusher   bool  // prctl(PR_SET_IO_FLUSHER)
 	mcePolicy   uint8 // prctl(PR_MCE_KILL)
 	fault       lastFault

@@ -75,6 +75,15 @@ func (s *Set) Set(k Kind, l Limit) {
 	s.l[k] = l
 }
 
+// Advance makes what holds of k cur, unless the limit is no longer l.
+func (s *Set) Advance(k Kind, l Limit, cur uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.l[k] == l {
+		s.l[k].Cur = cur
+	}
+}
+
 // Clone is a copy, for a new process.
 func (s *Set) Clone() *Set {
 	s.mu.Lock()

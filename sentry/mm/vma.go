@@ -131,7 +131,11 @@ func (s *Space) mayExpand(v *vma, n uint64) error {
 		return linux.ENOMEM
 	}
 	if v.isData() {
-		if lim := s.limit(limits.Data); s.count.data+n > lim {
+		lim := s.lim.Load().Get(limits.Data)
+		if lim.Cur == 0 { // as Linux does it for Valgrind, which keeps the heap small so
+			lim.Cur = lim.Max
+		}
+		if s.count.data+n > lim.Cur {
 			return linux.ENOMEM
 		}
 	}
