@@ -81,6 +81,9 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 	if d.IsPath() {
 		return 0, linux.EBADF
 	}
+	if f, ok := signalCommands[cmd]; ok {
+		return f(t, fd, d, arg)
+	}
 	if f, ok := fileCommands[cmd]; ok {
 		n, err := f(t, d, arg)
 		if err == nil && (cmd == linux.F_SETLK || cmd == linux.F_SETLKW) {
@@ -100,10 +103,16 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 	return 0, linux.EINVAL
 }
 
+// signalCommands are those whose signals name the descriptor.
+var signalCommands = map[uint32]func(*kernel.Task, kernel.FD, *vfs.FileDescription, uint64) (int, error){
+	linux.F_SETFL:    setStatusFlags,
+	linux.F_SETLEASE: setLease,
+	linux.F_NOTIFY:   dirNotify,
+}
+
 // fileCommands is what fcntl(2) does to any open file. Pipes and memfds have
 // commands of their own (vfs.Fcntler).
 var fileCommands = map[uint32]func(*kernel.Task, *vfs.FileDescription, uint64) (int, error){
-	linux.F_SETFL:      setStatusFlags,
 	linux.F_GETLK:      getLock,
 	linux.F_SETLK:      setLock(false, false),
 	linux.F_SETLKW:     setLock(false, true),
@@ -111,8 +120,6 @@ var fileCommands = map[uint32]func(*kernel.Task, *vfs.FileDescription, uint64) (
 	linux.F_OFD_SETLK:  setLock(true, false),
 	linux.F_OFD_SETLKW: setLock(true, true),
 	linux.F_GETLEASE:   func(_ *kernel.Task, d *vfs.FileDescription, _ uint64) (int, error) { return d.Lease(), nil },
-	linux.F_SETLEASE:   setLease,
-	linux.F_NOTIFY:     dirNotify,
 	linux.F_SETOWN:     setOwner,
 	linux.F_GETOWN:     getOwner,
 	linux.F_SETOWN_EX:  setOwnerEx,
@@ -123,7 +130,8 @@ var fileCommands = map[uint32]func(*kernel.Task, *vfs.FileDescription, uint64) (
 	},
 }
 
-func setStatusFlags(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+func setStatusFlags(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
+	d.SetAsync(int32(fd), linux.OpenFlags(arg))
 	return 0, d.SetFlags(t, linux.OpenFlags(arg))
 }
 

@@ -16,25 +16,39 @@ type ioOwner struct {
 	setter *kernel.Task // by whose right signals are sent, as its ids were
 }
 
-// pollCode is the siginfo code of the first of some events.
-func pollCode(e wait.Events) int32 {
-	for _, c := range []struct {
-		e    wait.Events
-		code int32
-	}{{wait.Msg, linux.POLL_MSG}, {wait.In, linux.POLL_IN}, {wait.Out, linux.POLL_OUT}, {wait.Pri, linux.POLL_PRI}, {wait.Err, linux.POLL_ERR}} {
-		if e&c.e != 0 {
-			return c.code
+// A pollReason is what si_code and si_band say of an event.
+type pollReason struct {
+	e    wait.Events
+	code int32
+	band wait.Events
+}
+
+// reasons are in the order in which they are looked for.
+var reasons = [...]pollReason{
+	{wait.Msg, linux.POLL_MSG, wait.In | wait.RdNorm | wait.Msg},
+	{wait.In, linux.POLL_IN, wait.In | wait.RdNorm},
+	{wait.Out, linux.POLL_OUT, wait.Out | wait.WrNorm | wait.WrBand},
+	{wait.Pri, linux.POLL_PRI, wait.Pri | wait.RdBand},
+	{wait.Err, linux.POLL_ERR, wait.Err},
+}
+
+// reasonOf is the first of e's.
+func reasonOf(e wait.Events) pollReason {
+	for _, r := range reasons {
+		if e&r.e != 0 {
+			return r
 		}
 	}
-	return linux.POLL_HUP
+	return pollReason{e, linux.POLL_HUP, wait.Hup | wait.Err}
 }
 
 // SignalIO implements vfs.IOOwner.
-func (o *ioOwner) SignalIO(sig linux.Signal, _ *vfs.FileDescription, e wait.Events) {
+func (o *ioOwner) SignalIO(sig linux.Signal, fd int32, e wait.Events) {
 	info := &linux.SigInfo{Signo: int32(linux.SIGIO), Code: linux.SI_KERNEL}
 	if sig != 0 {
-		info.Signo, info.Code = int32(sig), pollCode(e)
-		info.SetPoll(int64(e), 0)
+		r := reasonOf(e)
+		info.Signo, info.Code = int32(sig), r.code
+		info.SetPoll(int64(r.band), fd)
 	}
 	if o.kind == linux.F_OWNER_PGRP {
 		for _, g := range o.k.GroupMembers(o.pid) {
@@ -91,15 +105,15 @@ func chooseOwner(t *kernel.Task, d *vfs.FileDescription, who linux.FOwnerEx) err
 }
 
 // dirNotify is F_NOTIFY: the caller itself is told if nobody else was chosen.
-func dirNotify(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+func dirNotify(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
 	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
-	return 0, d.DirNotify(&ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, uint32(arg))
+	return 0, d.DirNotify(&ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, int32(fd), uint32(arg))
 }
 
 // setLease is F_SETLEASE: the caller is told of breaks if nobody else was chosen.
-func setLease(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error) {
+func setLease(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
 	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
-	return 0, d.SetLease(t, int(int32(arg)), &ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t})
+	return 0, d.SetLease(t, int(int32(arg)), &ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, int32(fd))
 }
 
 // ownerOf is the owner as the caller numbers it.

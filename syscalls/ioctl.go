@@ -30,6 +30,7 @@ func ioctl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (uint64, error)
 		if on != 0 {
 			flags |= linux.O_ASYNC
 		}
+		d.SetAsync(int32(fd), flags)
 		return 0, d.SetFlags(t, flags)
 	}
 	n, err := d.Ioctl(t, t, cmd, arg)

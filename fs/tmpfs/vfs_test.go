@@ -543,21 +543,21 @@ func BenchmarkOpenClose(b *testing.B) {
 
 type told chan linux.Signal
 
-func (c told) SignalIO(s linux.Signal, _ *vfs.FileDescription, _ wait.Events) { c <- s }
+func (c told) SignalIO(s linux.Signal, _ int32, _ wait.Events) { c <- s }
 
 func TestDirNotify(t *testing.T) {
 	e := newEnv(t)
 	e.mkdir("/d")
 	d := e.open("/d", linux.O_RDONLY)
 	c := make(told, 10)
-	e.want("notify", d.DirNotify(c, linux.DN_CREATE), nil)
+	e.want("notify", d.DirNotify(c, 3, linux.DN_CREATE), nil)
 	d.SetSignal(linux.SIGUSR1)
 	e.touch("/d/a")
 	if s := <-c; s != linux.SIGUSR1 {
 		t.Fatal(s)
 	}
 	e.touch("/d/b") // once only
-	e.want("again", d.DirNotify(nil, linux.DN_DELETE|linux.DN_MULTISHOT), nil)
+	e.want("again", d.DirNotify(nil, 3, linux.DN_DELETE|linux.DN_MULTISHOT), nil)
 	for _, n := range []string{"/d/a", "/d/b"} {
 		e.want("unlink", vfs.Unlink(e.c, at(n)), nil)
 		<-c

@@ -7,9 +7,9 @@ import (
 
 // An IOOwner is sent SIGIO when a file with O_ASYNC becomes ready: fcntl(F_SETOWN).
 type IOOwner interface {
-	// SignalIO sends sig (0: SIGIO, without information) for events e of d. It is
-	// called in a goroutine of its own.
-	SignalIO(sig linux.Signal, d *FileDescription, e wait.Events)
+	// SignalIO sends sig (0: SIGIO, without information) for events e of the file
+	// that was descriptor fd when it was asked for. It is called in a goroutine of its own.
+	SignalIO(sig linux.Signal, fd int32, e wait.Events)
 }
 
 // asyncIO is a description's part in signal-driven I/O; protected by hookMu.
@@ -17,6 +17,7 @@ type asyncIO struct {
 	owner IOOwner
 	sig   linux.Signal
 	on    bool
+	fd    int32 // the descriptor by which it was turned on
 	watch *asyncWatch
 }
 
@@ -30,10 +31,10 @@ type asyncWatch struct {
 func (w *asyncWatch) Wake(_ *wait.Watch, e wait.Events) {
 	go func() {
 		w.d.hookMu.Lock()
-		o, sig, on := w.d.async.owner, w.d.async.sig, w.d.async.on
+		a := w.d.async
 		w.d.hookMu.Unlock()
-		if o != nil && on {
-			o.SignalIO(sig, w.d, e)
+		if a.owner != nil && a.on {
+			a.owner.SignalIO(a.sig, a.fd, e)
 		}
 	}()
 }
@@ -52,6 +53,16 @@ func (d *FileDescription) Owner() IOOwner {
 	d.hookMu.Lock()
 	defer d.hookMu.Unlock()
 	return d.async.owner
+}
+
+// SetAsync is what F_SETFL and FIOASYNC do to O_ASYNC by descriptor fd, before SetFlags:
+// signals name that one.
+func (d *FileDescription) SetAsync(fd int32, f linux.OpenFlags) {
+	d.hookMu.Lock()
+	defer d.hookMu.Unlock()
+	if f&linux.O_ASYNC != 0 && !d.async.on {
+		d.async.fd = fd
+	}
 }
 
 // SetSignal is fcntl(F_SETSIG).

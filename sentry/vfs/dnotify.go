@@ -9,14 +9,18 @@ import (
 type dirNotify struct {
 	w    Watch
 	d    *FileDescription
+	fd   int32  // what signals name; protected by d.hookMu
 	mask uint32 // IN_*; protected by d.hookMu
 	once bool   // protected by d.hookMu
 }
 
-// DirNotify is fcntl(F_NOTIFY): the owner of d (or, if it has none yet, owner) is sent
+// dirChanged is what a directory's owner is told (POLL_MSG).
+const dirChanged = wait.In | wait.RdNorm | wait.Msg
+
+// DirNotify is fcntl(F_NOTIFY) by descriptor fd: the owner of d (or, if it has none yet, owner) is sent
 // SIGIO, or what F_SETSIG says, when one of the events DN_* happens to what is in the
 // directory; no events end it. ENOTDIR.
-func (d *FileDescription) DirNotify(owner IOOwner, events uint32) error {
+func (d *FileDescription) DirNotify(owner IOOwner, fd int32, events uint32) error {
 	if !d.path.IsDir() {
 		return linux.ENOTDIR
 	}
@@ -42,7 +46,7 @@ func (d *FileDescription) DirNotify(owner IOOwner, events uint32) error {
 		d.path.Watch(&n.w)
 		fallthrough
 	default:
-		n.mask, n.once = n.mask|mask, events&linux.DN_MULTISHOT == 0
+		n.fd, n.mask, n.once = fd, n.mask|mask, events&linux.DN_MULTISHOT == 0
 		if d.async.owner == nil {
 			d.async.owner = owner
 		}
@@ -62,10 +66,10 @@ func (n *dirNotify) Event(_ *Watch, e WatchEvent) {
 	if mine && n.once {
 		n.mask = 0
 	}
-	o, sig := d.async.owner, d.async.sig
+	o, sig, fd := d.async.owner, d.async.sig, n.fd
 	d.hookMu.Unlock()
 	if mine && o != nil {
-		go o.SignalIO(sig, d, wait.In) // signals take locks, which a Watcher must not
+		go o.SignalIO(sig, fd, dirChanged) // signals take locks, which a Watcher must not
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // truncates the file in a way that it does not suit, and has leaseBreakTime for it.
 type lease struct {
 	owner  *FileDescription
+	fd     int32     // the descriptor by which it was taken, which signals name
 	kind   int       // F_RDLCK or F_WRLCK
 	target int       // what it is to become; kind if nobody is in the way
 	end    time.Time // when it becomes so by itself; zero for never
@@ -76,9 +77,9 @@ func (d *FileDescription) Lease() int {
 	return linux.F_UNLCK
 }
 
-// SetLease is fcntl(F_SETLEASE): owner is told of breaks if d has nobody yet. EACCES for
+// SetLease is fcntl(F_SETLEASE) by descriptor fd: owner is told of breaks if d has nobody yet. EACCES for
 // another's file; EAGAIN if somebody has the file open as the lease does not suit.
-func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
+func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner, fd int32) error {
 	if kind != linux.F_RDLCK && kind != linux.F_WRLCK && kind != linux.F_UNLCK {
 		return linux.EINVAL
 	}
@@ -95,7 +96,7 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
 	fs := d.path.d.fs
 	st := fs.state(d.path.d.node, true)
 	defer fs.putState(st)
-	if err := st.locks.lease(d, kind, holderOf(c), fs.sys.leaseConfig().Enable); err != nil {
+	if err := st.locks.lease(lease{owner: d, fd: fd, kind: kind, pid: holderOf(c)}, fs.sys); err != nil {
 		return err
 	}
 	fs.settle(st)
@@ -114,18 +115,19 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner) error {
 	return nil
 }
 
-// lease gives d a lease of a kind, or takes it away: EAGAIN; EINVAL if there are to be
-// no new ones.
-func (s *fileLocks) lease(d *FileDescription, kind int, holder any, enabled bool) error {
+// lease gives the owner of a new lease l that, or takes it away: EAGAIN; EINVAL if there
+// are to be no new ones.
+func (s *fileLocks) lease(l lease, sys *System) error {
+	d, kind := l.owner, l.kind
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expireLocked(time.Now())
 	at := -1
-	for i, l := range s.leases {
+	for i, o := range s.leases {
 		switch {
-		case l.owner == d:
+		case o.owner == d:
 			at = i
-		case kind == linux.F_WRLCK, kind == linux.F_RDLCK && (l.kind == linux.F_WRLCK || l.target == linux.F_UNLCK):
+		case kind == linux.F_WRLCK, kind == linux.F_RDLCK && (o.kind == linux.F_WRLCK || o.target == linux.F_UNLCK):
 			return linux.EAGAIN
 		}
 	}
@@ -137,16 +139,17 @@ func (s *fileLocks) lease(d *FileDescription, kind int, holder any, enabled bool
 		return linux.EAGAIN
 	case kind == linux.F_UNLCK:
 		s.leases = append(s.leases[:at:at], s.leases[at+1:]...)
-	case at < 0 && !enabled:
+	case at < 0 && !sys.leaseConfig().Enable:
 		return linux.EINVAL
 	case at < 0:
-		s.leases = append(s.leases, lease{owner: d, kind: kind, target: kind, pid: holder, seq: d.path.d.fs.sys.nextLock()})
+		l.target, l.seq = kind, sys.nextLock()
+		s.leases = append(s.leases, l)
 	default: // a broken one can't become more than it is to be
-		l := &s.leases[at]
-		if l.target != l.kind && (l.target == linux.F_UNLCK || kind == linux.F_WRLCK) {
+		o := &s.leases[at]
+		if o.target != o.kind && (o.target == linux.F_UNLCK || kind == linux.F_WRLCK) {
 			return linux.EAGAIN
 		}
-		l.kind, l.target = kind, kind
+		o.kind, o.target, o.fd = kind, kind, l.fd
 	}
 	return nil
 }
@@ -227,7 +230,7 @@ func (w *leaseWait) begin(breakTime int64) (left time.Duration) {
 		}
 		if l.target != target && l.target != linux.F_UNLCK {
 			l.target = target
-			go l.owner.tellOwner(leaseBroken) // signals take locks
+			go l.owner.tellOwner(l.fd, leaseBroken) // signals take locks
 		}
 		if l.end.IsZero() {
 			left = forEver
@@ -262,13 +265,13 @@ func (s *fileLocks) unlease(d *FileDescription) {
 	}
 }
 
-// tellOwner sends d's owner the signal of e.
-func (d *FileDescription) tellOwner(e wait.Events) {
+// tellOwner sends d's owner the signal of e, which names fd.
+func (d *FileDescription) tellOwner(fd int32, e wait.Events) {
 	d.hookMu.Lock()
 	o, sig := d.async.owner, d.async.sig
 	d.hookMu.Unlock()
 	if o != nil {
-		o.SignalIO(sig, d, e)
+		o.SignalIO(sig, fd, e)
 	}
 }
 
