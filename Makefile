@@ -53,8 +53,9 @@ programs: build root suites-root ## real programs, compared with runc
 	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -platform ptrace -timeout 20m
 	$(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 20m
 
-suites: build suites-root ## Python's tests and Go's, whole, beside runc: half an hour
+suites: build suites-root ## Python's tests, Go's and stress-ng, whole, beside runc: an hour and a half
 	GARRISON_SUITES=1 $(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 2h
+	GARRISON_SUITES=1 $(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -run TestStress -platform ptrace -timeout 2h
 
 oci: build root ## the command line and the container's life
 	$(GOTEST) -count=1 ./test/oci/... ./test/posture/... -timeout 15m

@@ -114,6 +114,20 @@ func (e expected) unknown(seen results) []string {
 	return faults
 }
 
+// tooMany complains if more than a tenth of what is right is on the list.
+func (e expected) tooMany(want results) []string {
+	right := 0
+	for _, v := range want {
+		if v == "ok" {
+			right++
+		}
+	}
+	if 10*len(e) <= right {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d cases are on the list of what fails, of %d that pass elsewhere", len(e), right)}
+}
+
 func TestJudge(t *testing.T) {
 	want, err := parseResults("hang a\nok a\nhang b\nbad b\nok b\nskip c\nok d\nok e\nok f\nok g\n")
 	if err != nil {
@@ -130,5 +144,11 @@ func TestJudge(t *testing.T) {
 	}
 	if u := list.unknown(want); len(u) != 1 || !strings.HasPrefix(u[0], "x ") {
 		t.Errorf("unknown %q", u)
+	}
+	if m := list.tooMany(want); len(m) != 1 {
+		t.Errorf("too many %q", m)
+	}
+	if m := (expected{}).tooMany(want); m != nil {
+		t.Errorf("too many of none %q", m)
 	}
 }

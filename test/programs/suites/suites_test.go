@@ -5,6 +5,7 @@
 package suites
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -26,7 +27,7 @@ var (
 	runsc    = flag.String("runsc", "../../../bin/runsc", "the runtime under test")
 	peer     = flag.String("peer", "runc", "the runtime that says what is right")
 	platform = flag.String("platform", "auto", "runsc's platform; \"\" for a runtime that has no such flag")
-	only     = flag.String("only", "", "the modules or packages to run, instead of all")
+	only     = flag.String("only", "", "the modules, packages or classes to run, instead of all")
 )
 
 // longTier, when set, runs the whole suites instead of a taste of each.
@@ -37,9 +38,11 @@ type suite struct {
 	name  string
 	all   []string // names that run one after the other, each in a container of its own
 	taste []string
-	limit time.Duration // of each
+	each  time.Duration // what a part of a name may take, if not limit
+	limit time.Duration // of each name
 	mount []specs.Mount
 	env   []string
+	bound func(*specs.Spec) // what a container of it may use
 
 	prepare func(t *testing.T, name string) // makes what name needs in a mount
 }
@@ -88,7 +91,7 @@ func (s *suite) run(t *testing.T) {
 		})
 	}
 	if whole {
-		for _, f := range list.unknown(seen) {
+		for _, f := range append(list.unknown(seen), list.tooMany(seen)...) {
 			t.Error(f)
 		}
 	}
@@ -107,9 +110,12 @@ func (s *suite) inside(t *testing.T, r bundle.Runtime, name string, leave []stri
 	if err := os.CopyFS(filepath.Join(rootfs, "guest"), os.DirFS("guest")); err != nil {
 		t.Fatal(err)
 	}
-	spec := bundle.Spec("python3", "/guest/run.py", s.name, fmt.Sprint(s.limit.Seconds()), strings.Join(leave, " "), name)
+	spec := bundle.Spec("python3", "/guest/run.py", s.name, fmt.Sprint(cmp.Or(s.each, s.limit).Seconds()), strings.Join(leave, " "), name)
 	spec.Process.Env = append(spec.Process.Env, s.env...)
 	spec.Mounts = append(spec.Mounts, s.mount...)
+	if s.bound != nil {
+		s.bound(spec)
+	}
 	if err := bundle.Write(dir, spec); err != nil {
 		t.Fatal(err)
 	}
