@@ -1,6 +1,8 @@
 package epoll
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"garrison/sentry/linux"
@@ -31,6 +33,8 @@ func (ep *Epoll) Add(c vfs.Ctx, fd vfs.FD, d *vfs.FileDescription, e linux.Epoll
 		}
 		return linux.EEXIST
 	}
+	ep.added++
+	it.nth = ep.added
 	ep.items[it.key] = it
 	d.OnClose(ep)
 	it.object.Watch(&it.Watch)
@@ -106,6 +110,24 @@ func (ep *Epoll) Delete(fd vfs.FD, d *vfs.FileDescription) error {
 	d.ForgetClose(ep)
 	ep.drop(it)
 	return nil
+}
+
+// Watches reports whether d is what ep watches as fd, the nth of those with this
+// number from 0: kcmp(2). ENOENT if there are fewer.
+func (ep *Epoll) Watches(fd vfs.FD, nth uint32, d *vfs.FileDescription) (bool, error) {
+	var found []*item
+	ep.mu.Lock()
+	for k, it := range ep.items {
+		if k.fd == fd {
+			found = append(found, it)
+		}
+	}
+	ep.mu.Unlock()
+	if uint64(nth) >= uint64(len(found)) {
+		return false, linux.ENOENT
+	}
+	slices.SortFunc(found, func(a, b *item) int { return cmp.Compare(a.nth, b.nth) })
+	return found[nth].file == d, nil
 }
 
 // drop takes an item out. mu is held.

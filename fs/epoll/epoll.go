@@ -28,6 +28,7 @@ type Epoll struct {
 
 	mu    lock.Mutex[lock.Epoll]
 	items map[key]*item // protected by mu
+	added uint64        // protected by mu: how many there have been
 
 	parents, children map[*Epoll]int // protected by nesting
 }
@@ -45,6 +46,7 @@ type item struct {
 	ep     *Epoll
 	object wait.Object // what is asked and watched
 	nested *Epoll      // the file, if it is one
+	nth    uint64      // in the order in which they were added
 	place  list.Elem[*item]
 
 	// Protected by ep.list.mu:

@@ -177,7 +177,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 		return nil, err
 	}
 	if f&linux.CLONE_SYSVSEM != 0 {
-		n.undo = t.SemUndo().Share()
+		n.undo.Store(t.SemUndo().Share())
 	}
 	t.k.Keys.Fork(&t.rings, &n.rings, cr, f&linux.CLONE_THREAD != 0)
 	return n, nil

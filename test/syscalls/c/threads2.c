@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <fcntl.h>
 #include <time.h>
+#include <sys/epoll.h>
 
 #ifndef SYS_futex_wake
 #define SYS_futex_wake 454
@@ -78,8 +79,40 @@ static void barriers(void) {
 	FAILS(syscall(SYS_membarrier, 0, 77, 0), EINVAL);
 }
 
+enum { FILE_, VM, FILES, FS, SIGHAND, IO, SYSVSEM, EPOLL_TFD };
+
+// watched compares files with those that an epoll instance watches: two of one number.
+static void watched(pid_t me, pid_t other) {
+	int ep = epoll_create1(0), p[2], q[2];
+	CHECK(ep >= 0 && pipe(p) == 0 && pipe(q) == 0);
+	int first = dup(p[0]), n = dup(p[0]);
+	struct epoll_event e = {.events = EPOLLIN};
+	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, n, &e) == 0);
+	struct { uint32_t efd, tfd, toff; } slot = {ep, n, 0};
+	CHECK(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot) == 0);
+	CHECK(syscall(SYS_kcmp, me, me, EPOLL_TFD, q[0], &slot) > 0);
+	slot.toff = 1;
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot), ENOENT);
+	CHECK(dup2(q[0], n) == n && epoll_ctl(ep, EPOLL_CTL_ADD, n, &e) == 0);
+	int at[2];
+	for (slot.toff = 0; slot.toff < 2; slot.toff++)
+		at[slot.toff] = syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot) == 0;
+	CHECK(at[0] + at[1] == 1);
+	slot.toff = 2;
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot), ENOENT);
+	slot.toff = 0, slot.tfd = q[1];
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot), ENOENT);
+	slot.efd = q[1];
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot), EINVAL);
+	slot.efd = 999;
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, &slot), EBADF);
+	slot.efd = ep;
+	FAILS(syscall(SYS_kcmp, me, other, EPOLL_TFD, first, &slot), EBADF); // it has none of that number
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, 999, &slot), EBADF);
+	FAILS(syscall(SYS_kcmp, me, me, EPOLL_TFD, first, 8), EFAULT);
+}
+
 static void comparisons(void) {
-	enum { FILE_, VM, FILES, FS, SIGHAND };
 	pid_t me = getpid();
 	int fd = dup(2), far = open("/proc/self/maps", 0);
 	CHECK(fd >= 0 && far >= 0);
@@ -95,6 +128,14 @@ static void comparisons(void) {
 		for (;;) pause();
 	CHECK(syscall(SYS_kcmp, me, p, VM, 0, 0) > 0 && syscall(SYS_kcmp, me, p, FILES, 0, 0) > 0);
 	CHECK(syscall(SYS_kcmp, me, p, FILE_, 2, fd) == 0);
+	watched(me, p);
+	pid_t other = fork();
+	if (other == 0)
+		for (;;) pause();
+	CHECK(syscall(SYS_kcmp, p, other, SYSVSEM, 0, 0) == 0); // neither has anything to undo
+	CHECK(syscall(SYS_kcmp, p, me, SYSVSEM, 0, 0) > 0);     // this one shares it with its threads
+	kill(other, SIGKILL);
+	CHECK(waitpid(other, NULL, 0) == other);
 	int pidfd = syscall(SYS_pidfd_open, p, 0);
 	CHECK(pidfd >= 0);
 	FAILS(syscall(SYS_process_mrelease, pidfd, 0), EINVAL); // it is not dying
