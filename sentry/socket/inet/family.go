@@ -81,7 +81,8 @@ func open(s *stack.Stack, k socket.Kind, q *waiter.Queue) (tcpip.Endpoint, tcpip
 	net := networkOf(k.Family)
 	switch {
 	case k.Type == linux.SOCK_RAW:
-		return s.NewRawEndpoint(tcpip.TransportProtocolNumber(k.Protocol), net, q, true)
+		// IPPROTO_RAW only sends, what has its own header.
+		return s.NewRawEndpoint(tcpip.TransportProtocolNumber(k.Protocol), net, q, k.Protocol != linux.IPPROTO_RAW)
 	case k.Type == linux.SOCK_STREAM:
 		return s.NewEndpoint(tcp.ProtocolNumber, net, q)
 	case k.Protocol == linux.IPPROTO_ICMP:
