@@ -4,6 +4,7 @@ GO    ?= go
 CACHE ?= /var/cache/garrison
 ROOT  := $(CACHE)/bookworm
 SUITES := $(CACHE)/suites
+SERVERS := $(CACHE)/servers
 
 export CGO_ENABLED = 0
 GOTEST = $(GO) run ./test/gotest --
@@ -11,7 +12,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs suites oci docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites oci docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root servers-root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -52,6 +53,10 @@ programs: build root suites-root ## real programs, compared with runc
 	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -timeout 20m
 	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -platform ptrace -timeout 20m
 	$(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 20m
+
+jobs-long: build servers-root ## servers, language runtimes, apt and go build, compared with runc: ten minutes
+	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -servers $(SERVERS) -run TestPrograms -jobs 'long/*.sh' -timeout 1h
+	$(GOTEST) -count=1 ./test/programs -root $(ROOT) -servers $(SERVERS) -run TestPrograms -jobs 'long/*.sh' -platform ptrace -timeout 1h
 
 suites: build suites-root ## Python's tests, Go's and stress-ng, whole, beside runc: an hour and a half
 	GARRISON_SUITES=1 $(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 2h
@@ -98,6 +103,9 @@ $(ROOT)/.recipe: test/programs/mkroot | deps
 
 suites-root: root
 	@test/programs/mksuites $(ROOT) $(SUITES)
+
+servers-root: root
+	@test/programs/mkservers $(ROOT) $(SERVERS)
 
 clean:
 	rm -rf bin

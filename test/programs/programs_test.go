@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"garrison/test/bundle"
 )
@@ -16,6 +17,8 @@ import (
 var (
 	root     = flag.String("root", "/var/cache/garrison/bookworm", "the Debian root filesystem, made by mkroot")
 	suites   = flag.String("suites", "/var/cache/garrison/suites", "the one with more programs, made by mksuites")
+	servers  = flag.String("servers", "/var/cache/garrison/servers", "the one with servers and language runtimes, made by mkservers")
+	scripts  = flag.String("jobs", "jobs/*.sh", "the jobs to run: long/*.sh are those that take minutes")
 	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
 	peer     = flag.String("peer", "runc", "the runtime that says what is right")
 	update   = flag.Bool("update", false, "record what Linux has in tree/linux anew")
@@ -24,11 +27,11 @@ var (
 
 // TestPrograms runs each script of jobs/ under both runtimes.
 func TestPrograms(t *testing.T) {
-	needs(t)
-	jobs, err := filepath.Glob("jobs/*.sh")
+	jobs, err := filepath.Glob(*scripts)
 	if err != nil || len(jobs) == 0 {
 		t.Fatal("no jobs", err)
 	}
+	needs(t, jobs...)
 	goprog := filepath.Join(t.TempDir(), "goprog")
 	build := exec.Command("go", "build", "-o", goprog, "./goprog")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -38,8 +41,11 @@ func TestPrograms(t *testing.T) {
 	for _, job := range jobs {
 		name := strings.TrimSuffix(filepath.Base(job), ".sh")
 		t.Run(name, func(t *testing.T) {
+			began := time.Now()
 			want := run(t, bundle.Runtime{Path: *peer}, job, goprog)
+			between := time.Now()
 			got := run(t, bundle.Ours(*runsc, *platform), job, goprog)
+			t.Logf("%v, under %s %v", time.Since(between).Round(time.Second/10), *peer, between.Sub(began).Round(time.Second/10))
 			if got.Code != want.Code {
 				t.Errorf("exit code %d, under %s %d", got.Code, *peer, want.Code)
 			}
@@ -50,22 +56,28 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-func needs(t *testing.T) {
+// needs is what the jobs can't do without.
+func needs(t *testing.T, jobs ...string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: it mounts overlays and runs containers")
 	}
-	for _, dir := range []string{*root, *suites} {
-		if _, err := os.Stat(dir + "/.recipe"); err != nil {
-			t.Fatalf("no root filesystem at %s (make suites-root)", dir)
+	for _, job := range jobs {
+		if dir := lower(t, job); !exists(dir + "/.recipe") {
+			t.Fatalf("no root filesystem at %s (make suites-root servers-root)", dir)
 		}
 	}
 	if _, err := exec.LookPath(*peer); err != nil {
 		t.Fatalf("%s is not installed (make deps)", *peer)
 	}
-	if _, err := os.Stat(*runsc); err != nil {
+	if !exists(*runsc) {
 		t.Fatalf("%s is not built (make build)", *runsc)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // diff is the first lines of diff(1).

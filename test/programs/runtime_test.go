@@ -2,6 +2,7 @@ package programs
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-const jobTimeout = 5 * time.Minute
+const jobTimeout = 10 * time.Minute
 
 // run runs one job in a fresh container: the cached root below an overlay of
 // its own, so that no job sees what another wrote.
@@ -40,22 +41,34 @@ func run(t *testing.T, r bundle.Runtime, job, goprog string) bundle.Result {
 	return result
 }
 
-// lower is the root filesystem of a job: a line of its own asks for the bigger one.
+var rootLine = regexp.MustCompile(`(?m)^# root: (.+)$`)
+
+// lower is the root filesystem of a job: a line of its own asks for a bigger one.
 func lower(t *testing.T, job string) string {
+	t.Helper()
 	text, err := os.ReadFile(job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(text), "# root: suites\n") {
-		return *suites
+	roots := map[string]string{"": *root, "suites": *suites, "servers": *servers}
+	name := ""
+	if m := rootLine.FindSubmatch(text); m != nil {
+		name = string(m[1])
 	}
-	return *root
+	dir, ok := roots[name]
+	if !ok {
+		t.Fatalf("%s: no root filesystem is called %q", job, name)
+	}
+	return dir
 }
 
-var capabilityLine = regexp.MustCompile(`(?m)^# capabilities: (.+)$`)
+var (
+	capabilityLine = regexp.MustCompile(`(?m)^# capabilities: (.+)$`)
+	sourceLine     = regexp.MustCompile(`(?m)^# source$`)
+)
 
-// spec is a container that runs job, with the capabilities beyond the usual ones that a
-// line of the job asks for.
+// spec is a container that runs job, with what lines of the job ask for: capabilities beyond
+// the usual ones; this project's source with all that builds it.
 func spec(t *testing.T, job string) *specs.Spec {
 	text, err := os.ReadFile(job)
 	if err != nil {
@@ -65,7 +78,29 @@ func spec(t *testing.T, job string) *specs.Spec {
 	if m := capabilityLine.FindSubmatch(text); m != nil {
 		bundle.Grant(s, bundle.Capabilities+" "+string(m[1]))
 	}
+	if sourceLine.Match(text) {
+		s.Mounts = append(s.Mounts, source(t)...)
+	}
 	return s
+}
+
+// source is mounts of Go as it is here, the modules it has, and this project.
+func source(t *testing.T) []specs.Mount {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal("go env:", err)
+	}
+	project, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := []string{"/usr/local/go", "/root/go/pkg/mod", "/src"}
+	mounts := []specs.Mount{}
+	for i, dir := range append(strings.Fields(string(out)), project) {
+		mounts = append(mounts, specs.Mount{Destination: at[i], Type: "bind", Source: dir, Options: []string{"rbind", "ro", "nosuid", "nodev"}})
+	}
+	return mounts
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -15,7 +15,7 @@ import (
 // (tree/linux, recorded by -update under the peer): what is not there, or can't be
 // read, is excused by a line of tree/absent, and each of those excuses something.
 func TestTree(t *testing.T) {
-	needs(t)
+	needs(t, "tree/list.sh")
 	if *update {
 		linux := slices.Sorted(maps.Keys(tree(t, bundle.Runtime{Path: *peer})))
 		if err := os.WriteFile("tree/linux", []byte(strings.Join(linux, "\n")+"\n"), 0o644); err != nil {
