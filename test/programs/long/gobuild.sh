@@ -10,9 +10,9 @@ go build -ldflags '-s -w' -o out/ ./runsc ./runsc/runsc-gofer ./runsc/runsc-sent
 sha256sum out/*
 go vet ./runsc/... ./sentry/...; echo "vet gave $?"
 gofmt -l sentry fs syscalls | wc -l
-sed -i '1s/$/ x/' sentry/interval/interval.go; go build ./sentry/interval 2>&1; echo "gave $?"
+echo x >>sentry/interval/interval.go; go build ./sentry/interval 2>&1; echo "gave $?"
 cp /src/sentry/interval/interval.go sentry/interval/
 go build -ldflags '-s -w' -o again ./runsc/runsc-sentry && cmp again out/runsc-sentry && echo again
-go test -count=1 ./sentry/interval ./sentry/list ./sentry/usermem ./sentry/seccomp ./sentry/lock 2>&1 | sed 's/\t[0-9.]*s$//'
+go test -count=1 ./sentry/interval ./sentry/list ./sentry/usermem ./sentry/seccomp ./sentry/lock 2>&1 | sed 's/\t[0-9.]*s//'
 out/runsc --version
 (cd "$(mktemp -d)" && printf 'package main\n\nfunc main() { println("hello") }\n' >m.go && go run m.go 2>&1)
