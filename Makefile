@@ -68,8 +68,8 @@ oci: build root ## the command line and the container's life
 docker: build root ## dockerd, containerd and podman, on sockets of their own
 	$(GOTEST) -count=1 ./test/docker/... -timeout 10m
 
-mutate: build ## does a case fail for every call that is broken on purpose?
-	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -timeout 3h
+mutate: build ## does a case fail for every call that is broken on purpose? Some minutes
+	$(GO) test -count=1 ./test/syscalls -run Mutate -mutate all -parallel 6 -timeout 1h
 
 stress: build ## guests and system calls at random for 60 s, hostile ones too, and 10,000 processes; COUNT=10 does it so often
 	GARRISON_STRESS=60s $(GOTEST) -count=$(COUNT) ./platform/systrap ./platform/ptrace -timeout $(COUNT)0m

@@ -60,6 +60,7 @@ type report struct {
 	text     string
 	verdicts map[string]string // by case: leaves, and what fails around them
 	groups   map[string]string // the verdicts of all, leaves or not
+	took     map[string]time.Duration
 	covers   map[string][]string
 	absent   map[string]bool // calls that the kernel was built without
 	finished bool
@@ -88,15 +89,17 @@ func (r *report) output(name string) string {
 }
 
 var (
-	verdictLine = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+)`)
+	verdictLine = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+) \((\S+)\)`)
 	coversLine  = regexp.MustCompile(`(?m)^covers (\S+) (\S+)$`)
 	absentLine  = regexp.MustCompile(`(?m)^absent (\S+)$`)
 )
 
 func parse(text string) *report {
-	r := &report{text: text, verdicts: map[string]string{}, groups: map[string]string{}, covers: map[string][]string{}, absent: map[string]bool{}}
+	r := &report{text: text, verdicts: map[string]string{}, groups: map[string]string{}, took: map[string]time.Duration{},
+		covers: map[string][]string{}, absent: map[string]bool{}}
 	for _, m := range verdictLine.FindAllStringSubmatch(text, -1) {
 		r.verdicts[m[2]], r.groups[m[2]] = m[1], m[1]
+		r.took[m[2]], _ = time.ParseDuration(m[3])
 	}
 	for name := range r.groups {
 		for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
@@ -156,9 +159,9 @@ func must(t *testing.T, cmd *exec.Cmd) {
 }
 
 // run runs the cases that match in a fresh container, for limit at most.
-func (s suite) run(t *testing.T, r bundle.Runtime, match string, limit time.Duration) *report {
+func (s suite) run(t *testing.T, r bundle.Runtime, match string, limit time.Duration, flags ...string) *report {
 	t.Helper()
-	if err := bundle.Write(s.dir, spec(match)); err != nil {
+	if err := bundle.Write(s.dir, spec(match, flags...)); err != nil {
 		t.Fatal(err)
 	}
 	result, err := r.Run(t.Context(), s.dir, limit)
@@ -170,8 +173,8 @@ func (s suite) run(t *testing.T, r bundle.Runtime, match string, limit time.Dura
 	return report
 }
 
-func spec(match string) *specs.Spec {
-	s := bundle.Spec("/guest.test", "-test.v", "-test.timeout=4m")
+func spec(match string, flags ...string) *specs.Spec {
+	s := bundle.Spec(append([]string{"/guest.test", "-test.v", "-test.timeout=4m"}, flags...)...)
 	if match != "" {
 		s.Process.Args = append(s.Process.Args, "-test.run="+match)
 	}
