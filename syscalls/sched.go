@@ -48,10 +48,16 @@ func schedTarget(t *kernel.Task, pid int32) (*kernel.Task, error) {
 	return taskOf(t, pid)
 }
 
-// maySchedule reports whether t may change how x is scheduled.
-func maySchedule(t, x *kernel.Task) bool {
+// sameOwner reports whether x is t's user's: all that may set its policy without
+// CAP_SYS_NICE over the whole machine.
+func sameOwner(t, x *kernel.Task) bool {
 	c, o := t.Creds(), x.Creds()
-	return c.EUID == o.EUID || c.EUID == o.RUID || c.HasCapIn(o.UserNS, auth.CapSysNice)
+	return c.EUID == o.EUID || c.EUID == o.RUID
+}
+
+// maySchedule reports whether t may set x's nice value and processors.
+func maySchedule(t, x *kernel.Task) bool {
+	return sameOwner(t, x) || t.Creds().HasCapIn(x.Creds().UserNS, auth.CapSysNice)
 }
 
 // schedSet checks and makes a change of x's attributes.
@@ -77,7 +83,7 @@ func schedSet(t, x *kernel.Task, s kernel.Sched) error {
 		lim := x.ThreadGroup().Limits()
 		rt := int32(min(lim.Cur(limits.RTPrio), maxRTPriority))
 		switch {
-		case !maySchedule(t, x), s.Policy == linux.SCHED_DEADLINE,
+		case !sameOwner(t, x), s.Policy == linux.SCHED_DEADLINE,
 			realTime(s.Policy) && s.Policy != old.Policy && rt == 0,
 			realTime(s.Policy) && s.Priority > old.Priority && s.Priority > rt,
 			old.Policy == linux.SCHED_IDLE && s.Policy != linux.SCHED_IDLE && !niceAllowed(x, old.Nice),
