@@ -31,7 +31,7 @@ func processMadvise(t *kernel.Task, fd kernel.FD, iov usermem.Ptr[iovec], n uint
 		return 0, linux.ESRCH
 	}
 	if !t.MayInspect(target, true) {
-		return 0, linux.EPERM
+		return 0, linux.EACCES
 	}
 	space := target.SpaceOf()
 	if space == nil {
