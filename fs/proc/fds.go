@@ -173,7 +173,7 @@ func newFDInfo(f *openFD, at pseudo.Place) vfs.Inode {
 	return pseudo.NewFile(at, f, &pseudo.Subject[*openFD]{
 		Owner: func(f *openFD, mode linux.FileMode) (uint32, uint32) { return f.p.owner(mode) },
 		Alive: func(f *openFD) bool { return f.p.alive() },
-	}, &pseudo.Entry[*openFD]{Mode: 0o400, Show: showFDInfo})
+	}, &pseudo.Entry[*openFD]{Mode: 0o444, Show: showFDInfo})
 }
 
 // showFDInfo is /proc/pid/fdinfo/N, proc_pid_fdinfo(5).
