@@ -1,6 +1,9 @@
 package proc
 
 import (
+	"bytes"
+
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -25,6 +28,25 @@ func (p *process) guard(c vfs.Ctx, err error) error {
 
 // traced is the Guard of files that are closed to those who may not trace p.
 func traced(p *process, c vfs.Ctx) error { return p.guard(c, linux.EACCES) }
+
+// stopped is show for files that are closed only when they are read, as they say what the
+// thread is doing: EPERM.
+func stopped(show func(*process, vfs.Ctx, *bytes.Buffer) error) func(*process, vfs.Ctx, *bytes.Buffer) error {
+	return func(p *process, c vfs.Ctx, w *bytes.Buffer) error {
+		if err := p.guard(c, linux.EPERM); err != nil {
+			return err
+		}
+		return show(p, c, w)
+	}
+}
+
+// showStack is /proc/pid/stack, which is the machine's administrator's: no kernel's stack.
+func showStack(p *process, c vfs.Ctx, _ *bytes.Buffer) error {
+	if !c.Creds().Capable(auth.CapSysAdmin) {
+		return linux.EACCES
+	}
+	return p.guard(c, linux.EPERM)
+}
 
 // sameProcess lets p's own threads have what the mode bits would refuse them:
 // its descriptors, after it has changed its user.
