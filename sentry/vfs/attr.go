@@ -70,11 +70,7 @@ func Chown(c Ctx, p Path, uid, gid uint32) error {
 	}
 	// The set-id bits go even for those who may keep them when writing: chown(2).
 	if a.Mode.Type() != linux.S_IFDIR && a.Mode.Type() != linux.S_IFLNK {
-		m := a.Mode.Perm() &^ linux.S_ISUID
-		if m&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 {
-			m &^= linux.S_ISGID
-		}
-		if m != a.Mode.Perm() {
+		if m := withoutSetIDs(c, &a); m != a.Mode.Perm() {
 			set.Mode, mask = m, mask|SetMode
 		}
 	}

@@ -73,10 +73,11 @@ func (p Path) Permit(c Ctx, want Access) error {
 	return permit(c, p.d.node, want)
 }
 
-// owner reports whether c owns a file with attributes a, or may act as if.
+// owner reports whether c owns a file with attributes a, or may act as if: for which
+// its user namespace must know the owner, but need not know the group.
 func owner(c Ctx, a *Attr) bool {
 	cr := c.Creds()
-	return cr.FSUID == a.UID || Capable(cr, a, auth.CapFowner)
+	return cr.FSUID == a.UID || cr.HasCap(auth.CapFowner) && cr.UserNS.KnowsUID(a.UID)
 }
 
 // mayRemove checks that c may take the file a, named in the directory dir, away: write
@@ -111,17 +112,22 @@ func makeSpec(c Ctx, dir *Attr, mode linux.FileMode) *MakeSpec {
 	return s
 }
 
-// killPrivileges is the mode that is left when a file is written by one who may not
-// keep its set-id bits, and whether that is a change.
-func killPrivileges(c Ctx, a *Attr) (linux.FileMode, bool) {
-	m := a.Mode.Perm()
-	if m&linux.S_ISUID != 0 {
-		m &^= linux.S_ISUID
-	}
-	if m&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 {
+// withoutSetIDs is a's mode without the set-user-id bit, and without the set-group-id bit
+// if the group can execute the file, or c is not one who may set it.
+func withoutSetIDs(c Ctx, a *Attr) linux.FileMode {
+	m := a.Mode.Perm() &^ linux.S_ISUID
+	if m&0o010 != 0 || !c.Creds().InGroup(a.GID) && !Capable(c.Creds(), a, auth.CapFsetid) {
 		m &^= linux.S_ISGID
 	}
-	if m == a.Mode.Perm() || Capable(c.Creds(), a, auth.CapFsetid) {
+	return m
+}
+
+// killPrivileges is the mode that is left when a file is written by one who may not
+// keep its set-id bits, and whether that is a change. Only who is privileged on the whole
+// machine may: user namespaces do not count.
+func killPrivileges(c Ctx, a *Attr) (linux.FileMode, bool) {
+	m := withoutSetIDs(c, a)
+	if m == a.Mode.Perm() || c.Creds().Capable(auth.CapFsetid) {
 		return a.Mode.Perm(), false
 	}
 	return m, true
