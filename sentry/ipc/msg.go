@@ -129,7 +129,7 @@ func (q *Queue) Set(c *Caller, d *linux.MsqidDS) error {
 	if err := q.owns(c); err != nil {
 		return err
 	}
-	if d.Qbytes > linux.MSGMNB && !c.Creds.HasCapIn(q.user, auth.CapSysResource) {
+	if d.Qbytes > linux.MSGMNB && !c.Creds.Capable(auth.CapSysResource) {
 		return linux.EPERM
 	}
 	if err := q.set(c, &d.Perm); err != nil {
