@@ -55,7 +55,7 @@ func enterAll(t *kernel.Task, p *kernel.PID, flags linux.CloneFlags) error {
 	if x == nil {
 		return linux.ESRCH
 	}
-	if !t.MayInspect(x, true) {
+	if !t.MayInspect(x, false) {
 		return linux.EPERM
 	}
 	ns, fs := x.Namespaces(), x.FS()
