@@ -3,6 +3,7 @@ package proc
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,7 +44,11 @@ func sysTable() []rootEntry {
 // place puts the entry that mk makes at path below dir.
 func place(dir []rootEntry, path []string, mk func(name string) rootEntry) []rootEntry {
 	if len(path) == 1 {
-		return append(dir, mk(path[0]))
+		e := mk(path[0])
+		if e.Allow == nil {
+			e.Allow = allowRoot
+		}
+		return append(dir, e)
 	}
 	for i := range dir {
 		if dir[i].Name == path[0] {
@@ -52,6 +57,30 @@ func place(dir []rootEntry, path []string, mk func(name string) rootEntry) []roo
 		}
 	}
 	return append(dir, rootEntry{Name: path[0], Table: place(nil, path[1:], mk)})
+}
+
+// allowRoot judges access to a parameter by its mode and the caller's effective ids, in the
+// first user namespace: capabilities open none.
+func allowRoot(_ *FS, c vfs.Ctx, a vfs.Attr, want vfs.Access) error {
+	cr, bits := c.Creds(), a.Mode.Perm()
+	switch {
+	case cr.EUID == 0:
+		bits >>= 6
+	case cr.EGID == 0 || slices.Contains(cr.Groups, 0):
+		bits >>= 3
+	}
+	if want&^vfs.Access(bits) != 0 {
+		return linux.EACCES
+	}
+	return nil
+}
+
+// allowNet is allowRoot for a network's parameters, of which its administrator is root.
+func allowNet(fs *FS, c vfs.Ctx, a vfs.Attr, want vfs.Access) error {
+	if c.Creds().Capable(auth.CapNetAdmin) && want&^vfs.Access(a.Mode>>6) == 0 {
+		return nil
+	}
+	return allowRoot(fs, c, a, want)
 }
 
 // computed is the parameters that are not just remembered.
@@ -125,11 +154,11 @@ func showDomain(fs *FS, c vfs.Ctx, w *bytes.Buffer) error {
 // utsNameMax is the longest name of a host (__NEW_UTS_LEN).
 const utsNameMax = 64
 
-// utsName is the name that data sets: EINVAL if it is too long, EPERM if the caller
-// may not.
+// utsName is the name that data sets: EINVAL if it is too long. The file's mode has said
+// who may, and no capability.
 func (fs *FS) utsName(c vfs.Ctx, data []byte) (*kernel.UTSNamespace, string, error) {
 	u := fs.uts(c)
-	if u == nil || !c.Creds().HasCapIn(u.UserNS, auth.CapSysAdmin) {
+	if u == nil {
 		return nil, "", linux.EPERM
 	}
 	s, _, _ := strings.Cut(strings.TrimRight(string(data), "\x00"), "\n")
