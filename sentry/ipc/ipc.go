@@ -70,7 +70,7 @@ func (o *Object) may(c *Caller, want uint32) error {
 	switch {
 	case c.Creds.EUID == p.CUID || c.Creds.EUID == p.UID:
 		granted >>= 6
-	case inGroup(c.Creds, p.CGID) || inGroup(c.Creds, p.GID):
+	case c.Creds.InGroup(p.CGID) || c.Creds.InGroup(p.GID): // by the filesystem's group, as for files
 		granted >>= 3
 	}
 	if requested&^granted&7 != 0 && !c.Creds.HasCapIn(o.user, auth.CapIPCOwner) {
@@ -78,9 +78,6 @@ func (o *Object) may(c *Caller, want uint32) error {
 	}
 	return nil
 }
-
-// inGroup is for the effective group, which the filesystem's group is not.
-func inGroup(c *auth.Creds, gid uint32) bool { return c.EGID == gid || slices.Contains(c.Groups, gid) }
 
 // owns reports whether c may set or remove the object: EPERM.
 func (o *Object) owns(c *Caller) error {

@@ -32,7 +32,7 @@ func TestLayout(t *testing.T) {
 var (
 	ns   = &auth.UserNamespace{}
 	root = &Caller{Creds: auth.Root(ns), PID: 1, Now: 100}
-	user = &Caller{Creds: &auth.Creds{EUID: 5, EGID: 6, UserNS: ns}, PID: 2, Now: 101}
+	user = &Caller{Creds: &auth.Creds{EUID: 5, EGID: 6, FSGID: 6, UserNS: ns}, PID: 2, Now: 101}
 )
 
 func TestTable(t *testing.T) {
