@@ -134,7 +134,10 @@ func (o *Options) set(c vfs.Ctx, name int32, val []byte) error {
 	if err != nil {
 		return err
 	}
-	if isBoolean(name) {
+	switch {
+	case name == linux.SO_DEBUG && v != 0 && !c.Creds().Capable(auth.CapNetAdmin):
+		return linux.EACCES
+	case isBoolean(name):
 		o.Put(name, v != 0)
 		return nil
 	}
