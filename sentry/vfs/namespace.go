@@ -259,11 +259,13 @@ func pivotable(ns *MountNamespace, old, newRoot, putOld Path) error {
 		return linux.EINVAL
 	case shared(putOld.mnt) || shared(newRoot.mnt.parent) || shared(old.mnt.parent):
 		return linux.EINVAL
+	case newRoot.mnt.locked:
+		return linux.EINVAL
 	case newRoot.d.deleted.Load():
 		return linux.ENOENT
 	case newRoot.mnt == old.mnt || putOld.mnt == old.mnt:
 		return linux.EBUSY
-	case newRoot.mnt.locked, old.d != old.mnt.root || newRoot.d != newRoot.mnt.root || newRoot.mnt.parent == nil:
+	case old.d != old.mnt.root || newRoot.d != newRoot.mnt.root || newRoot.mnt.parent == nil:
 		return linux.EINVAL
 	case !putOld.belowLocked(newRoot):
 		return linux.EINVAL
