@@ -1,7 +1,6 @@
 package syscalls
 
 import (
-	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
@@ -87,16 +86,23 @@ const maxHandle = 128
 
 // openByHandleAt implements open_by_handle_at(2), for which there are no handles:
 // each that can be one is stale.
-func openByHandleAt(t *kernel.Task, mount kernel.FD, h usermem.Ptr[fileHandle], _ linux.OpenFlags) (kernel.FD, error) {
-	if !t.Creds().Capable(auth.CapDACReadSearch) {
-		return 0, linux.EPERM
-	}
-	if mount != linux.AT_FDCWD {
+func openByHandleAt(t *kernel.Task, mount kernel.FD, h usermem.Ptr[fileHandle], flags linux.OpenFlags) (kernel.FD, error) {
+	may := false
+	dirs := flags&linux.O_DIRECTORY != 0
+	if mount == linux.AT_FDCWD {
+		cwd := t.FS().Cwd()
+		may = cwd.MayOpenHandles(t, dirs)
+		cwd.Drop()
+	} else {
 		d, err := t.FDs().GetPath(mount)
 		if err != nil {
 			return 0, err
 		}
+		may = d.Path().MayOpenHandles(t, dirs)
 		d.Release(t)
+	}
+	if !may {
+		return 0, linux.EPERM
 	}
 	head, err := h.Load(t)
 	if err != nil {

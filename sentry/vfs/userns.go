@@ -77,6 +77,25 @@ func (fs *Filesystem) mayOwn(c Ctx) error {
 	return nil
 }
 
+// MayOpenHandles reports whether c may open files by handles that are said to be of p's
+// filesystem; dirs says that only directories will do, which is for those who could mount
+// what they find there (open_by_handle_at(2)).
+func (p Path) MayOpenHandles(c Ctx, dirs bool) bool {
+	cr := c.Creds()
+	switch {
+	case cr.Capable(auth.CapDACReadSearch):
+		return true
+	case !dirs || !cr.HasCap(auth.CapDACReadSearch):
+		return false
+	case cr.HasCapIn(p.mnt.fs.user, auth.CapSysAdmin):
+		return true
+	}
+	t := &p.mnt.sys.mounts
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return p.mnt.ns != nil && cr.HasCapIn(p.mnt.ns.user, auth.CapSysAdmin) && !p.mnt.hidesLocked(p.d)
+}
+
 // Chrooted reports whether f's root is not that of its namespace.
 func (f *FSContext) Chrooted() bool {
 	mine, whole := f.Root(), f.Namespace().Root()
