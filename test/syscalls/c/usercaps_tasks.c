@@ -21,7 +21,10 @@ enum {
 static pid_t victims[VICTIMS];
 static char page[4096] __attribute__((aligned(4096)));
 
-// victim makes a child that becomes somebody and waits to be ended.
+// life ends with the world: its victims see the end of it, whoever they are.
+static int life[2];
+
+// victim makes a child that becomes somebody and waits for the end.
 static pid_t victim(void (*become)(void)) {
 	int up[2];
 	char c;
@@ -34,8 +37,14 @@ static pid_t victim(void (*become)(void)) {
 			become();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		CHECK(write(up[1], "x", 1) == 1);
-		for (;;)
+		close(up[1]);
+		if (life[1])
+			close(life[1]);
+		while (life[1] && read(life[0], &c, 1) < 0)
+			;
+		while (!life[1])
 			pause();
+		_exit(0);
 	}
 	close(up[1]);
 	CHECK(read(up[0], &c, 1) == 1);
@@ -64,9 +73,14 @@ static void before(void) {
 	in_the_way = open("/dev/null", O_RDONLY);
 }
 
-static void above(void) { victims[OTHER] = victim(world == OWNER ? owned : NULL); }
+static void above(void) {
+	CHECK(pipe(life) == 0);
+	victims[OTHER] = victim(world == OWNER ? owned : NULL);
+}
 
 static void inside(void) {
+	if (!life[1])
+		CHECK(pipe(life) == 0);
 	victims[SAME] = victim(NULL);
 	if (world == ROOTED || world == USER)
 		victims[OTHER] = victims[SAME];
