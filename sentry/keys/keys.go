@@ -116,9 +116,6 @@ type spec struct {
 	quota    quotaRule
 }
 
-// maxDesc is how long a description may be, with its end.
-const maxDesc = 4096
-
 // alloc makes a key that nothing holds yet. EDQUOT; EINVAL for a description that it can't have.
 func (s *Service) alloc(c *Caller, p *spec) (*Key, error) {
 	if p.desc == "" || p.kind.vet != nil && !p.kind.vet(p.desc) {
