@@ -21,8 +21,8 @@ func (k *Kernel) adoptFromThread(t *Task) {
 			continue
 		}
 		c.leader.maker = heir
-		if c.deathSig != 0 && !c.exited {
-			c.Signal(&linux.SigInfo{Signo: int32(c.deathSig), Code: linux.SI_USER})
+		if c.deathSig != 0 && !c.exited && t.MaySignal(c.leader) {
+			c.Signal(t.UserSignal(c.deathSig, linux.SI_USER, c.leader))
 		}
 	}
 }

@@ -242,6 +242,37 @@ static int op_code(int v) {
 	return VALUE(atol(p) > 1);
 }
 
+// op_death: does the end of a parent, who has become somebody else if other, signal its child?
+static int op_death(int other) {
+	int told[2], ready[2], status;
+	char c;
+	CHECK(pipe(told) == 0 && pipe(ready) == 0);
+	int *seen = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t parent = fork();
+	if (parent == 0) {
+		if (fork() == 0) {
+			sigset_t s;
+			sigemptyset(&s);
+			sigaddset(&s, SIGUSR1);
+			sigprocmask(SIG_BLOCK, &s, NULL);
+			prctl(PR_SET_PDEATHSIG, SIGUSR1);
+			pid_t p = getppid();
+			write(ready[1], "x", 1);
+			read(told[0], &c, 1);
+			siginfo_t si;
+			struct timespec now = {0};
+			*seen = sigtimedwait(&s, &si, &now) == SIGUSR1 ? VALUE(si.si_pid == p && si.si_uid == getuid() ? 7 : 1) : VALUE(0);
+			write(ready[1], "x", 1);
+			_exit(0);
+		}
+		CHECK(read(ready[0], &c, 1) == 1);
+		_exit(other && setresuid(5, 5, 5) ? errno : 0);
+	}
+	CHECK(waitpid(parent, &status, 0) == parent);
+	CHECK(write(told[1], "x", 1) == 1 && read(ready[0], &c, 1) == 1);
+	return status ? WEXITSTATUS(status) : *seen;
+}
+
 static const struct row rows[] = {
 	{"kill", op_kill, "..PPPP .P.PP. ...... ....P. ......"},
 	{"pidfd_send", op_pidfd_send, "..PPPP .P.PP. ...... ....P. ......"},
@@ -289,6 +320,7 @@ static const struct row rows[] = {
 	{"slack_set", op_slack_set, ".PPPPP .PPPPP .....P ....P. ......"},
 	{"comm", op_comm, "IIAAAA IAIAAI IIIIII IIIIAA IIIIII"},
 	{"uid_map", op_uid_map, "PPAAAA PAPAAP PPPPPP PPPPAA PPPPPP"},
+	{"death", op_death, "777777 0II0IP"},
 	{"owner", op_owner, "00ooo0 uo0oou 00000u 7007os 00000u"},
 	{"owner_dir", op_owner_dir, "00ooo0 uo0oou 00000u 7007os 00000u"},
 	{"uid_shown", op_uid_shown, "00ooo0 uo0oou 00000u 7007os 00000u"},
