@@ -46,6 +46,9 @@ const (
 	// had the processor.
 	crowdTime = int64(500 * time.Microsecond)
 
+	// turnTime is how long only a neighbour's turn lasts.
+	turnTime = int64(2 * time.Millisecond)
+
 	yieldScore = 32
 	yieldTimes = 3 // how often
 
@@ -62,12 +65,11 @@ type spell struct{ began, until, pause int64 }
 
 // over ends the spell, which cost slow in the end. Pauses grow while that is much
 // of what the spells last: somebody needs the processors. What comes once in a
-// while, such as the sentry's own collection of garbage, is none of that. But one
-// spell that was luckier than most, because a neighbour was elsewhere for a few
-// turns, does not make the next ones longer.
+// while, such as the sentry's own collection of garbage, is none of that. But a
+// neighbour's whole turn is, however long he was elsewhere before.
 func (s *spell) over(now, slow int64) {
 	switch lasted := now - s.began; {
-	case lasted < 10*slow:
+	case lasted < 10*slow, slow >= turnTime && lasted < maxPause:
 		s.pause *= 2
 	case lasted > 40*slow:
 		s.pause /= 2
@@ -106,11 +108,17 @@ func (c *Context) beforeGuest(now int64) {
 		}
 		return
 	}
+	if slept {
+		took = max(took, int64(watchTime)+1) // and so may the next time
+	}
 	p.miss(took)
-	if p.score >= enterScore && now >= p.apart.until && c.p.cpus.Apart(&c.place) {
-		p.apart.began, p.fresh, p.yielding = now, true, false
-		c.counts.add(countApart)
-		return
+	if p.score >= enterScore && now >= p.apart.until {
+		if c.p.cpus.Apart(&c.place) {
+			p.apart.began, p.fresh, p.yielding = now, true, false
+			c.counts.add(countApart)
+			return
+		}
+		p.apart.until = now + minPause
 	}
 	was := p.yielding
 	p.yielding = p.score >= yieldScore && now >= p.yield.until
