@@ -92,6 +92,10 @@ type AddressSpace interface {
 	// forge. Only then may freed memory serve another space. by may be nil.
 	Barrier(by Context) error
 
+	// Settled reports whether no guest thread can reach what was queued to be
+	// unmapped, or mapped over, if the stub can be believed. It does not wait.
+	Settled() bool
+
 	// Release ends the space. The caller guarantees that no Switch into it is
 	// in progress or will begin. When it returns, no process maps its pages.
 	Release()

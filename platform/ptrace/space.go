@@ -161,6 +161,24 @@ func (s *space) leftGuest() {
 	}
 }
 
+// Settled implements platform.AddressSpace: a thread that is not in the guest does
+// what is queued before it enters it.
+func (s *space) Settled() bool {
+	if !s.pending.Load() {
+		return true
+	}
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	for _, c := range s.threads {
+		if c.inGuest.Load() {
+			return false
+		}
+	}
+	return true
+}
+
 // Release implements platform.AddressSpace.
 func (s *space) Release() {
 	s.mu.Lock()

@@ -6,12 +6,32 @@ import (
 	"garrison/sentry/interval"
 )
 
+// A lateRef is references that are to be kept until settled, and a moment.
+type lateRef struct {
+	r       Range
+	settled func() bool
+}
+
 // tick is what the timer runs: references that were to be kept are given up two
-// ticks later.
+// ticks later, or with the first tick after that which finds them settled.
 func (f *File) tick() {
 	f.mu.Lock()
-	f.decRefsLocked(f.late[1])
-	f.late[1], f.late[0] = f.late[0], f.late[1][:0]
+	due := f.late[1]
+	f.late[1], f.late[0] = f.late[0], nil
+	f.mu.Unlock()
+	// Not under mu: to ask takes the lock of an address space.
+	var done []Range
+	var kept []lateRef
+	for _, l := range due {
+		if l.settled() {
+			done = append(done, l.r)
+		} else {
+			kept = append(kept, l)
+		}
+	}
+	f.mu.Lock()
+	f.decRefsLocked(done)
+	f.late[1] = append(f.late[1], kept...)
 	f.mu.Unlock()
 	f.Reclaim()
 }

@@ -53,7 +53,7 @@ type File struct {
 	size   uint64                          // of the host file; protected by mu, as all below
 	uses   interval.Map[uint64, use]       // pages that can't be allocated
 	dirty  interval.Map[uint64, set]       // pages without references whose memory is still there
-	late   [2][]Range                      // references to give up with the next tick of the timer, or the one after it
+	late   [2][]lateRef                    // references to give up with the next tick of the timer, or the one after it
 	arenas interval.Map[uint64, arenaSlot] // every arena
 	pins   []Range                         // ranges that host calls are using
 	dirtyN uint64                          // bytes in dirty
@@ -129,11 +129,12 @@ func (f *File) DecRef(r Range) { f.DecRefs([]Range{r}) }
 
 // DecRefLate is DecRef for pages that the address space's other threads may still
 // read until the host has been told otherwise: it takes effect after flushDelay
-// at the earliest, whoever else gives up the pages meanwhile.
-func (f *File) DecRefLate(r Range) {
+// at the earliest, and not before settled says that this has happened, whoever else
+// gives up the pages meanwhile.
+func (f *File) DecRefLate(r Range, settled func() bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.late[0] = append(f.late[0], r)
+	f.late[0] = append(f.late[0], lateRef{r, settled})
 	f.armLocked()
 }
 

@@ -134,12 +134,18 @@ func TestLate(t *testing.T) {
 	a.AllocAt(r)
 	fill(t, f, r, 'x')
 	f.IncRef(r)
-	f.DecRefLate(r)
+	settled := false
+	f.DecRefLate(r, func() bool { return settled })
 	f.DecRef(r)
 	f.Flush()
 	if f.Bytes(r.Start, 1)[0] != 'x' {
 		t.Fatal("it has gone")
 	}
+	f.Settle()
+	if f.Bytes(r.Start, 1)[0] != 'x' {
+		t.Fatal("it has gone before the host was told")
+	}
+	settled = true
 	f.Settle()
 	if n := usage(t, f); n != 0 {
 		t.Fatal(n, "bytes left")
@@ -212,7 +218,7 @@ func TestTake(t *testing.T) {
 	if b := f.Bytes(r.Start, 4*page); b[0] != 0 || b[2*page] != 'x' {
 		t.Fatal("half of it is to be zero")
 	}
-	f.DecRefLate(half)
+	f.DecRefLate(half, func() bool { return true })
 	if a.TakeAt(half) {
 		t.Fatal("took what others may read for a moment")
 	}

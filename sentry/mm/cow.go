@@ -192,8 +192,18 @@ func (s *Space) replaceRun(r arch.Range, x *run, y run) {
 	case s.alone():
 		s.env.memory.DecRef(x.memory(r))
 	default:
-		s.env.memory.DecRefLate(x.memory(r))
+		s.env.memory.DecRefLate(x.memory(r), s.settled)
 	}
+}
+
+// settled reports whether the host shows what s's runs say: a thread that has told
+// of a change may not have come to it yet. Any goroutine may ask, holding no lock.
+func (s *Space) settled() bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	return s.dead || s.as.Settled()
 }
 
 // copyPages copies n bytes of what x shows to off in the page file, and returns

@@ -154,6 +154,8 @@ func (a *AddressSpace) Fork(platform.Context) (platform.AddressSpace, error) {
 }
 
 // Barrier implements platform.AddressSpace.
+func (a *AddressSpace) Settled() bool { return true }
+
 func (a *AddressSpace) Barrier(platform.Context) error { return nil }
 
 // Release implements platform.AddressSpace.
