@@ -48,9 +48,6 @@ func checkIOPrio(t *kernel.Task, prio int32) error {
 	default:
 		return linux.EINVAL
 	}
-	if prio>>16 != 0 {
-		return linux.EINVAL
-	}
 	return nil
 }
 
@@ -68,7 +65,7 @@ func ioprioSet(t *kernel.Task, which, who, prio int32) (int, error) {
 		if owner != c.EUID && owner != c.RUID && !c.Capable(auth.CapSysNice) {
 			return 0, linux.EPERM
 		}
-		x.SetIOPriority(prio)
+		x.SetIOPriority(prio & 0xffff)
 	}
 	return 0, nil
 }
@@ -82,12 +79,24 @@ func ioprioGet(t *kernel.Task, which, who int32) (int32, error) {
 	best := int32(0)
 	for i, x := range xs {
 		p := x.IOPriority()
-		if p == 0 && len(xs) > 1 { // none set: by the nice value
-			p = ioprioClassBE<<ioprioClassShift | (x.Sched().Nice+20)/5
+		if p>>ioprioClassShift == 0 && which != ioprioWhoProcess {
+			p = effectiveIOPrio(x.Sched())
 		}
 		if i == 0 || p < best {
 			best = p
 		}
 	}
 	return best, nil
+}
+
+// effectiveIOPrio is the priority of who has set none.
+func effectiveIOPrio(s kernel.Sched) int32 {
+	class := int32(ioprioClassBE)
+	switch {
+	case s.Policy == linux.SCHED_IDLE:
+		class = ioprioClassIdle
+	case realTime(s.Policy), s.Policy == linux.SCHED_DEADLINE:
+		class = ioprioClassRT
+	}
+	return class<<ioprioClassShift | (s.Nice+20)/5
 }

@@ -1,6 +1,8 @@
 package syscalls
 
 import (
+	"math/bits"
+
 	"garrison/platform/arch"
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
@@ -28,7 +30,7 @@ func schedGetPriorityMax(_ *kernel.Task, policy int32) (int, error) {
 	switch policy {
 	case linux.SCHED_FIFO, linux.SCHED_RR:
 		return maxRTPriority, nil
-	case linux.SCHED_NORMAL, linux.SCHED_BATCH, linux.SCHED_IDLE, linux.SCHED_DEADLINE:
+	case linux.SCHED_NORMAL, linux.SCHED_BATCH, linux.SCHED_IDLE, linux.SCHED_DEADLINE, linux.SCHED_EXT:
 		return 0, nil
 	}
 	return 0, linux.EINVAL
@@ -60,39 +62,79 @@ func maySchedule(t, x *kernel.Task) bool {
 	return sameOwner(t, x) || t.Creds().HasCapIn(x.Creds().UserNS, auth.CapSysNice)
 }
 
-// schedSet checks and makes a change of x's attributes.
-func schedSet(t, x *kernel.Task, s kernel.Sched) error {
+// schedValid reports whether s is something that can be asked for.
+func schedValid(s *kernel.Sched) bool {
 	switch s.Policy {
 	case linux.SCHED_NORMAL, linux.SCHED_BATCH, linux.SCHED_IDLE:
-		if s.Priority != 0 {
-			return linux.EINVAL
-		}
+		return s.Priority == 0
 	case linux.SCHED_FIFO, linux.SCHED_RR:
-		if s.Priority < 1 || s.Priority > maxRTPriority {
-			return linux.EINVAL
-		}
+		return s.Priority >= 1 && s.Priority <= maxRTPriority
 	case linux.SCHED_DEADLINE:
-		if s.Runtime < 1024 || s.Deadline < s.Runtime || s.Period != 0 && s.Period < s.Deadline {
-			return linux.EINVAL
-		}
-	default:
+		// Periods are what /proc/sys/kernel/sched_deadline_period_{min,max}_us say.
+		return s.Priority == 0 && s.Runtime >= 1024 && s.Deadline >= s.Runtime && s.Period >= s.Deadline &&
+			s.Period >= 100_000 && s.Period <= 1<<22*1000
+	}
+	return false
+}
+
+// schedSet checks and makes a change of x's attributes. With keep, all is checked, but
+// only whether children begin anew is changed.
+func schedSet(t, x *kernel.Task, s kernel.Sched, keep bool) error {
+	if s.Policy == linux.SCHED_DEADLINE && s.Period == 0 {
+		s.Period = s.Deadline
+	}
+	if !schedValid(&s) {
 		return linux.EINVAL
 	}
 	old := x.Sched()
-	if !t.Creds().Capable(auth.CapSysNice) {
-		lim := x.ThreadGroup().Limits()
-		rt := int32(min(lim.Cur(limits.RTPrio), maxRTPriority))
-		switch {
-		case !sameOwner(t, x), s.Policy == linux.SCHED_DEADLINE,
-			realTime(s.Policy) && s.Policy != old.Policy && rt == 0,
-			realTime(s.Policy) && s.Priority > old.Priority && s.Priority > rt,
-			old.Policy == linux.SCHED_IDLE && s.Policy != linux.SCHED_IDLE && !niceAllowed(x, old.Nice),
-			s.Nice < old.Nice && !niceAllowed(x, s.Nice),
-			old.ResetOnFork && !s.ResetOnFork:
-			return linux.EPERM
+	if !t.Creds().Capable(auth.CapSysNice) && !schedUnprivileged(t, x, &old, &s) {
+		return linux.EPERM
+	}
+	if s.Policy == linux.SCHED_DEADLINE {
+		if err := reserve(x, &s); err != nil {
+			return err
 		}
 	}
+	if keep {
+		reset := s.ResetOnFork
+		s = old
+		s.ResetOnFork = reset
+	}
+	if !fair(s.Policy) {
+		s.Nice = old.Nice
+	}
 	x.SetSched(s)
+	return nil
+}
+
+// schedUnprivileged reports whether t may change x from old to s without CAP_SYS_NICE.
+func schedUnprivileged(t, x *kernel.Task, old, s *kernel.Sched) bool {
+	rt := int32(min(x.ThreadGroup().Limits().Cur(limits.RTPrio), maxRTPriority))
+	switch {
+	case !sameOwner(t, x), s.Policy == linux.SCHED_DEADLINE,
+		realTime(s.Policy) && s.Policy != old.Policy && rt == 0,
+		realTime(s.Policy) && s.Priority > old.Priority && s.Priority > rt,
+		old.Policy == linux.SCHED_IDLE && s.Policy != linux.SCHED_IDLE && !niceAllowed(x, old.Nice),
+		fair(s.Policy) && s.Nice < old.Nice && !niceAllowed(x, s.Nice),
+		old.ResetOnFork && !s.ResetOnFork:
+		return false
+	}
+	return true
+}
+
+// fair is the policies that nice values are for.
+func fair(policy uint32) bool { return policy == linux.SCHED_NORMAL || policy == linux.SCHED_BATCH }
+
+// reserve judges what x of SCHED_DEADLINE is to be promised: EPERM if it may not run on
+// all processors; EBUSY if more than 95% of their time were promised then.
+func reserve(x *kernel.Task, s *kernel.Sched) error {
+	k := x.Kernel()
+	if x.Affinity() != kernel.AllCPUs(k.CPUs()) {
+		return linux.EPERM
+	}
+	if all := uint64(k.CPUs()) << 20 / 100 * 95; k.Reserved(x)+s.Share() > all {
+		return linux.EBUSY
+	}
 	return nil
 }
 
@@ -114,12 +156,16 @@ func schedSetscheduler(t *kernel.Task, pid, policy int32, param usermem.Ptr[int3
 	if err != nil {
 		return 0, err
 	}
-	s := kernel.Sched{Policy: uint32(policy) &^ linux.SCHED_RESET_ON_FORK, Priority: p, Nice: x.Sched().Nice}
+	old := x.Sched()
+	s := kernel.Sched{Policy: uint32(policy) &^ linux.SCHED_RESET_ON_FORK, Priority: p, Nice: old.Nice}
+	if old.Policy != linux.SCHED_DEADLINE {
+		s.Runtime = old.Runtime
+	}
 	s.ResetOnFork = policy&linux.SCHED_RESET_ON_FORK != 0
 	if s.Policy == linux.SCHED_DEADLINE {
 		return 0, linux.EINVAL
 	}
-	return 0, schedSet(t, x, s)
+	return 0, schedSet(t, x, s, false)
 }
 
 // schedGetscheduler implements sched_setscheduler(2)'s other half.
@@ -149,8 +195,11 @@ func schedSetparam(t *kernel.Task, pid int32, param usermem.Ptr[int32]) (int, er
 		return 0, err
 	}
 	s := x.Sched()
+	if s.Policy == linux.SCHED_DEADLINE {
+		return 0, linux.EINVAL // which has more parameters than this one
+	}
 	s.Priority = p
-	return 0, schedSet(t, x, s)
+	return 0, schedSet(t, x, s, false)
 }
 
 // schedGetparam implements sched_setparam(2)'s other half.
@@ -188,24 +237,57 @@ func schedSetattr(t *kernel.Task, pid int32, at address, flags uint32) (int, err
 		}
 		return 0, err
 	}
-	if a.Flags&^linux.SCHED_FLAG_ALL != 0 || int32(a.Policy) < 0 {
+	const clamp = linux.SCHED_FLAG_UTIL_CLAMP
+	if a.Flags&^linux.SCHED_FLAG_ALL != 0 || int32(a.Policy) < 0 || a.Flags&clamp != 0 && n < linux.SCHED_ATTR_SIZE_VER1 {
 		return 0, linux.EINVAL
 	}
 	x, err := schedTarget(t, pid)
 	if err != nil {
 		return 0, err
 	}
-	s := x.Sched()
-	s.ResetOnFork = a.Flags&linux.SCHED_FLAG_RESET_ON_FORK != 0
-	if a.Flags&linux.SCHED_FLAG_KEEP_POLICY == 0 {
-		s.Policy = a.Policy
+	if a.Flags&clamp != 0 {
+		return 0, linux.EOPNOTSUPP // as of a Linux without CONFIG_UCLAMP_TASK
 	}
-	if a.Flags&linux.SCHED_FLAG_KEEP_PARAMS == 0 {
-		s.Nice = min(max(a.Nice, minNice), maxNice)
-		s.Priority = int32(a.Priority)
-		s.Runtime, s.Deadline, s.Period = a.Runtime, a.Deadline, a.Period
+	return 0, schedSet(t, x, schedOf(&a, x.Sched()), a.Flags&linux.SCHED_FLAG_KEEP_PARAMS != 0)
+}
+
+// schedOf is what a asks for of a thread that has old.
+func schedOf(a *linux.SchedAttr, old kernel.Sched) kernel.Sched {
+	s := kernel.Sched{
+		Policy: a.Policy, Priority: int32(a.Priority), Nice: min(max(a.Nice, minNice), maxNice),
+		ResetOnFork: a.Flags&linux.SCHED_FLAG_RESET_ON_FORK != 0,
+		Runtime:     a.Runtime, Deadline: a.Deadline, Period: a.Period,
 	}
-	return 0, schedSet(t, x, s)
+	if a.Flags&linux.SCHED_FLAG_KEEP_POLICY != 0 {
+		s.Policy, s.ResetOnFork = old.Policy, old.ResetOnFork
+	}
+	if a.Flags&linux.SCHED_FLAG_KEEP_PARAMS != 0 {
+		switch {
+		case old.Policy == linux.SCHED_DEADLINE:
+			s.Runtime, s.Deadline, s.Period = old.Runtime, old.Deadline, old.Period
+		case realTime(old.Policy):
+			s.Priority = old.Priority
+		default:
+			s.Nice, s.Runtime = old.Nice, old.Runtime
+		}
+	}
+	switch {
+	case s.Policy == linux.SCHED_DEADLINE:
+		s.Flags = a.Flags & (linux.SCHED_FLAG_RECLAIM | linux.SCHED_FLAG_DL_OVERRUN)
+	case s.Runtime != 0: // a slice, from 0.1 to 100 ms
+		s.Runtime = min(max(s.Runtime, 100_000), 100_000_000)
+	}
+	return s
+}
+
+// slice is how long a thread of a fair policy runs at a time: what it asked for, or what
+// Linux gives all on a machine of so many processors.
+func slice(k *kernel.Kernel, s *kernel.Sched) uint64 {
+	if s.Runtime != 0 {
+		return s.Runtime
+	}
+	const base = 700_000
+	return base * uint64(bits.Len(uint(min(k.CPUs(), 8))))
 }
 
 // schedSizeError tells the size that this kernel knows.
@@ -229,15 +311,20 @@ func schedGetattr(t *kernel.Task, pid int32, at address, n, flags uint32) (int, 
 	s := x.Sched()
 	a := linux.SchedAttr{
 		Size: min(n, linux.SCHED_ATTR_SIZE_VER1), Policy: s.Policy, Priority: uint32(s.Priority),
-		Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period, UtilMax: 1024,
+		Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period, Flags: s.Flags,
 	}
 	if s.ResetOnFork {
 		a.Flags |= linux.SCHED_FLAG_RESET_ON_FORK
 	}
-	if !realTime(s.Policy) && s.Policy != linux.SCHED_DEADLINE {
-		a.Nice = s.Nice
+	switch {
+	case realTime(s.Policy):
+		a.Runtime = 0
+	case s.Policy != linux.SCHED_DEADLINE:
+		a.Nice, a.Runtime = s.Nice, slice(t.Kernel(), &s)
 	}
-	_, err = t.CopyOut(at.Addr(), usermem.AsBytes(&a)[:a.Size])
+	out := make([]byte, n)
+	copy(out, usermem.AsBytes(&a)[:a.Size])
+	_, err = t.CopyOut(at.Addr(), out)
 	return 0, err
 }
 
@@ -248,11 +335,12 @@ func schedRRGetInterval(t *kernel.Task, pid int32, out usermem.Ptr[linux.Timespe
 		return 0, err
 	}
 	var ts linux.Timespec
-	switch x.Sched().Policy {
+	const jiffy = 4_000_000
+	switch c := x.Sched(); c.Policy {
 	case linux.SCHED_RR:
 		ts.Nsec = 100_000_000
-	case linux.SCHED_NORMAL, linux.SCHED_BATCH:
-		ts.Nsec = 4_000_000
+	case linux.SCHED_NORMAL, linux.SCHED_BATCH, linux.SCHED_IDLE:
+		ts.Nsec = int64(slice(t.Kernel(), &c)) / jiffy * jiffy
 	}
 	return 0, out.Store(t, &ts)
 }
@@ -280,6 +368,9 @@ func schedSetaffinity(t *kernel.Task, pid int32, n uint32, at address) (int, err
 	}
 	if set.Count() == 0 {
 		return 0, linux.EINVAL
+	}
+	if s := x.Sched(); s.Policy == linux.SCHED_DEADLINE && set != all {
+		return 0, linux.EBUSY
 	}
 	x.SetAffinity(set)
 	return 0, nil
@@ -319,82 +410,4 @@ func getcpu(t *kernel.Task, cpu, node usermem.Ptr[uint32]) (int, error) {
 		return 0, node.Store(t, &zero)
 	}
 	return 0, nil
-}
-
-// priorityTargets lists the threads that getpriority(2) and setpriority(2) speak of.
-func priorityTargets(t *kernel.Task, which, who int32) ([]*kernel.Task, error) {
-	k := t.Kernel()
-	ns := t.PIDNamespace()
-	var out []*kernel.Task
-	switch which {
-	case linux.PRIO_PROCESS:
-		if x, err := taskOf(t, who); err == nil {
-			out = append(out, x)
-		}
-	case linux.PRIO_PGRP:
-		if who == 0 {
-			who = t.ThreadGroup().GroupID(ns)
-		}
-		for _, g := range k.Groups(ns) {
-			if g.GroupID(ns) == who {
-				out = append(out, k.Tasks(g)...)
-			}
-		}
-	case linux.PRIO_USER:
-		uid, ok := t.Creds().UserNS.MakeUID(uint32(who))
-		if who == 0 {
-			uid, ok = t.Creds().RUID, true
-		}
-		if !ok {
-			return nil, linux.ESRCH
-		}
-		for _, g := range k.Groups(ns) {
-			for _, x := range k.Tasks(g) {
-				if x.Creds().RUID == uid {
-					out = append(out, x)
-				}
-			}
-		}
-	default:
-		return nil, linux.EINVAL
-	}
-	if len(out) == 0 {
-		return nil, linux.ESRCH
-	}
-	return out, nil
-}
-
-// getpriority implements getpriority(2): 20 - nice, so that it is never negative.
-func getpriority(t *kernel.Task, which, who int32) (int, error) {
-	xs, err := priorityTargets(t, which, who)
-	if err != nil {
-		return 0, err
-	}
-	best := 0
-	for _, x := range xs {
-		best = max(best, int(20-x.Sched().Nice))
-	}
-	return best, nil
-}
-
-// setpriority implements setpriority(2).
-func setpriority(t *kernel.Task, which, who, nice int32) (int, error) {
-	xs, err := priorityTargets(t, which, who)
-	if err != nil {
-		return 0, err
-	}
-	nice = min(max(nice, minNice), maxNice)
-	for _, x := range xs {
-		s := x.Sched()
-		switch {
-		case !maySchedule(t, x):
-			err = linux.EPERM
-		case nice < s.Nice && !t.Creds().Capable(auth.CapSysNice) && !niceAllowed(x, nice):
-			err = linux.EACCES
-		default:
-			s.Nice = nice
-			x.SetSched(s)
-		}
-	}
-	return 0, err
 }

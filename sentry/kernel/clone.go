@@ -70,6 +70,9 @@ func (t *Task) Clone(c *CloneSpec) (int32, error) {
 		return 0, err
 	}
 	t.crowded = false
+	if s := t.Sched(); s.Policy == linux.SCHED_DEADLINE && !s.ResetOnFork {
+		return 0, linux.EAGAIN
+	}
 	child, err := t.newChild(c)
 	if err != nil {
 		return 0, err

@@ -34,10 +34,11 @@ type schedParm struct {
 	priority    int32 // of SCHED_FIFO and SCHED_RR
 	nice        int32
 	resetOnFork bool
-	runtime     uint64 // of SCHED_DEADLINE
+	runtime     uint64 // of SCHED_DEADLINE; of the fair policies, the slice asked for
 	deadline    uint64
 	period      uint64
-	io          int32 // ioprio_set(2)
+	flags       uint64 // SCHED_FLAG_RECLAIM and SCHED_FLAG_DL_OVERRUN
+	io          int32  // ioprio_set(2)
 }
 
 // Sched is a task's scheduling attributes, sched_setattr(2).
@@ -48,6 +49,7 @@ type Sched struct {
 	ResetOnFork bool
 
 	Runtime, Deadline, Period uint64
+	Flags                     uint64 // SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN
 }
 
 // Sched returns t's attributes. Any goroutine may ask.
@@ -55,14 +57,14 @@ func (t *Task) Sched() Sched {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.sched
-	return Sched{p.policy, p.priority, p.nice, p.resetOnFork, p.runtime, p.deadline, p.period}
+	return Sched{p.policy, p.priority, p.nice, p.resetOnFork, p.runtime, p.deadline, p.period, p.flags}
 }
 
 // SetSched changes them. The caller has checked them. Any goroutine may call it.
 func (t *Task) SetSched(s Sched) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sched = schedParm{s.Policy, s.Priority, s.Nice, s.ResetOnFork, s.Runtime, s.Deadline, s.Period, t.sched.io}
+	t.sched = schedParm{s.Policy, s.Priority, s.Nice, s.ResetOnFork, s.Runtime, s.Deadline, s.Period, s.Flags, t.sched.io}
 }
 
 // inherit is what a new task starts with.
@@ -72,8 +74,8 @@ func (p schedParm) inherit() schedParm {
 	}
 	p.resetOnFork = false
 	if p.policy == linux.SCHED_FIFO || p.policy == linux.SCHED_RR || p.policy == linux.SCHED_DEADLINE {
-		p.policy, p.priority = linux.SCHED_NORMAL, 0
-		p.runtime, p.deadline, p.period = 0, 0, 0
+		p.policy, p.priority, p.nice = linux.SCHED_NORMAL, 0, 0
+		p.runtime, p.deadline, p.period, p.flags = 0, 0, 0, 0
 	}
 	p.nice = max(p.nice, 0)
 	return p
@@ -125,4 +127,24 @@ func (t *Task) SetIOPriority(p int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sched.io = p
+}
+
+// Reserved is how much of one processor's time, in 1/2^20, the tasks of SCHED_DEADLINE
+// other than but were promised.
+func (k *Kernel) Reserved(but *Task) (n uint64) {
+	for _, g := range k.Groups(k.RootPIDNS()) {
+		for _, t := range k.Tasks(g) {
+			if s := t.Sched(); t != but && s.Policy == linux.SCHED_DEADLINE {
+				n += s.Share()
+			}
+		}
+	}
+	return n
+}
+
+// Share is how much of a processor's time s, of SCHED_DEADLINE, is promised, in 1/2^20.
+func (s *Sched) Share() uint64 {
+	hi, lo := bits.Mul64(s.Runtime, 1<<20)
+	q, _ := bits.Div64(hi, lo, s.Period)
+	return q
 }

@@ -65,6 +65,7 @@ const (
 	SCHED_BATCH         = 3
 	SCHED_IDLE          = 5
 	SCHED_DEADLINE      = 6
+	SCHED_EXT           = 7
 	SCHED_RESET_ON_FORK = 0x40000000
 )
 
@@ -92,7 +93,7 @@ const (
 	SCHED_FLAG_DL_OVERRUN    = 0x04
 	SCHED_FLAG_KEEP_POLICY   = 0x08
 	SCHED_FLAG_KEEP_PARAMS   = 0x10
-	SCHED_FLAG_UTIL_CLAMP    = 0x60
+	SCHED_FLAG_UTIL_CLAMP    = 0x60 // its two halves
 	SCHED_FLAG_ALL           = 0x7f
 )
 
