@@ -56,6 +56,19 @@ static inline int write_file(const char *path, const char *s) {
 	return n < 0 ? -1 : 0;
 }
 
+// self_status is the number that /proc/self/status has for key, -1 if it has none.
+static inline long self_status(const char *key) {
+	char line[256];
+	long n = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+	while (f && fgets(line, sizeof line, f))
+		if (strncmp(line, key, strlen(key)) == 0)
+			n = atol(line + strlen(key) + 1);
+	if (f)
+		fclose(f);
+	return n;
+}
+
 // CASE(call) is a case of its own of the program's: the runner gives it a verdict.
 // What fails in it ends the program, so the cases after it fail too.
 #define CASE(call) \

@@ -24,16 +24,6 @@ static char *hole(void) { // two pages that have one between them
 	return p;
 }
 
-static long status(const char *key) {
-	char line[256];
-	long n = -1;
-	FILE *f = fopen("/proc/self/status", "r");
-	while (fgets(line, sizeof line, f))
-		if (strncmp(line, key, strlen(key)) == 0) n = atol(line + strlen(key) + 1);
-	fclose(f);
-	return n;
-}
-
 static void limit(int what, rlim_t n) {
 	struct rlimit r = {n, n};
 	CHECK(setrlimit(what, &r) == 0);
@@ -73,36 +63,36 @@ static void msync_invalidate_of_locked_is_ebusy(void) {
 
 static void mlock_rounds_to_pages(void) {
 	char *p = map(2, RW);
-	CHECK(mlock(p + P - 1, 2) == 0 && status("VmLck:") == 8);
+	CHECK(mlock(p + P - 1, 2) == 0 && self_status("VmLck:") == 8);
 }
 
 static void mlock_does_not_count_twice(void) {
 	char *p = map(2, RW);
-	CHECK(mlock(p, P) == 0 && mlock(p, 2 * P) == 0 && status("VmLck:") == 8);
-	CHECK(munlock(p, P) == 0 && status("VmLck:") == 4);
+	CHECK(mlock(p, P) == 0 && mlock(p, 2 * P) == 0 && self_status("VmLck:") == 8);
+	CHECK(munlock(p, P) == 0 && self_status("VmLck:") == 4);
 }
 
 static void munmap_unlocks(void) {
 	char *p = map(2, RW);
-	CHECK(mlock(p, 2 * P) == 0 && munmap(p, P) == 0 && status("VmLck:") == 4);
+	CHECK(mlock(p, 2 * P) == 0 && munmap(p, P) == 0 && self_status("VmLck:") == 4);
 }
 
 static void fork_does_not_inherit_locks(void) {
 	CHECK(mlock(map(1, RW), P) == 0);
 	pid_t c = fork();
-	if (c == 0) _exit(status("VmLck:") != 0);
-	CHECK(ended_well(c) && status("VmLck:") == 4);
+	if (c == 0) _exit(self_status("VmLck:") != 0);
+	CHECK(ended_well(c) && self_status("VmLck:") == 4);
 }
 
 static void map_locked_locks(void) {
-	CHECK(mmap(NULL, 2 * P, RW, ANON | MAP_LOCKED, -1, 0) != MAP_FAILED && status("VmLck:") == 8);
+	CHECK(mmap(NULL, 2 * P, RW, ANON | MAP_LOCKED, -1, 0) != MAP_FAILED && self_status("VmLck:") == 8);
 }
 
 static void mlockall_future_locks_what_comes(void) {
 	CHECK(mlockall(MCL_FUTURE) == 0);
-	long before = status("VmLck:");
+	long before = self_status("VmLck:");
 	map(4, RW);
-	CHECK(status("VmLck:") == before + 16);
+	CHECK(self_status("VmLck:") == before + 16);
 }
 
 static void mlock_of_a_hole_is_enomem(void) { FAILS(mlock(hole(), 3 * P), ENOMEM); }
@@ -131,7 +121,7 @@ static void mlockall_onfault_alone_is_einval(void) { FAILS(mlockall(4), EINVAL);
 
 static void mlock2_onfault_does_not_touch(void) {
 	char *p = map(1, RW);
-	CHECK(syscall(SYS_mlock2, p, P, 1) == 0 && status("VmLck:") == 4 && mincore(p, P, vec) == 0 && !(vec[0] & 1));
+	CHECK(syscall(SYS_mlock2, p, P, 1) == 0 && self_status("VmLck:") == 4 && mincore(p, P, vec) == 0 && !(vec[0] & 1));
 }
 
 static void address_space_has_a_limit(void) {

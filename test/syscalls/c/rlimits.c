@@ -33,16 +33,6 @@ static void soft(int what, rlim_t cur) { limit(what, cur, limited(what).rlim_max
 static volatile int *counts; // of signals, shared with children
 static void count(int sig) { counts[sig]++; }
 
-static long status(const char *key) {
-	char line[256];
-	long n = -1;
-	FILE *f = fopen("/proc/self/status", "r");
-	while (fgets(line, sizeof line, f))
-		if (strncmp(line, key, strlen(key)) == 0) n = atol(line + strlen(key) + 1);
-	fclose(f);
-	return n;
-}
-
 // ended is how a child that runs f ends.
 static int ended(void (*f)(void)) {
 	int st;
@@ -55,7 +45,7 @@ static int ended(void (*f)(void)) {
 static void *file_map(void) { return mmap(0, P, PROT_READ, MAP_PRIVATE, open("/proc/self/exe", O_RDONLY), 0); }
 
 static void address_space(void) {
-	long vm = status("VmSize:") << 10;
+	long vm = self_status("VmSize:") << 10;
 	char *had = mmap(0, 4 * P, RW, ANON, -1, 0);
 	soft(RLIMIT_AS, vm + 8 * P);
 	FAILS(mmap(0, 64 * P, PROT_NONE, ANON, -1, 0), ENOMEM);
@@ -68,7 +58,7 @@ static void address_space(void) {
 
 static void data(void) {
 	void *file = file_map();
-	long n = status("VmData:") << 10;
+	long n = self_status("VmData:") << 10;
 	char *none = mmap(0, 64 * P, PROT_READ, ANON, -1, 0);
 	soft(RLIMIT_DATA, n + 4 * P);
 	FAILS(mmap(0, 64 * P, RW, ANON, -1, 0), ENOMEM);
@@ -278,7 +268,7 @@ static void pending_signals(void) {
 	sigset_t all;
 	sigfillset(&all), sigprocmask(SIG_BLOCK, &all, 0);
 	nobody();
-	long queued = status("SigQ:");
+	long queued = self_status("SigQ:");
 	soft(RLIMIT_SIGPENDING, queued + 3);
 	for (int i = 0; i < 3; i++) CHECK(sigqueue(getpid(), SIGRTMIN, v) == 0);
 	FAILS(sigqueue(getpid(), SIGRTMIN + 1, v), EAGAIN);
@@ -288,7 +278,7 @@ static void pending_signals(void) {
 	CHECK(kill(getpid(), SIGRTMIN + 3) == 0);
 	sigset_t got;
 	CHECK(sigpending(&got) == 0 && sigismember(&got, SIGUSR1) && sigismember(&got, SIGRTMIN + 3) && !sigismember(&got, SIGRTMIN + 1));
-	CHECK(status("SigQ:") == queued + 4);
+	CHECK(self_status("SigQ:") == queued + 4);
 }
 
 static int deep(int n) {
