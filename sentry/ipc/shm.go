@@ -150,27 +150,41 @@ func (s *Segment) Set(c *Caller, p *linux.IPCPerm) error {
 // the host's business. account counts n bytes as locked by the caller's user, and says
 // how to undo it: EPERM, ENOMEM.
 func (s *Segment) SetLocked(c *Caller, on bool, account func(n uint64) (undo func(), err error)) error {
-	if err := s.lock(); err != nil {
+	if done, err := s.mark(c, on, nil); done || err != nil {
 		return err
 	}
-	defer s.mu.Unlock()
-	if !c.Creds.HasCapIn(s.user, auth.CapIPCLock) && c.Creds.EUID != s.perm.UID && c.Creds.EUID != s.perm.CUID {
-		return linux.EPERM
-	}
-	if !on {
-		s.unlockLocked()
-		return nil
-	}
-	if s.unlock != nil {
-		return nil
-	}
-	undo, err := account(s.Size)
+	undo, err := account(s.Size) // it takes locks of its own
 	if err != nil {
 		return err
 	}
-	s.perm.Mode |= linux.SHM_LOCKED
-	s.unlock = undo
+	if done, err := s.mark(c, on, undo); !done || err != nil {
+		undo()
+		return err
+	}
 	return nil
+}
+
+// mark makes the segment locked, with unlock, or not locked. It reports whether it
+// has: to be locked, it must not be yet, and unlock not nil.
+func (s *Segment) mark(c *Caller, on bool, unlock func()) (done bool, err error) {
+	if err := s.lock(); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	switch {
+	case !c.Creds.HasCapIn(s.user, auth.CapIPCLock) && c.Creds.EUID != s.perm.UID && c.Creds.EUID != s.perm.CUID:
+		return false, linux.EPERM
+	case !on:
+		s.unlockLocked()
+		return true, nil
+	case s.unlock != nil:
+		return unlock == nil, nil
+	case unlock == nil:
+		return false, nil
+	}
+	s.perm.Mode |= linux.SHM_LOCKED
+	s.unlock = unlock
+	return true, nil
 }
 
 // Stat is IPC_STAT; anybody may if force (SHM_STAT_ANY).

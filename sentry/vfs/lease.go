@@ -96,7 +96,8 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner, fd int32) err
 	fs := d.path.d.fs
 	st := fs.state(d.path.d.node, true)
 	defer fs.putState(st)
-	if err := st.locks.lease(lease{owner: d, fd: fd, kind: kind, pid: holderOf(c)}, fs.sys); err != nil {
+	l := lease{owner: d, fd: fd, kind: kind, target: kind, pid: holderOf(c), seq: fs.sys.nextLock()}
+	if err := st.locks.lease(l, fs.sys.leaseConfig().Enable); err != nil {
 		return err
 	}
 	fs.settle(st)
@@ -117,7 +118,7 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner, fd int32) err
 
 // lease gives the owner of a new lease l that, or takes it away: EAGAIN; EINVAL if there
 // are to be no new ones.
-func (s *fileLocks) lease(l lease, sys *System) error {
+func (s *fileLocks) lease(l lease, enabled bool) error {
 	d, kind := l.owner, l.kind
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,10 +140,9 @@ func (s *fileLocks) lease(l lease, sys *System) error {
 		return linux.EAGAIN
 	case kind == linux.F_UNLCK:
 		s.leases = append(s.leases[:at:at], s.leases[at+1:]...)
-	case at < 0 && !sys.leaseConfig().Enable:
+	case at < 0 && !enabled:
 		return linux.EINVAL
 	case at < 0:
-		l.target, l.seq = kind, sys.nextLock()
 		s.leases = append(s.leases, l)
 	default: // a broken one can't become more than it is to be
 		o := &s.leases[at]
