@@ -9,6 +9,10 @@ import (
 // watchPeriod is how often crowded spaces are looked after.
 const watchPeriod = 100 * time.Millisecond
 
+// cldDumped is the last of the siginfo codes that waitid(2) has for an end, from
+// CLD_EXITED on; those behind it are for stops.
+const cldDumped = 3
+
 // watch finds stubs that something outside has killed where nobody else would.
 // The tracer of a process's first thread learns of its end only when all other
 // threads have been reaped, and those whose Contexts are not in the guest, and
@@ -69,7 +73,9 @@ func (s *space) killedLocked() bool {
 		}
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, tid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
-		if err == nil && info.Signo == int32(unix.SIGCHLD) {
+		// Of a tracee the host also tells, unasked, that it has stopped, as one does
+		// that is just being seized.
+		if err == nil && info.Signo == int32(unix.SIGCHLD) && info.Code <= cldDumped {
 			return true
 		}
 	}
