@@ -204,7 +204,7 @@ type hotSites [64][2]struct {
 
 // hotTimes is how many calls make a site hot: to patch it costs as much as some
 // ten of them gain.
-const hotTimes = 64
+const hotTimes = 16
 
 // note takes account of a call that returns to ip, and reports whether it is
 // the one that makes its site hot.

@@ -76,7 +76,9 @@ func run(platformName string) error {
 	}
 	// It was off (GOGC), as starting leaves nothing behind that is worth the time.
 	debug.SetGCPercent(gcPercent)
+	slack := make([]byte, heapSlack)
 	s.serve()
+	runtime.KeepAlive(slack)
 	return nil
 }
 
@@ -87,6 +89,11 @@ const minProcs = 16
 
 // gcPercent is how much a sentry's heap grows between collections.
 const gcPercent = 100
+
+// heapSlack is how much a small heap may grow more than that: a program that starts
+// others has the sentry fill 4 MiB, Go's least, many times a second. No memory is
+// behind it, as nobody writes to it.
+const heapSlack = 8 << 20
 
 // problem is err as it crosses to runsc.
 func problem(err error) *control.Problem {
