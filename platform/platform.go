@@ -40,6 +40,20 @@ type Sleeper interface {
 	Slept()
 }
 
+// A CPUTimer is a Context that knows how long the host has run what is the
+// guest's. Any goroutine may call its methods; each asks the host.
+type CPUTimer interface {
+	// GuestTime is how long all threads have run, in nanoseconds, of the host
+	// process that is the guest's address space, which process names: another one
+	// has another clock, that began at 0. process is 0 while there is none. Time in
+	// which the process watches for the sentry's answer counts.
+	GuestTime() (process int, ns int64)
+
+	// ServerTime is how long the thread has run that makes the Context's calls,
+	// since the first Switch, in nanoseconds; 0 before that and after Release.
+	ServerTime() int64
+}
+
 // Facts never change during the life of a Platform.
 type Facts struct {
 	Name    string

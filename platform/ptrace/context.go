@@ -32,6 +32,7 @@ type Context struct {
 	switches uint64 // how often the guest has run
 	fpu      fpu
 	place    place.Pair
+	server   stub.ThreadClock
 
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the tracee may be running guest code
@@ -228,6 +229,7 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 
 // Release implements platform.Context.
 func (c *Context) Release() {
+	c.server.Stop()
 	c.leave()
 	// The OS thread traces nothing any more. If it can also be rid of its
 	// processor, it may serve other goroutines, which saves making new ones.
@@ -324,6 +326,7 @@ func (c *Context) attach() error {
 	if !c.locked {
 		c.locked = true
 		runtime.LockOSThread()
+		c.server.Start()
 	}
 	t := &c.thread
 	c.p.cpus.Pin(&c.place)

@@ -23,6 +23,7 @@ type Context struct {
 	step   bool
 	fpu    fpu
 	place  place.Pair
+	server stub.ThreadClock
 	pace   pace
 	counts counts
 
@@ -254,6 +255,7 @@ func (c *Context) inhabit(s *space, t *thread) {
 
 // Release implements platform.Context.
 func (c *Context) Release() {
+	c.server.Stop()
 	c.leave()
 	// If the OS thread can be rid of its processor, it may serve other
 	// goroutines, which saves making new ones.
@@ -287,6 +289,7 @@ func (c *Context) enter(s *space) error {
 	if !c.locked {
 		c.locked = true
 		runtime.LockOSThread()
+		c.server.Start()
 	}
 	c.p.cpus.Pin(&c.place)
 	return nil

@@ -76,18 +76,6 @@ func futexWake(at *uint32) {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(at)), futexWakeShared, 1<<30, 0, 0, 0)
 }
 
-// cpuTime is how long the process pid has run, in nanoseconds, or 0: its clock's
-// number is made of its own as clock_getcpuclockid(3) does.
-func cpuTime(pid int) int64 {
-	const schedClock = 2
-	var t unix.Timespec
-	clock := uintptr(int32(^pid<<3 | schedClock))
-	if _, _, e := syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0); e != 0 {
-		return 0
-	}
-	return t.Nano()
-}
-
 // quietChildren gives SIGCHLD its default action, which is to do nothing: Go's
 // handler would be run at the end of each stub, by a thread that sleeps.
 func quietChildren() error {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"garrison/platform/hot"
+	"garrison/platform/stub"
 )
 
 // A pace is how a Context and its stub wait for each other. Usually both are
@@ -209,7 +210,7 @@ func (t *thread) used() int64 {
 	if t.threaded {
 		return 0
 	}
-	return cpuTime(t.pid)
+	return stub.ProcessTime(t.pid)
 }
 
 // watch looks for what the stub tells up to n times, and reports whether it has.

@@ -1,0 +1,20 @@
+package systrap
+
+import (
+	"garrison/platform"
+	"garrison/platform/stub"
+)
+
+var _ platform.CPUTimer = (*Context)(nil)
+
+// GuestTime implements platform.CPUTimer.
+func (c *Context) GuestTime() (process int, ns int64) {
+	t := c.current.Load()
+	if t == nil {
+		return 0, 0
+	}
+	return t.pid, stub.ProcessTime(t.pid)
+}
+
+// ServerTime implements platform.CPUTimer.
+func (c *Context) ServerTime() int64 { return c.server.Time() }
