@@ -93,6 +93,9 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.memoryNS.Store(t.tg.memoryNS.Load())
 	g.coreKinds.Store(t.tg.coreKinds.Load())
 	g.noTHP.Store(t.tg.noTHP.Load())
+	if c.Flags&linux.CLONE_VM != 0 {
+		g.times.meter.share(t)
+	}
 	g.WatchCPULimit()
 	return g
 }
@@ -102,6 +105,7 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 func (g *ThreadGroup) addThread(n *Task) {
 	n.pid.task = n
 	g.tasks.PushBack(&n.place)
+	g.times.meter.add(n)
 	g.threads++
 	g.alive++
 	g.k.live++
@@ -138,6 +142,7 @@ func (n *Task) detachNew() {
 		}
 		n.pid.group = nil
 	}
+	g.times.meter.remove(n)
 	g.removeThread(n)
 }
 

@@ -61,7 +61,7 @@ func (w *coreWriter) status(x *Task, s linux.Signal) linux.PrStatus {
 		x.failCall(x.restart) // where a debugger looks for it
 	}
 	g, ns := x.tg, x.tg.pid.ns
-	user, system := x.times()
+	user, system := x.CPUTime()
 	cu, cs := g.ChildrenTime()
 	tv := func(ns int64) linux.Timeval { return linux.NsecToTimespec(ns).Timeval() }
 	return linux.PrStatus{

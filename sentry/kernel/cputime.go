@@ -7,9 +7,9 @@ import (
 	"garrison/sentry/linux"
 )
 
-// taskTimes is where a task's time goes. The host's scheduler is not asked: a
-// task uses the processor, for the guest's account, from when it is woken until
-// it sleeps. Any goroutine may read it; the first three are the task's to write.
+// taskTimes is where a task's time goes: it wants a processor from when it is woken
+// until it sleeps. What of that it had, meter says. Any goroutine may read it; the
+// first three are the task's to write.
 type taskTimes struct {
 	user   int64 // nanoseconds in the guest
 	system int64 // nanoseconds in the kernel
@@ -19,6 +19,8 @@ type taskTimes struct {
 	voluntary atomic.Int64 // sleeps
 
 	begun int64 // CLOCK_BOOTTIME of the task's start
+
+	meter taskMeter
 
 	// For /proc/pid/io: bytes and calls of read and write.
 	io IOCounters
@@ -57,8 +59,9 @@ func (c *taskTimes) wasInGuest(began, ended int64) {
 	hot.Store(&c.since, ended)
 }
 
-// times is user and system time, with what has passed since the last change.
-func (t *Task) times() (user, system int64) {
+// wanted is the time in the guest and in the kernel, with what has passed since
+// the last change.
+func (t *Task) wanted() (user, system int64) {
 	c := &t.cputime
 	user, system = atomic.LoadInt64(&c.user), atomic.LoadInt64(&c.system)
 	since := atomic.LoadInt64(&c.since)
@@ -72,11 +75,13 @@ func (t *Task) times() (user, system int64) {
 	return user, system + now - since
 }
 
-// groupTimes is the times of a process's threads that have ended.
+// groupTimes is a process's processor time, and what else its threads that have
+// ended have counted.
 type groupTimes struct {
-	user, system, faults, voluntary atomic.Int64
-	maxRSS                          atomic.Int64 // bytes, of address spaces it left
-	io                              IOCounters   // also of children waited for
+	meter             cpuMeter
+	faults, voluntary atomic.Int64
+	maxRSS            atomic.Int64 // bytes, of address spaces it left
+	io                IOCounters   // also of children waited for
 }
 
 // childTimes is the times of children waited for, and theirs. It is protected by
@@ -87,7 +92,10 @@ type childTimes struct {
 }
 
 // CPUTime is the processor time t has used, in nanoseconds. Any goroutine may ask.
-func (t *Task) CPUTime() (user, system int64) { return t.times() }
+func (t *Task) CPUTime() (user, system int64) {
+	u := t.tg.times.meter.use(t)
+	return u.user, u.system
+}
 
 // StartTime is CLOCK_BOOTTIME when t was made, in nanoseconds.
 func (t *Task) StartTime() int64 { return t.cputime.begun }
@@ -127,22 +135,8 @@ func (t *Task) IO() *IOCounters { return &t.cputime.io }
 // CPUTime is the processor time of all threads, also those that have ended. Any
 // goroutine may ask.
 func (g *ThreadGroup) CPUTime() (user, system int64) {
-	g.k.tasks.RLock()
-	defer g.k.tasks.RUnlock()
-	return g.cpuTime()
-}
-
-// cpuTime is CPUTime for the holder of tasks.
-func (g *ThreadGroup) cpuTime() (user, system int64) {
-	user, system = g.times.user.Load(), g.times.system.Load()
-	for t := range g.tasks.All() {
-		if t.zombie {
-			continue // its time is in g.times
-		}
-		u, s := t.times()
-		user, system = user+u, system+s
-	}
-	return user, system
+	u := g.times.meter.total()
+	return u.user, u.system
 }
 
 // ChildrenTime is the processor time of the children waited for.
@@ -154,9 +148,7 @@ func (g *ThreadGroup) ChildrenTime() (user, system int64) {
 
 // fold adds the times of a thread that ends to its process. The caller holds tasks.
 func (g *ThreadGroup) fold(t *Task) {
-	u, s := t.times()
-	g.times.user.Add(u)
-	g.times.system.Add(s)
+	g.times.meter.end(t)
 	g.times.faults.Add(t.cputime.faults.Load())
 	g.times.voluntary.Add(t.cputime.voluntary.Load())
 	g.times.io.add(&t.cputime.io)
@@ -170,7 +162,7 @@ func (g *ThreadGroup) Rusage() linux.Rusage {
 }
 
 func (g *ThreadGroup) rusage() linux.Rusage {
-	user, system := g.cpuTime()
+	user, system := g.CPUTime()
 	faults, sleeps := g.times.faults.Load(), g.times.voluntary.Load()
 	rss := g.times.maxRSS.Load()
 	for t := range g.tasks.All() {
@@ -192,7 +184,7 @@ func (g *ThreadGroup) ChildrenRusage() linux.Rusage {
 
 // Rusage is getrusage(RUSAGE_THREAD).
 func (t *Task) Rusage() linux.Rusage {
-	u, s := t.times()
+	u, s := t.CPUTime()
 	return rusageOf(u, s, t.cputime.faults.Load(), t.cputime.voluntary.Load(), t.tg.times.maxRSS.Load())
 }
 
@@ -206,7 +198,7 @@ func rusageOf(user, system, faults, sleeps, rss int64) linux.Rusage {
 // total is g's own usage and its waited-for children's, as a wait(2) for g
 // reports it and adds it to the parent's. The caller holds tasks.
 func (g *ThreadGroup) total() childTimes {
-	u, s := g.cpuTime()
+	u, s := g.CPUTime()
 	c := g.childTime
 	c.user += u
 	c.system += s

@@ -18,7 +18,9 @@ type cpuTimers struct {
 	mu    lock.Mutex[lock.Leaf]
 	all   map[*cpuTimer]struct{} // armed; protected by mu
 	check *ktime.Timer           // protected by mu
-	used  int64                  // when looked at last; protected by mu
+	// wanted is how long the process had wanted to run when looked at last: while
+	// that stands still, it sleeps. protected by mu
+	wanted int64
 }
 
 // A cpuListener is told when a cpuTimer expires, with no lock held.
@@ -40,7 +42,7 @@ const minCheck = 500_000
 func (x *cpuTimer) now() int64 {
 	var u, s int64
 	if x.t != nil {
-		u, s = x.t.times()
+		u, s = x.t.CPUTime()
 	} else {
 		u, s = x.g.CPUTime()
 	}
@@ -106,15 +108,15 @@ type cpuCheck struct{ g *ThreadGroup }
 // Expired implements ktime.Listener.
 func (k *cpuCheck) Expired(t *ktime.Timer, _ uint64) {
 	c := &k.g.cpu
-	user, system := k.g.CPUTime()
+	wanted := k.g.times.meter.wanted()
 	threads := int64(max(k.g.Threads(), 1))
 	c.mu.Lock()
 	timers := make([]*cpuTimer, 0, len(c.all))
 	for x := range c.all {
 		timers = append(timers, x)
 	}
-	idle := user+system == c.used
-	c.used = user + system
+	idle := wanted == c.wanted
+	c.wanted = wanted
 	c.mu.Unlock()
 	if len(timers) == 0 {
 		return
@@ -126,10 +128,10 @@ func (k *cpuCheck) Expired(t *ktime.Timer, _ uint64) {
 		}
 	}
 	if idle {
-		// A task that woke between CPUTime and here finds parked false: look
+		// A task that woke between wanted and here finds parked false: look
 		// once more after setting it.
 		c.parked.Store(true)
-		if u, s := k.g.CPUTime(); u+s == user+system {
+		if k.g.times.meter.wanted() == wanted {
 			return
 		}
 		c.parked.Store(false)

@@ -114,6 +114,7 @@ func (t *Task) become(l *loaded) {
 	old := t.space.Load()
 	t.leaveMemory(old)
 	t.foldRSS(old)
+	g.times.meter.leaveProcess(t)
 	t.space.Store(l.space)
 	old.DecUsers()
 

@@ -89,6 +89,7 @@ func (t *Task) giveUp() {
 	t.fds.Swap(nil).DecRef(t)
 	t.fs.Swap(nil).DecRef()
 	t.k.Keys.Release(&t.rings)
+	g.times.meter.leaveContext(t)
 	t.ctx.Release()
 	t.space.Store(nil)
 	s.DecUsers()

@@ -106,7 +106,7 @@ func (t *Task) tellTracer(code int32, group bool) (byParent bool) {
 func (t *Task) traceInfo(p *Task, why, status int32) *linux.SigInfo {
 	info := &linux.SigInfo{Signo: int32(linux.SIGCHLD), Code: why}
 	info.SetSender(t.pid.In(p.pid.ns), p.Creds().UserNS.ShowUID(t.Creds().RUID))
-	user, system := t.times()
+	user, system := t.CPUTime()
 	info.SetStatus(status, user/linux.ClockTick, system/linux.ClockTick)
 	return info
 }

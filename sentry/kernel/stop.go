@@ -149,7 +149,7 @@ func (g *ThreadGroup) childInfo(code, status int32) *linux.SigInfo {
 	if g.parent != nil {
 		info.SetSender(g.pid.In(g.parent.pid.ns), g.parent.leader.Creds().UserNS.ShowUID(g.leader.Creds().RUID))
 	}
-	user, system := g.cpuTime()
+	user, system := g.CPUTime()
 	info.SetStatus(status, user/linux.ClockTick, system/linux.ClockTick)
 	return info
 }
