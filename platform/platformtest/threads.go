@@ -19,6 +19,7 @@ var threadTests = []suiteTest{
 	{"InterruptBeforeSwitch", testInterruptBeforeSwitch},
 	{"InterruptRunning", testInterruptRunning},
 	{"InterruptStorm", testInterruptStorm},
+	{"CPUTime", testCPUTime},
 }
 
 // codeSpin sets the byte at RSI to 1 and spins until the one at RDI is not 0.
