@@ -316,6 +316,7 @@ func prGetAuxv(t *kernel.Task, a prctlArgs) (uint64, error) {
 	for _, e := range t.Space().Layout().Auxv {
 		b = append(b, usermem.AsBytes(&e)...)
 	}
+	b = append(b, make([]byte, max(0, auxvMost*auxvEntry-len(b)))...)
 	_, err := t.CopyOut(arch.Addr(a[0]), b[:min(uint64(len(b)), a[1])])
 	return uint64(len(b)), err
 }

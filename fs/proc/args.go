@@ -72,7 +72,9 @@ func showAuxv(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	for _, e := range m.Layout().Auxv {
 		b = binary.LittleEndian.AppendUint64(b, e.Type)
 		b = binary.LittleEndian.AppendUint64(b, e.Value)
-		end = end || e.Type == linux.AT_NULL
+		if end = e.Type == linux.AT_NULL; end {
+			break
+		}
 	}
 	if !end {
 		b = append(b, make([]byte, 16)...)

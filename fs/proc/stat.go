@@ -144,7 +144,7 @@ func showStat(p *process, c vfs.Ctx, w *bytes.Buffer) error {
 		int32(linux.SIGCHLD), 0, sched.Priority, sched.Policy)
 	exit := p.exitCode(mayLook)
 	// 45-52
-	fmt.Fprintf(w, "%d %d %d %d %d %d %d %d\n", layout.DataStart, layout.DataEnd, layout.BrkStart,
+	fmt.Fprintf(w, "%d %d %d %d %d %d %d %d\n", layout.DataStart, layout.DataEnd, layout.Brk.Start,
 		layout.Args.Start, layout.Args.End, layout.Env.Start, layout.Env.End, exit)
 	return nil
 }

@@ -87,9 +87,24 @@ const (
 	PR_SET_MM_ENV_END     = 11
 	PR_SET_MM_AUXV        = 12
 	PR_SET_MM_EXE_FILE    = 13
+	PR_SET_MM_MAP         = 14
+	PR_SET_MM_MAP_SIZE    = 15
 
 	PR_SET_VMA_ANON_NAME = 0
 )
+
+// A PrctlMMMap is struct prctl_mm_map of PR_SET_MM_MAP.
+type PrctlMMMap struct {
+	StartCode, EndCode, StartData, EndData uint64
+	StartBrk, Brk, StartStack              uint64
+	ArgStart, ArgEnd, EnvStart, EnvEnd     uint64
+	Auxv                                   uint64
+	AuxvSize                               uint32
+	ExeFD                                  int32
+}
+
+// SizeofPrctlMMMap is what PR_SET_MM_MAP_SIZE says.
+const SizeofPrctlMMMap = 104
 
 // Securebits, capabilities(7).
 const (

@@ -142,7 +142,8 @@ func (b *builder) loadProgram() (placed, error) {
 	if b.p.elf.header.Type == linux.ET_DYN && b.p.interp == nil {
 		brk = b.pie // such a program lies among the libraries: no room to grow
 	}
-	l.BrkStart = brk + b.rnd(brkBits)
+	brk += b.rnd(brkBits)
+	l.Brk = arch.Range{Start: brk, End: brk}
 	return main, nil
 }
 

@@ -133,7 +133,7 @@ func TestLoadDynamic(t *testing.T) {
 		if name, err := usermem.CopyInString(s, arch.Addr(aux[linux.AT_EXECFN]), 100); name != "/bin/sh" || err != nil {
 			t.Fatal(name, err)
 		}
-		if l.CodeStart >= l.CodeEnd || l.DataStart >= l.DataEnd || l.BrkStart < l.DataEnd || l.Args.Len() != 7 {
+		if l.CodeStart >= l.CodeEnd || l.DataStart >= l.DataEnd || l.Brk.Start < l.DataEnd || l.Args.Len() != 7 {
 			t.Fatalf("%+v", l)
 		}
 		// The headers are where AT_PHDR says, the code where AT_ENTRY does.

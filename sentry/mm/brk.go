@@ -10,28 +10,28 @@ import (
 func (s *Space) Brk(a arch.Addr, canLock bool) arch.Addr {
 	s.mu.Lock()
 	defer s.unlock()
-	if a < s.layout.BrkStart || s.layout.BrkStart == 0 {
-		return s.brk.End
+	if a < s.layout.Brk.Start || s.layout.Brk.Start == 0 {
+		return s.layout.Brk.End
 	}
 	data := uint64(s.layout.DataEnd - s.layout.DataStart)
-	if lim := s.limit(limits.Data); lim != limits.Infinity && uint64(a-s.layout.BrkStart)+data > lim {
-		return s.brk.End
+	if lim := s.limit(limits.Data); lim != limits.Infinity && uint64(a-s.layout.Brk.Start)+data > lim {
+		return s.layout.Brk.End
 	}
-	oldEnd, _ := s.brk.End.Up()
+	oldEnd, _ := s.layout.Brk.End.Up()
 	newEnd, ok := a.Up()
 	switch {
 	case !ok:
-		return s.brk.End
+		return s.layout.Brk.End
 	case newEnd < oldEnd:
 		if s.unmap(arch.Range{Start: newEnd, End: oldEnd}) != nil {
-			return s.brk.End
+			return s.layout.Brk.End
 		}
 	case newEnd > oldEnd:
 		if !s.growHeap(arch.Range{Start: oldEnd, End: newEnd}, canLock) {
-			return s.brk.End
+			return s.layout.Brk.End
 		}
 	}
-	s.brk.End = a
+	s.layout.Brk.End = a
 	return a
 }
 

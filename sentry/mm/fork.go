@@ -32,7 +32,7 @@ func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	c.mu.TryLock()
 	defer c.unlock()
 
-	c.layout, c.brk, c.count, c.sealed = s.layout, s.brk, s.count, s.sealed
+	c.layout, c.count, c.sealed = s.layout, s.count, s.sealed
 	c.flags = s.flags.inherited()
 	c.patch = s.patch.clone()
 	c.layout.Auxv = append(c.layout.Auxv[:0:0], s.layout.Auxv...)

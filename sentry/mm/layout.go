@@ -11,7 +11,7 @@ import (
 // Layout is where execve(2) put things, which prctl(PR_SET_MM) changes.
 type Layout struct {
 	CodeStart, CodeEnd, DataStart, DataEnd arch.Addr
-	BrkStart                               arch.Addr
+	Brk                                    arch.Range // the heap; its end is what brk(2) returns
 	StackStart                             arch.Addr
 	Args, Env                              arch.Range // the strings
 	Auxv                                   []linux.AuxEntry
@@ -28,19 +28,81 @@ func (s *Space) Layout() Layout {
 	return l
 }
 
-// SetLayout replaces it. A changed BrkStart makes an empty heap there; a zero
-// MMapBase leaves it as it is.
+// SetLayout replaces it. A zero MMapBase leaves it as it is.
 func (s *Space) SetLayout(l Layout) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.MMapBase == 0 {
 		l.MMapBase = s.layout.MMapBase
 	}
-	if l.BrkStart != s.layout.BrkStart {
-		s.brk = arch.Range{Start: l.BrkStart, End: l.BrkStart}
-	}
 	l.Auxv = slices.Clone(l.Auxv)
 	s.layout = l
+}
+
+// CheckLayout says what ChangeLayout would, without doing it.
+func (s *Space) CheckLayout(change func(*Layout)) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	l := s.layout
+	change(&l)
+	return s.checkLayout(&l)
+}
+
+// ChangeLayout has change, called under locks, make changes: EINVAL if an address is
+// none of a guest's, an end is before its start, or the data would be beyond its limit;
+// EFAULT if nothing is mapped at or above below, unless that is 0.
+func (s *Space) ChangeLayout(below arch.Addr, change func(*Layout)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.layout
+	change(&l)
+	if err := s.checkLayout(&l); err != nil {
+		return err
+	}
+	if below != 0 && s.vmas.Empty(ivl(arch.Range{Start: below, End: s.top()})) {
+		return linux.EFAULT
+	}
+	s.layout = l
+	return nil
+}
+
+func (s *Space) checkLayout(l *Layout) error {
+	for _, a := range []arch.Addr{l.CodeStart, l.CodeEnd, l.DataStart, l.DataEnd, l.Brk.Start, l.Brk.End,
+		l.StackStart, l.Args.Start, l.Args.End, l.Env.Start, l.Env.End} {
+		if a < s.bottom() || a >= s.top() {
+			return linux.EINVAL
+		}
+	}
+	if l.CodeStart >= l.CodeEnd || l.DataStart > l.DataEnd || l.Brk.Start > l.Brk.End ||
+		l.Args.Start > l.Args.End || l.Env.Start > l.Env.End {
+		return linux.EINVAL
+	}
+	if lim := s.limit(limits.Data); lim != limits.Infinity && l.Brk.Len()+uint64(l.DataEnd-l.DataStart) > lim {
+		return linux.EINVAL
+	}
+	return nil
+}
+
+// SetAuxv replaces the first entries of the auxiliary vector.
+func (s *Space) SetAuxv(first []linux.AuxEntry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := make([]linux.AuxEntry, max(len(first), len(s.layout.Auxv)))
+	copy(v, s.layout.Auxv)
+	copy(v, first)
+	s.layout.Auxv = v
+}
+
+// Maps reports whether a mapping shows a file of which is says so, under locks.
+func (s *Space) Maps(is func(Identity) bool) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, v := range s.vmas.All() {
+		if v.shown != nil && v.shown.id != nil && is(v.shown.id) {
+			return true
+		}
+	}
+	return false
 }
 
 // Top is the end of the addresses a guest can have (TASK_SIZE).

@@ -51,7 +51,7 @@ func (s *Space) Regions(usage bool) []Region {
 			}
 			x.Offset, x.File = v.off, true
 		case x.Name != "":
-		case x.Start <= s.brk.End && x.End >= s.brk.Start && s.brk.End > s.brk.Start:
+		case x.Start <= s.layout.Brk.End && x.End >= s.layout.Brk.Start && s.layout.Brk.End > s.layout.Brk.Start:
 			x.Name = "[heap]"
 		case x.Start <= s.layout.StackStart && x.End >= s.layout.StackStart && s.layout.StackStart != 0:
 			x.Name = "[stack]"

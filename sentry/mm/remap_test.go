@@ -84,7 +84,7 @@ func TestBrk(t *testing.T) {
 	w := newWorld(t)
 	s := w.space()
 	l := s.Layout()
-	l.BrkStart = 0x600123
+	l.Brk = arch.Range{Start: 0x600123, End: 0x600123}
 	s.SetLayout(l)
 	if b := s.Brk(0, false); b != 0x600123 {
 		t.Fatal(b)

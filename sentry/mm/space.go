@@ -85,8 +85,7 @@ type Space struct {
 	trash trash
 
 	layout  Layout
-	brk     arch.Range // the heap; Start is Layout.BrkStart
-	lockAll vmaFlags   // what mlockall(MCL_FUTURE) gives new mappings
+	lockAll vmaFlags // what mlockall(MCL_FUTURE) gives new mappings
 	exe     Identity
 	cluster clusterState
 	changes uint64 // counts changes of runs, for faults
