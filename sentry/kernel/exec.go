@@ -151,6 +151,7 @@ func (t *Task) become(l *loaded) {
 	g.barriers.Store(0)
 	t.robust = 0
 	t.clearTID = 0
+	t.userDispatch = UserDispatch{}
 	t.restartFn = nil
 	t.dropDebug()
 	t.beginProgram(l.image.Entry, l.image.SP)

@@ -59,6 +59,9 @@ func (inGuest) run(t *Task) state {
 			if ev.Hot {
 				space.PatchCall(t.regs.IP(), t.regs.OrigRAX)
 			}
+			if t.userDispatch.On && t.dispatchedToUser() {
+				continue // before tracers and filters see it
+			}
 			if t.trace.on.Load() == 0 {
 				t.dispatch()
 			} else {
@@ -78,16 +81,17 @@ type identity struct {
 	pid    *PID
 	creds  *auth.Creds
 	mapped bool // the user namespace's maps are written: what it shows of ids stays
+	silent bool // no call is the platform's to answer: see UserDispatch
 }
 
 func (t *Task) identity() identity {
 	c := t.creds.Load()
-	return identity{t.pid, c, c.UserNS.Mapped(auth.UIDMap) && c.UserNS.Mapped(auth.GIDMap)}
+	return identity{t.pid, c, c.UserNS.Mapped(auth.UIDMap) && c.UserNS.Mapped(auth.GIDMap), t.userDispatch.On}
 }
 
 // tell lets the platform answer what follows from t's identity, which is now,
-// unless somebody wants to see every call, t's filters have a word in it, or its ids
-// may yet be shown as others.
+// unless somebody wants to see every call, t's filters have a word in it, its ids may
+// yet be shown as others, or its own handler is to answer.
 func (t *Task) tell(now identity) {
 	t.told = now
 	a, ok := t.ctx.(platform.Answerer)
@@ -95,8 +99,11 @@ func (t *Task) tell(now identity) {
 		return
 	}
 	f := t.filters.Load()
-	if f != nil || !now.mapped {
+	if f != nil || !now.mapped || now.silent {
 		a.Forget()
+	}
+	if now.silent {
+		return
 	}
 	if !now.mapped {
 		return // others write the maps, while t may never ask but the platform

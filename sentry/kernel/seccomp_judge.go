@@ -28,10 +28,7 @@ func (t *Task) filter(f *filters, seen bool) bool {
 	if f.Allows(nr) {
 		return true
 	}
-	from := t.regs.RIP
-	if t.calledFrom != 0 {
-		from = t.calledFrom
-	}
+	from := t.callSite()
 	d := seccomp.NewData(nr, linux.AUDIT_ARCH_X86_64, from, &args)
 	verdict, by := f.Run(&d)
 	said := f

@@ -65,6 +65,8 @@ type taskRun struct {
 
 	told identity // what the platform's answers are of
 
+	userDispatch UserDispatch
+
 	Policy mm.Policy // set_mempolicy(2)
 
 	restart     linux.Errno // the ERESTART code of a call that a signal ended

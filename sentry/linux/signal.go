@@ -180,21 +180,22 @@ const (
 	SI_SIGIO   = -5
 	SI_TKILL   = -6
 
-	ILL_ILLOPC   = 1
-	ILL_ILLOPN   = 2
-	FPE_INTDIV   = 1
-	TRAP_BRKPT   = 1
-	TRAP_TRACE   = 2
-	TRAP_HWBKPT  = 4
-	SYS_SECCOMP  = 1
-	POLL_IN      = 1
-	POLL_OUT     = 2
-	POLL_MSG     = 3
-	POLL_ERR     = 4
-	POLL_PRI     = 5
-	POLL_HUP     = 6
-	SI_MAXSIZE   = 128
-	siginfoWords = 28
+	ILL_ILLOPC        = 1
+	ILL_ILLOPN        = 2
+	FPE_INTDIV        = 1
+	TRAP_BRKPT        = 1
+	TRAP_TRACE        = 2
+	TRAP_HWBKPT       = 4
+	SYS_SECCOMP       = 1
+	SYS_USER_DISPATCH = 2
+	POLL_IN           = 1
+	POLL_OUT          = 2
+	POLL_MSG          = 3
+	POLL_ERR          = 4
+	POLL_PRI          = 5
+	POLL_HUP          = 6
+	SI_MAXSIZE        = 128
+	siginfoWords      = 28
 )
 
 // Codes of SIGCHLD.
