@@ -69,6 +69,7 @@ var prctls = map[int32]func(*kernel.Task, prctlArgs) (uint64, error){
 	linux.PR_SET_SPECULATION_CTRL:      prSetSpeculation,
 	linux.PR_SET_IO_FLUSHER:            prSetIOFlusher,
 	linux.PR_GET_IO_FLUSHER:            prGetIOFlusher,
+	linux.PR_TIMER_CREATE_RESTORE_IDS:  prTimerIDs,
 	linux.PR_SET_SYSCALL_USER_DISPATCH: prSetUserDispatch,
 	linux.PR_SET_MDWE:                  prSetMDWE,
 	linux.PR_GET_MDWE:                  prGetMDWE,

@@ -19,6 +19,10 @@ func timerCreate(t *kernel.Task, clock linux.ClockID, event usermem.Ptr[linux.Si
 			return 0, linux.EINVAL
 		}
 	}
+	id, err := timerID(t, out)
+	if err != nil {
+		return 0, err
+	}
 	var ev *linux.Sigevent
 	var target *kernel.Task
 	if event != 0 {
@@ -31,7 +35,7 @@ func timerCreate(t *kernel.Task, clock linux.ClockID, event usermem.Ptr[linux.Si
 		}
 		ev = &e
 	}
-	x, err := t.ThreadGroup().NewTimer(c, cpu, ev, target)
+	x, err := t.ThreadGroup().NewTimer(c, cpu, ev, target, id)
 	if err != nil {
 		return 0, err
 	}
@@ -40,6 +44,33 @@ func timerCreate(t *kernel.Task, clock linux.ClockID, event usermem.Ptr[linux.Si
 		return 0, err
 	}
 	return 0, nil
+}
+
+// timerID is the id that the program has chosen for a timer, -1 if it has none to choose.
+func timerID(t *kernel.Task, at usermem.Ptr[int32]) (int32, error) {
+	if !t.ThreadGroup().TimerIDsChosen() {
+		return -1, nil
+	}
+	id, err := at.Load(t)
+	if err == nil && id < 0 {
+		err = linux.EINVAL
+	}
+	return id, err
+}
+
+// prTimerIDs is PR_TIMER_CREATE_RESTORE_IDS.
+func prTimerIDs(t *kernel.Task, a prctlArgs) (uint64, error) {
+	if !rest(a, 1) {
+		return 0, linux.EINVAL
+	}
+	switch a[0] {
+	case linux.PR_TIMER_CREATE_RESTORE_IDS_OFF, linux.PR_TIMER_CREATE_RESTORE_IDS_ON:
+		t.ThreadGroup().ChooseTimerIDs(a[0] == linux.PR_TIMER_CREATE_RESTORE_IDS_ON)
+		return 0, nil
+	case linux.PR_TIMER_CREATE_RESTORE_IDS_GET:
+		return flag(t.ThreadGroup().TimerIDsChosen()), nil
+	}
+	return 0, linux.EINVAL
 }
 
 // eventTarget checks a sigevent and finds the thread it is for, nil for the process.

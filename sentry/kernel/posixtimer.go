@@ -11,6 +11,8 @@ import (
 type posixTimers struct {
 	m    map[int32]*PosixTimer
 	next int32
+
+	chosen bool // programs choose the ids: prctl(PR_TIMER_CREATE_RESTORE_IDS)
 }
 
 // takeAll empties p; signals of the timers that are pending are dropped.
@@ -20,8 +22,33 @@ func (p *posixTimers) takeAll() (all []*PosixTimer) {
 		x.unqueue()
 		all = append(all, x)
 	}
-	p.m = nil
+	p.m, p.chosen = nil, false
 	return all
+}
+
+// free is the next id that no timer has.
+func (p *posixTimers) free() int32 {
+	for p.m[p.next] != nil {
+		p.next = (p.next + 1) & maxOverrun
+	}
+	id := p.next
+	p.next = (id + 1) & maxOverrun
+	return id
+}
+
+// ChooseTimerIDs says whether timer_create(2) takes ids from programs, until the next
+// execve(2).
+func (g *ThreadGroup) ChooseTimerIDs(on bool) {
+	g.sig.mu.Lock()
+	defer g.sig.mu.Unlock()
+	g.sig.timers.chosen = on
+}
+
+// TimerIDsChosen is what ChooseTimerIDs said.
+func (g *ThreadGroup) TimerIDsChosen() bool {
+	g.sig.mu.Lock()
+	defer g.sig.mu.Unlock()
+	return g.sig.timers.chosen
 }
 
 // A PosixTimer is a timer of timer_create(2).
@@ -58,8 +85,9 @@ func (c *CPUClock) Now() int64 {
 }
 
 // NewTimer makes a timer on clock, or if that is nil on cpu: timer_create(2).
-// EAGAIN if the user has too many queued signals; the caller has checked the event.
-func (g *ThreadGroup) NewTimer(clock ktime.Clock, cpu *CPUClock, ev *linux.Sigevent, target *Task) (*PosixTimer, error) {
+// EAGAIN if the user has too many queued signals; the caller has checked the event. Its
+// id is id, EBUSY if that is some other timer's; the next free one if id is negative.
+func (g *ThreadGroup) NewTimer(clock ktime.Clock, cpu *CPUClock, ev *linux.Sigevent, target *Task, id int32) (*PosixTimer, error) {
 	x := &PosixTimer{g: g, target: target}
 	u := g.k.users.account(g.Leader().Creds().RUID)
 	if n := u.signals(1); uint64(n) > g.limits.Cur(limits.SigPending) {
@@ -71,11 +99,13 @@ func (g *ThreadGroup) NewTimer(clock ktime.Clock, cpu *CPUClock, ev *linux.Sigev
 	if g.sig.timers.m == nil {
 		g.sig.timers.m = map[int32]*PosixTimer{}
 	}
-	for g.sig.timers.m[g.sig.timers.next] != nil {
-		g.sig.timers.next = (g.sig.timers.next + 1) & maxOverrun
+	if id >= 0 && g.sig.timers.m[id] != nil {
+		u.signals(-1)
+		return nil, linux.EBUSY
 	}
-	x.ID = g.sig.timers.next
-	g.sig.timers.next = (x.ID + 1) & maxOverrun
+	if x.ID = id; id < 0 {
+		x.ID = g.sig.timers.free()
+	}
 	g.sig.timers.m[x.ID] = x
 	x.event = linux.Sigevent{Signo: int32(linux.SIGALRM), Value: uint64(x.ID)}
 	if ev != nil {
