@@ -29,7 +29,7 @@ func (g *lockGraph) await(c Ctx, w *lockWait, blocker any) error {
 	_, process := w.l.Owner.(*FDTable)
 	if process {
 		g.mu.Lock()
-		if g.reaches(blocker, w.l.Owner, maxHops) {
+		if g.reaches(blocker, w.l.Owner) {
 			g.mu.Unlock()
 			return linux.EDEADLK
 		}
@@ -51,18 +51,20 @@ func (g *lockGraph) remove(w *lockWait) {
 	}
 }
 
-// reaches reports whether from waits for to. steps bounds the recursion.
-func (g *lockGraph) reaches(from, to any, steps int) bool {
-	if from == to {
-		return true
-	}
-	if steps == 0 {
-		return false
-	}
-	for _, e := range g.edges {
-		if e.wait.l.Owner == from && g.reaches(e.blocker, to, steps-1) {
+// reaches reports whether from waits for to, by way of maxHops others at most.
+func (g *lockGraph) reaches(from, to any) bool {
+	seen, level := map[any]bool{from: true}, map[any]bool{from: true}
+	for hops := 0; hops <= maxHops && len(level) > 0; hops++ {
+		if level[to] {
 			return true
 		}
+		next := map[any]bool{}
+		for _, e := range g.edges {
+			if level[e.wait.l.Owner] && !seen[e.blocker] {
+				seen[e.blocker], next[e.blocker] = true, true
+			}
+		}
+		level = next
 	}
 	return false
 }
