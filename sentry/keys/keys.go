@@ -73,6 +73,7 @@ type Service struct {
 const (
 	maxMemory = 128 << 20
 	perKey    = 512 // what one takes beside its payload
+	perLink   = 192 // what a link takes in its keyring and its key
 )
 
 // A name is what a keyring can be joined by, in one user namespace.
@@ -185,6 +186,7 @@ func (s *Service) put(k *Key) {
 				delete(x.holders, k)
 				todo = append(todo, x)
 			}
+			s.memory -= perLink * len(k.ring.links)
 			k.ring = nil
 		}
 	}

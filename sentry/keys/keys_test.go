@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -96,6 +97,83 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 	t.Error("keys take all the memory there is")
+}
+
+// A link counts four bytes in a quota, and takes far more.
+func TestLinksTakeMemory(t *testing.T) {
+	w := newWorld(t)
+	before, most := w.memory, 3*maxMemory/perLink
+	w.SetLimits(func(l *Limits) { l.RootMaxBytes = 1 << 31 })
+	var keys []Serial
+	for i := range 2000 {
+		keys = append(keys, w.add("user", fmt.Sprint(i), SpecSession))
+	}
+	fill := func() bool {
+		for i := range most / len(keys) {
+			r := w.add("keyring", fmt.Sprint(i), SpecSession)
+			for _, k := range keys {
+				if err := w.Link(w.c, k, r); err == linux.ENOMEM {
+					return true
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return false
+	}
+	if !fill() {
+		t.Error("links take all the memory there is")
+	}
+	if err := w.Clear(w.c, SpecSession); err != nil || w.memory != before {
+		t.Error(err, w.memory, "bytes, want", before)
+	}
+}
+
+// What /proc/keys finds to be the caller's is what is looked for one by one.
+func TestPossessions(t *testing.T) {
+	w := newWorld(t)
+	var rings []Serial // each in the one before it, the first in the session
+	for i := range 2 * maxDepth {
+		r := w.add("keyring", fmt.Sprint(i), SpecSession)
+		for _, perm := range []Perm{everyPerm, everyPerm &^ (canSearch * 0x01010101)} {
+			if err := w.SetPerm(w.c, w.add("user", fmt.Sprint(perm), r), perm); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.SetPerm(w.c, r, everyPerm); err != nil {
+			t.Fatal(err)
+		}
+		rings = append(rings, r)
+	}
+	for i, r := range rings[1:] {
+		if err := w.Move(w.c, r, SpecSession, rings[i], false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Revoke(w.c, w.add("keyring", "revoked", SpecSession)); err != nil {
+		t.Fatal(err)
+	}
+	own, n := w.possessions(w.c), 0
+	for _, k := range w.keys {
+		if own[k] != w.possesses(w.c, k) {
+			t.Errorf("%s %q: %v", k.kind.name, k.desc, own[k])
+		}
+		if own[k] {
+			n++
+		}
+	}
+	if n < maxDepth || n == len(w.keys) {
+		t.Errorf("%d of %d keys are the caller's", n, len(w.keys))
+	}
+}
+
+// /proc/keys of many keyrings takes no time for each pair of them.
+func TestShowMany(t *testing.T) {
+	w := newWorld(t)
+	for i := range 60000 {
+		w.add("user", "k", w.add("keyring", fmt.Sprint(i), SpecSession))
+	}
+	w.Show(io.Discard, w.c)
 }
 
 // Keyrings that share keyrings are looked through once.

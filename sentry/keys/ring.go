@@ -51,7 +51,7 @@ func (s *Service) mayLink(r *Key) error {
 }
 
 // link puts k in the keyring r, in place of one of its name. ENOTDIR, EKEYREVOKED, EPERM,
-// EDQUOT; EDEADLK if r is in k, ELOOP if k holds keyrings in keyrings too deep.
+// EDQUOT, ENOMEM; EDEADLK if r is in k, ELOOP if k holds keyrings in keyrings too deep.
 func (s *Service) link(r, k *Key) error {
 	if err := s.mayLink(r); err != nil {
 		return err
@@ -64,9 +64,13 @@ func (s *Service) link(r, k *Key) error {
 		return nil
 	}
 	if old == nil {
+		if s.memory+perLink+linkBytes > maxMemory {
+			return linux.ENOMEM
+		}
 		if err := s.resize(r, r.size+linkBytes); err != nil {
 			return err
 		}
+		s.memory += perLink
 	}
 	k.refs++
 	if old != nil {
@@ -107,6 +111,7 @@ func (s *Service) unlink(r, k *Key) error {
 		return linux.ENOENT
 	}
 	s.detach(r, old)
+	s.memory -= perLink
 	return s.resize(r, r.size-linkBytes)
 }
 
@@ -120,6 +125,7 @@ func (s *Service) clear(r *Key) error {
 	}
 	links := r.ring.links
 	r.ring.links, r.ring.rings = nil, nil
+	s.memory -= perLink * len(links)
 	for _, k := range links {
 		s.put(k)
 	}

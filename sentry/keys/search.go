@@ -119,17 +119,24 @@ func (w *walk) try(k *Key) bool {
 	return true
 }
 
-// searchOwn looks for a key in the caller's keyrings, as search does.
-func (s *Service) searchOwn(c *Caller, m *match) (ref, error) {
+// ownRings is the keyrings that the caller's keys are looked for in.
+func (s *Service) ownRings(c *Caller) (rings []*Key) {
 	session := c.Rings.session
 	if session == nil {
 		_, session = s.findUserRings(c)
 	}
-	first, other := error(nil), error(linux.EAGAIN)
 	for _, r := range []*Key{c.Rings.thread, c.Rings.process, session} {
-		if r == nil {
-			continue
+		if r != nil {
+			rings = append(rings, r)
 		}
+	}
+	return rings
+}
+
+// searchOwn looks for a key in the caller's keyrings, as search does.
+func (s *Service) searchOwn(c *Caller, m *match) (ref, error) {
+	first, other := error(nil), error(linux.EAGAIN)
+	for _, r := range s.ownRings(c) {
 		k, err := s.search(ref{r, true}, c, m)
 		switch {
 		case err == nil:
@@ -150,4 +157,32 @@ func (s *Service) searchOwn(c *Caller, m *match) (ref, error) {
 func (s *Service) possesses(c *Caller, k *Key) bool {
 	_, err := s.searchOwn(c, &match{index: k.index(), is: k, check: true, recurse: true})
 	return err == nil
+}
+
+// possessions is all keys that possesses is true of, for who asks about many.
+func (s *Service) possessions(c *Caller) map[*Key]bool {
+	own := map[*Key]bool{}
+	var level []*Key
+	find := func(k *Key) {
+		if own[k] || permit(ref{k, true}, c, canSearch) != nil {
+			return
+		}
+		own[k] = true
+		if k.ring != nil && !k.revoked && !k.invalid {
+			level = append(level, k)
+		}
+	}
+	for _, r := range s.ownRings(c) {
+		find(r)
+	}
+	for depth := 0; depth <= maxDepth; depth++ {
+		rings := level
+		level = nil
+		for _, r := range rings {
+			for _, k := range r.ring.links {
+				find(k)
+			}
+		}
+	}
+	return own
 }

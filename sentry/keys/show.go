@@ -13,16 +13,16 @@ func (s *Service) Show(w io.Writer, c *Caller) {
 	s.lock()
 	defer s.mu.Unlock()
 	ns := c.Creds.UserNS
+	var own map[*Key]bool
+	if c.Rings != nil {
+		own = s.possessions(c)
+	}
 	for _, serial := range slices.Sorted(maps.Keys(s.keys)) {
 		k := s.keys[serial]
 		if !ns.KnowsUID(k.owner.uid) {
 			continue
 		}
-		r := ref{Key: k}
-		if k.perm>>possessor&canView != 0 && c.Rings != nil {
-			r.possessed = s.possesses(c, k)
-		}
-		if permit(r, c, canView) != nil {
+		if permit(ref{k, own[k]}, c, canView) != nil {
 			continue
 		}
 		flags := []byte("I------")
