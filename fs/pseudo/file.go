@@ -2,6 +2,7 @@ package pseudo
 
 import (
 	"bytes"
+	"sync/atomic"
 
 	"garrison/sentry/linux"
 	"garrison/sentry/lock"
@@ -53,7 +54,30 @@ type open[S any] struct {
 	f *file[S]
 
 	mu   lock.Mutex[lock.Leaf]
-	text []byte // what Show wrote last; nil before the first read
+	text []byte // what Show wrote last; nil before the first read, and if it is not kept
+}
+
+// kept is how many bytes the texts of all open files take, but for short ones. What
+// would be over maxKept is shown anew for each read(2), in whatever state it is then:
+// descriptors are cheap, and what some files show is as long as a guest makes it.
+var kept atomic.Int64
+
+const (
+	shortText = 4 << 10
+	maxKept   = 64 << 20
+)
+
+// keep replaces o's text. o.mu is held.
+func (o *open[S]) keep(text []byte) {
+	if n := cap(o.text); n > shortText {
+		kept.Add(-int64(n))
+	}
+	o.text = nil
+	if n := int64(cap(text)); n > shortText && kept.Add(n) > maxKept {
+		kept.Add(-n)
+		return
+	}
+	o.text = text
 }
 
 // Read implements vfs.File. A read at the start shows anew: top(1) keeps a file
@@ -94,7 +118,7 @@ func (o *open[S]) snapshot(c vfs.Ctx, off int64) ([]byte, error) {
 		text = []byte{}
 	}
 	o.mu.Lock()
-	o.text = text
+	o.keep(text)
 	o.mu.Unlock()
 	return text, nil
 }
@@ -122,7 +146,11 @@ func (o *open[S]) Write(c vfs.Ctx, src usermem.Seq, _ int64) (int64, error) {
 }
 
 // Close implements vfs.File.
-func (*open[S]) Close(vfs.Ctx) {}
+func (o *open[S]) Close(vfs.Ctx) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keep(nil)
+}
 
 // maxSeek is how far lseek(2) goes in a file of no stated size.
 const maxSeek = 1<<63 - 1
