@@ -189,9 +189,12 @@ static uint64_t flags(struct rnd *r) {
 	return f;
 }
 
+#include "typed.h"
+
 // KINDS: f descriptor, p path, n name of an attribute, b structure, a address,
 // s size, g signal, x flags, m flags of mmap, u user, group or process, r request
-// of ioctl, i number.
+// of ioctl, k key, t type of keys, d description of a key, q permissions of one,
+// l lock of fcntl, c attributes of scheduling, i number.
 static uint64_t argument(struct rnd *r, char kind) {
 	if (below(r, 32) == 0)
 		return any(r);
@@ -207,6 +210,12 @@ static uint64_t argument(struct rnd *r, char kind) {
 	case 'r': return below(r, 8) ? ONE_OF(r, requests) : any(r);
 	case 'm': return (uint64_t[]){MAP_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, MAP_SHARED, MAP_SHARED | MAP_ANONYMOUS}[below(r, 4)] | (below(r, 4) ? 0 : flags(r));
 	case 'n': return name(r);
+	case 'k': return serial(r);
+	case 't': return key_type(r);
+	case 'd': return description(r);
+	case 'q': return permissions(r);
+	case 'l': return lock(r);
+	case 'c': return scheduling(r);
 	case 'i':
 		switch (below(r, 8)) {
 		case 0: return structure(r);
@@ -259,10 +268,12 @@ static void once(struct rnd *r) {
 	uint64_t a[6];
 	for (int k = 0; k < 6; k++)
 		a[k] = call[i].kinds[k] ? argument(r, call[i].kinds[k]) : any(r);
+	typed(r, nr, a);
 	if (nr == SYS_close && a[0] < 3)
 		return;
 	int depth = r->depth;
 	long ret = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	remember_key(r, nr, ret);
 	__atomic_add_fetch(&counts->made[i], 1, __ATOMIC_RELAXED);
 	if (ret != -1)
 		__atomic_add_fetch(&counts->well[i], 1, __ATOMIC_RELAXED);
