@@ -97,10 +97,18 @@ func (d *FileDescription) setAsync(on bool) {
 		stop, d.async.watch = w, nil
 	}
 	d.hookMu.Unlock()
-	if start != nil {
-		d.object.Watch(&start.Watch)
-	}
 	if stop != nil {
 		d.object.Unwatch(&stop.Watch)
+	}
+	if start == nil {
+		return
+	}
+	d.object.Watch(&start.Watch)
+	// Who has turned it off meanwhile has found nothing to take back.
+	d.hookMu.Lock()
+	stale := d.async.watch != start
+	d.hookMu.Unlock()
+	if stale {
+		d.object.Unwatch(&start.Watch)
 	}
 }
