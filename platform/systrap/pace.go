@@ -43,6 +43,9 @@ const (
 	enterScore = 48
 	maxScore   = 192
 
+	// napTime is how long a guest that is in conversation sleeps.
+	napTime = int64(20 * time.Microsecond)
+
 	// crowdTime is by how much longer something takes than it should if others have
 	// had the processor.
 	crowdTime = int64(500 * time.Microsecond)
@@ -109,8 +112,8 @@ func (c *Context) beforeGuest(now int64) {
 		}
 		return
 	}
-	if slept {
-		took = max(took, int64(watchTime)+1) // and so may the next time
+	if slept && took > napTime {
+		took = max(took, int64(watchTime)+1) // the next time may be longer
 	}
 	p.miss(took)
 	if p.score >= enterScore && now >= p.apart.until {
