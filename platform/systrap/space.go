@@ -286,15 +286,19 @@ func (s *space) flushedLocked() {
 }
 
 // Settled implements platform.AddressSpace: a thread that is not in the guest does
-// what is queued before it enters it.
+// what is queued before it enters it. What rides with a reply may not be done yet: a busy
+// host can keep the stub from it for long.
 func (s *space) Settled() bool {
-	if !s.pending.Load() {
-		return true
-	}
 	if !s.mu.TryLock() {
 		return false
 	}
 	defer s.mu.Unlock()
+	if s.riding {
+		return false
+	}
+	if !s.pending.Load() {
+		return true
+	}
 	for _, c := range s.threads {
 		if c.inGuest.Load() {
 			return false
