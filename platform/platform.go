@@ -115,6 +115,15 @@ type AddressSpace interface {
 	Release()
 }
 
+// A Prefaulter is an AddressSpace that can spare guests the faults by which a
+// host finds pages that are there.
+type Prefaulter interface {
+	// Prefault queues, as Map does, that the guest need not fault on the pages of
+	// r. All of them have memory, and the guest may read them. Nothing but
+	// time depends on it.
+	Prefault(r arch.Range)
+}
+
 // A File is host memory that can be mapped into a guest. Its dynamic type is
 // comparable (a pointer), and a value stands for one open file for good:
 // platforms keep duplicates of descriptors, and know them again by it.

@@ -12,6 +12,7 @@ import (
 
 var memoryTests = []suiteTest{
 	{"MapOrder", testMapOrder},
+	{"Prefault", testPrefault},
 	{"MapEdges", testMapEdges},
 	{"ManyMaps", testManyMaps},
 	{"ManyFiles", testManyFiles},
@@ -88,6 +89,35 @@ func testMapOrder(t *testing.T, p platform.Platform) {
 	g.as.Unmap(arch.Range{Start: spareAt, End: spareAt}) // nothing
 	g.as.Unmap(pages(spareAt+100*arch.PageSize, 3))      // nothing there
 	g.absent(spareAt + 2*arch.PageSize)
+}
+
+// What was prefaulted is in the page table of the guest's process, which has not
+// touched it; what is unmapped after that in the same breath is not.
+func testPrefault(t *testing.T, p platform.Platform) {
+	g := newGuest(t, p, codeRead...)
+	defer g.release()
+	pre, ok := g.as.(platform.Prefaulter)
+	if !ok {
+		return // it need not
+	}
+	const n = 40
+	at := arch.Addr(spareAt + 0x5553000) // no other test's process has anything there
+	for i := range n {
+		g.mem.view[spareOff+i*arch.PageSize] = byte(i + 1)
+	}
+	g.as.Map(at, g.mem, spareOff, n*arch.PageSize, arch.Read|arch.Write)
+	pre.Prefault(pages(at, n))
+	g.as.Unmap(pages(at+n/2*arch.PageSize, 1))
+	if v := g.read(at); v != 1 {
+		t.Errorf("page 0 shows %d", v)
+	}
+	present := presentPages(t, at, n)
+	for i, p := range present {
+		if p != (i != n/2) {
+			t.Errorf("page %d of %d present: %v", i, n, p)
+		}
+	}
+	g.absent(at + n/2*arch.PageSize)
 }
 
 // The whole of every range that Facts promises can be mapped.

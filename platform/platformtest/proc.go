@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"garrison/platform/arch"
 )
 
 // childOf returns the process that the directory name in /proc is of, if its
@@ -42,6 +44,35 @@ func guestProcesses(t testing.TB) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// presentPages says which of the n pages at at the page table of the guest's process
+// that has a mapping there has.
+func presentPages(t testing.TB, at arch.Addr, n int) []bool {
+	t.Helper()
+	line := fmt.Appendf(nil, "\n%x-", at)
+	for _, pid := range guestProcesses(t) {
+		dir := "/proc/" + strconv.Itoa(pid)
+		if maps, _ := os.ReadFile(dir + "/maps"); !bytes.Contains(maps, line) {
+			continue
+		}
+		f, err := os.Open(dir + "/pagemap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		entries := make([]byte, 8*n)
+		if _, err := f.ReadAt(entries, int64(at/arch.PageSize*8)); err != nil {
+			t.Fatal(err)
+		}
+		present := make([]bool, n)
+		for i := range present {
+			present[i] = entries[8*i+7]&0x80 != 0
+		}
+		return present
+	}
+	t.Fatal("no guest's process has the mapping")
+	return nil
 }
 
 // vdsoSymbol returns where in the host's vDSO image the function name is.

@@ -20,7 +20,8 @@ type Op struct {
 	Off    uint64
 }
 
-// An OpKind is one of the three methods of platform.AddressSpace that queue.
+// An OpKind is one of the three methods of platform.AddressSpace that queue, or
+// that of platform.Prefaulter.
 type OpKind uint8
 
 // What an Op does.
@@ -28,6 +29,7 @@ const (
 	Map OpKind = iota
 	Unmap
 	Protect
+	Prefault
 )
 
 // A Queue is the changes of an address space that the host is still to make.
@@ -113,7 +115,7 @@ func (o *Op) merge(next Op) bool {
 
 // coveredBy reports whether next makes o, which directly precedes it, unnecessary.
 func (o *Op) coveredBy(next Op) bool {
-	return next.Kind != Protect && next.Range.Covers(o.Range)
+	return (next.Kind == Map || next.Kind == Unmap) && next.Range.Covers(o.Range)
 }
 
 // A Call is a host system call that a stub makes.

@@ -39,6 +39,10 @@ func (s *space) batchLocked(t *thread) (calls []armed, n int) {
 
 // add adds what does o. It is false if o is for the next batch.
 func (b *batch) add(o *stub.Op) bool {
+	if o.Kind == stub.Prefault { // it matters to no call, and none to it that does not come before it anyway
+		b.calls = append(b.calls, armed{call: stub.Call{Nr: touchOp, Args: [6]uint64{uint64(o.Range.Start), o.Range.Len()}}})
+		return true
+	}
 	l := &b.space.loose
 	b.verify(o.Range)
 	var a armed

@@ -84,6 +84,11 @@ const answers = 512
 // at the solo site.
 const soloOp = 1 << 63
 
+// touchOp is the number of an operation that is no system call: to load a byte of
+// memory every 64 KiB, from the first argument on and as many bytes as the second
+// says. The host's fault on such a page maps those around it as well.
+const touchOp = 1 << 62
+
 // soloPage is the page of solo operations: each lies as far from its start as
 // its twin on the context page does there.
 type soloPage struct {

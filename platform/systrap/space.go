@@ -61,6 +61,9 @@ func (s *space) Protect(r arch.Range, access arch.Access) {
 	s.add(stub.Op{Kind: stub.Protect, Access: access, Range: r})
 }
 
+// Prefault implements platform.Prefaulter.
+func (s *space) Prefault(r arch.Range) { s.add(stub.Op{Kind: stub.Prefault, Range: r}) }
+
 func (s *space) add(o stub.Op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

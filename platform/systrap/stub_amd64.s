@@ -70,7 +70,7 @@ resume:
 	LEAQ	256(BX), R12
 
 op:
-	MOVQ	0(R12), AX // and soloOp
+	MOVQ	0(R12), AX // and soloOp or touchOp
 	MOVQ	8(R12), DI
 	MOVQ	16(R12), SI
 	MOVQ	24(R12), DX
@@ -79,6 +79,8 @@ op:
 	MOVQ	48(R12), R9
 	BTQ	$63, AX
 	JCS	solo
+	BTQ	$62, AX // touchOp
+	JCS	touch
 	SYSCALL
 
 did:
@@ -112,6 +114,17 @@ return:
 
 back:
 	JMP	AX
+
+touch:
+	ADDQ	DI, SI
+
+around:
+	MOVB	(DI), AX
+	ADDQ	$0x10000, DI
+	CMPQ	DI, SI
+	JCS	around
+	XORL	AX, AX
+	JMP	did
 
 solo:
 	MOVL	$9, AX // mmap

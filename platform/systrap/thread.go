@@ -161,7 +161,7 @@ func (t *thread) arm(calls []armed) {
 			p.op[i].call.Nr |= soloOp
 			t.slots = i + 1
 			t.p.solo.Add(1)
-		case !free(&calls[i].call):
+		case calls[i].call.Nr != touchOp && !free(&calls[i].call):
 			t.armed = append(t.armed, calls[i])
 		}
 	}
