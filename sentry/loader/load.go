@@ -30,6 +30,11 @@ func (p *Program) Load(s *mm.Space, a Args) (Image, error) {
 	if err := b.checkStrings(); err != nil {
 		return Image{}, err
 	}
+	_, id, err := p.File.Map()
+	if err != nil {
+		return Image{}, err
+	}
+	s.SetExecutable(id)
 	b.pie = (s.Top() / 3 * 2).Down()
 	b.chooseBases()
 
@@ -56,11 +61,6 @@ func (p *Program) Load(s *mm.Space, a Args) (Image, error) {
 		return Image{}, err
 	}
 	s.SetLayout(b.layout)
-	_, id, err := p.File.Map()
-	if err != nil {
-		return Image{}, err
-	}
-	s.SetExecutable(id)
 	return Image{Entry: entry, SP: sp}, nil
 }
 

@@ -14,6 +14,8 @@ type Arena struct {
 	// All below is protected by f.mu.
 	holders int  // address spaces that have ever mapped a part and still live
 	own     int  // 1 if the owner is one of the holders, 0 if it is a Pool
+	spaces  bool // it was made for an address space,
+	role    Role // and for this
 	closed  bool // nothing is allocated any more
 	doomed  bool
 	next    uint64 // where Alloc begins to look
@@ -49,34 +51,42 @@ func (f *File) newArenaLocked(n uint64, own int) (*Arena, error) {
 func (a *Arena) Range() Range { return a.r }
 
 // AllocAt allocates r, in a, with one reference to each page. The pages are
-// zero and have no memory yet. It is false, and nothing happened, if part of
-// r is in use or can't be used again yet.
-func (a *Arena) AllocAt(r Range) bool {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	return a.allocAtLocked(r)
+// zero; those in had, in order, have memory. It is false, and nothing happened, if
+// part of r is in use or can't be used again yet.
+func (a *Arena) AllocAt(r Range) (had []Range, ok bool) {
+	_, had, ok = a.allocClean(func() (Range, bool) { return r, a.allocAtLocked(r) })
+	return had, ok
 }
 
 // TakeAt is AllocAt for an owner that has nothing running: it may also have
 // pages that it has just given up, and whose memory was to go a little later.
-func (a *Arena) TakeAt(r Range) bool {
+func (a *Arena) TakeAt(r Range) (had []Range, ok bool) {
+	_, had, ok = a.allocClean(func() (Range, bool) { return r, a.allocAtLocked(r) || a.takeLocked(r) })
+	return had, ok
+}
+
+// allocClean makes zero what alloc, called with f.mu held, allocates.
+func (a *Arena) allocClean(alloc func() (Range, bool)) (r Range, had []Range, ok bool) {
 	f := a.f
 	f.mu.Lock()
-	ok := a.allocAtLocked(r)
-	if ok || !a.takeLocked(r) {
+	r, ok = alloc()
+	if !ok {
 		f.mu.Unlock()
-		return ok
+		return Range{}, nil, false
 	}
+	old := f.staleLocked(r)
 	f.mu.Unlock()
-	if f.punch(r) != nil && !f.zero(r) {
-		f.DecRef(r)
-		return false
+	if len(old) == 0 {
+		return r, nil, true
 	}
-	return true
+	if had, ok = f.clean(old); !ok {
+		f.DecRef(r)
+	}
+	return r, had, ok
 }
 
 // takeLocked makes r, part of which is dirty, the owner's again, if all else
-// of it is free.
+// of it is free: what is dirty is stale then.
 func (a *Arena) takeLocked(r Range) bool {
 	f := a.f
 	if !a.reusable() || !a.r.Covers(r) || f.pinnedLocked(r) {
@@ -95,7 +105,7 @@ func (a *Arena) takeLocked(r Range) bool {
 	if used != dirty {
 		return false // some of it is being punched, or is to be kept
 	}
-	f.dirty.Remove(r, nil)
+	f.dirty.Remove(r, func(d Range, _ set) { f.stale.Remove(d, nil); f.stale.Insert(d, set{}) })
 	f.dirtyN -= dirty
 	f.uses.Remove(r, nil)
 	f.uses.Insert(r, use{n: 1})
@@ -110,11 +120,9 @@ func (a *Arena) allocAtLocked(r Range) bool {
 	return true
 }
 
-// Alloc allocates n bytes, a multiple of the page size, anywhere in a.
-func (a *Arena) Alloc(n uint64) (Range, bool) {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	return a.allocLocked(n)
+// Alloc is AllocAt of n bytes, a multiple of the page size, anywhere in a.
+func (a *Arena) Alloc(n uint64) (r Range, had []Range, ok bool) {
+	return a.allocClean(func() (Range, bool) { return a.allocLocked(n) })
 }
 
 func (a *Arena) allocLocked(n uint64) (Range, bool) {
@@ -146,7 +154,9 @@ func (f *File) doomLocked(a *Arena) {
 		}
 	}
 	a.doomed = true
-	f.doomed = append(f.doomed, a)
+	if !f.keepLocked(a) {
+		f.doomed = append(f.doomed, a)
+	}
 }
 
 // A Holder is an address space as a File sees it: who may still see which
@@ -168,13 +178,16 @@ func (f *File) NewHolder() *Holder {
 func (h *Holder) has(a *Arena) bool { _, ok := h.held[a]; return ok }
 
 // NewArena reserves at least n bytes of offsets that no living address space
-// has seen. The error is ENOMEM.
-func (h *Holder) NewArena(n uint64) (*Arena, error) {
+// has seen, for role. The error is ENOMEM.
+func (h *Holder) NewArena(n uint64, role Role) (*Arena, error) {
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
-	a, err := h.f.newArenaLocked(n, 1)
-	if err != nil {
-		return nil, err
+	a, err := h.f.reuseLocked(n, role), error(nil)
+	if a == nil {
+		if a, err = h.f.newArenaLocked(n, 1); err != nil {
+			return nil, err
+		}
+		a.spaces, a.role = true, role
 	}
 	h.held[a] = struct{}{}
 	h.owned = append(h.owned, a)
@@ -248,11 +261,12 @@ func (h *Holder) Fork(shown []Range) *Holder {
 }
 
 // Close says that the address space has ended: its host process maps nothing
-// any more, and its references were given up.
-func (h *Holder) Close() {
+// any more. It gives up the references to owned, the last it has.
+func (h *Holder) Close(owned []Range) {
 	f := h.f
 	f.mu.Lock()
-	for a := range h.held {
+	f.decRefsLocked(owned)
+	for a := range h.held { // the arenas of its own are closed below
 		a.holders--
 		switch {
 		case a.closed:

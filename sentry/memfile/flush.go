@@ -2,6 +2,7 @@ package memfile
 
 import (
 	"slices"
+	"time"
 
 	"garrison/sentry/interval"
 )
@@ -33,23 +34,31 @@ func (f *File) tick() {
 	f.decRefsLocked(done)
 	f.late[1] = append(f.late[1], kept...)
 	f.mu.Unlock()
-	f.Reclaim()
+	f.Flush()
 }
 
-// Settle is Flush of everything, for when no guest runs.
+// Settle is Reclaim of everything, for when no guest runs.
 func (f *File) Settle() {
 	f.tick()
 	f.tick()
+	f.Reclaim()
 	f.tick()
 }
 
-// Flush gives the memory of all pages without references back to the host now,
-// but for those given up by DecRefLate a moment ago. Call it with no lock of rank Pages or later held; it takes about a microsecond and the
-// pages' time.
-func (f *File) Flush() { f.Reclaim() }
-
-// Reclaim is Flush; it reports whether there was anything to give back.
+// Reclaim is Flush, of what is warm as well, for when memory is short. It reports whether
+// there was anything to give back.
 func (f *File) Reclaim() (any bool) {
+	f.mu.Lock()
+	f.coolLocked(time.Now())
+	f.mu.Unlock()
+	return f.Flush()
+}
+
+// Flush gives the memory of all pages without references back to the host now,
+// but for those given up by DecRefLate a moment ago, and what is warm. Call it with
+// no lock of rank Pages or later held; it takes about a microsecond and the
+// pages' time. It reports whether there was anything to give back.
+func (f *File) Flush() (any bool) {
 	f.flushing <- struct{}{}
 	defer func() { <-f.flushing }()
 
@@ -80,6 +89,7 @@ func (f *File) Reclaim() (any bool) {
 			continue
 		}
 		f.uses.Remove(a.r, nil)
+		f.stale.Remove(a.r, nil)
 		f.arenas.Remove(a.r, nil)
 	}
 	again := f.dirtyN > 0 || len(f.doomed) > 0 || // what was pinned
@@ -95,7 +105,7 @@ func (f *File) Reclaim() (any bool) {
 func (f *File) zero(r Range) bool {
 	for r.Start < r.End {
 		b := f.Bytes(r.Start, r.Len())
-		if len(b) == 0 || !Zero(b) {
+		if len(b) == 0 || !touch(b) || !Zero(b) {
 			return false
 		}
 		r.Start += uint64(len(b))

@@ -45,6 +45,7 @@ type File struct {
 	fd, ro  int
 	windows directory
 	timer   *time.Timer // runs tick
+	cooler  *time.Timer // runs cool
 
 	// flushing serialises Flush; taken before mu.
 	flushing chan struct{}
@@ -58,7 +59,15 @@ type File struct {
 	pins   []Range                         // ranges that host calls are using
 	dirtyN uint64                          // bytes in dirty
 	doomed []*Arena                        // closed, to be punched whole and forgotten
+	stale  interval.Map[uint64, set]       // pages that have no use now, and are to be cleared when they are allocated
+	lent   interval.Map[uint64, set]       // pages that had memory when they were allocated
+	warm   []oldArena                      // closed, to serve again; who came last is last
+	warmN  uint64                          // bytes of stale pages in warm
 	armed  bool                            // timer is running
+
+	inherited []oldArena // that were warm and have an owner again
+	cooling   bool       // cooler is running
+
 	closed bool
 }
 
@@ -91,6 +100,8 @@ func New(fd, readOnly int) (*File, error) {
 	f := &File{fd: fd, ro: readOnly, size: uint64(st.Size), flushing: make(chan struct{}, 1)}
 	f.timer = time.AfterFunc(time.Hour, f.tick)
 	f.timer.Stop()
+	f.cooler = time.AfterFunc(time.Hour, f.cool)
+	f.cooler.Stop()
 	return f, nil
 }
 
@@ -155,6 +166,7 @@ func (f *File) decRefsLocked(rs []Range) (last bool) {
 		f.uses.Update(r, func(er Range, u *use) {
 			if u.n--; u.n == 0 {
 				gone = true
+				f.lent.Remove(er, nil)
 				f.dirty.Insert(er, set{})
 				f.dirtyN += er.Len()
 			}
@@ -249,6 +261,9 @@ func (f *File) Populate(r Range) error {
 			return err
 		}
 	}
+	f.mu.Lock()
+	f.lent.Remove(r, nil)
+	f.mu.Unlock()
 	// The memory is there, but the host clears a page, and only then counts it as present,
 	// when it is first touched.
 	for at := r.Start; at < r.End; {
@@ -278,24 +293,26 @@ func (f *File) punch(r Range) error {
 	}
 }
 
-// Usage is the number of bytes of memory that the file uses.
+// Usage is the number of bytes of memory that the file uses, but for what is warm.
 func (f *File) Usage() (uint64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return 0, err
 	}
-	return uint64(st.Blocks) * 512, nil
+	n := uint64(st.Blocks) * 512
+	return n - min(n, f.warmUsage()), nil
 }
 
-// Resident is the number of bytes of r that have memory.
+// Resident is the number of bytes of r that have memory, as their owners know it.
 func (f *File) Resident(r Range) (n uint64) {
-	f.EachResident(r, func(d Range) { n += d.Len() })
+	f.eachTouched(r, func(d Range) { n += d.Len() })
 	return n
 }
 
-// Incore sets bit 0 of page[i] if page i of r has memory (mincore(2)).
+// Incore sets bit 0 of page[i] if page i of r has memory (mincore(2)), as its owners
+// know it.
 func (f *File) Incore(r Range, page []byte) {
-	f.EachResident(r, func(d Range) {
+	f.eachTouched(r, func(d Range) {
 		for o := d.Start; o < d.End; o += arch.PageSize {
 			page[(o-r.Start)/arch.PageSize] |= 1
 		}
@@ -337,6 +354,7 @@ func (f *File) Close() {
 	f.closed = true
 	f.mu.Unlock()
 	f.timer.Stop()
+	f.cooler.Stop()
 	f.windows.unmap()
 	unix.Close(f.fd)
 	unix.Close(f.ro)

@@ -50,12 +50,12 @@ func usage(t *testing.T, f *File) uint64 {
 func TestReuseByTheOwner(t *testing.T) {
 	f := newFile(t)
 	h := f.NewHolder()
-	a, err := h.NewArena(1)
+	a, err := h.NewArena(1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := Range{Start: a.Range().Start, End: a.Range().Start + 16*page}
-	if !a.AllocAt(r) || a.AllocAt(r) {
+	if !allocated(a.AllocAt(r)) || allocated(a.AllocAt(r)) {
 		t.Fatal("alloc")
 	}
 	fill(t, f, r, 'x')
@@ -63,18 +63,18 @@ func TestReuseByTheOwner(t *testing.T) {
 		t.Fatal("resident", f.Resident(r))
 	}
 	f.DecRef(r)
-	if a.AllocAt(r) {
+	if allocated(a.AllocAt(r)) {
 		t.Fatal("allocated pages that were not punched")
 	}
 	if n := usage(t, f); n != 0 {
 		t.Fatal("in use:", n)
 	}
-	if !a.AllocAt(r) || f.Bytes(r.Start, 1)[0] != 0 {
+	if !allocated(a.AllocAt(r)) || f.Bytes(r.Start, 1)[0] != 0 {
 		t.Fatal("not zero")
 	}
 	f.DecRef(r)
-	h.Close()
-	f.Flush()
+	h.Close(nil)
+	f.Reclaim()
 	if f.uses.Len() != 0 || f.arenas.Len() != 0 || f.dirty.Len() != 0 {
 		t.Fatal("left:", f.uses.Len(), f.arenas.Len(), f.dirty.Len())
 	}
@@ -83,7 +83,7 @@ func TestReuseByTheOwner(t *testing.T) {
 func TestFork(t *testing.T) {
 	f := newFile(t)
 	h := f.NewHolder()
-	a, _ := h.NewArena(1)
+	a, _ := h.NewArena(1, 0)
 	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
 	a.AllocAt(r)
 	fill(t, f, r, 'x')
@@ -98,18 +98,18 @@ func TestFork(t *testing.T) {
 	}
 	f.DecRef(r)
 	f.Flush()
-	if a.AllocAt(r) {
+	if allocated(a.AllocAt(r)) {
 		t.Fatal("reused what the child may see")
 	}
-	child.Close()
+	child.Close(nil)
 	f.Flush()
-	if !a.AllocAt(r) || f.Bytes(r.Start, 1)[0] != 0 {
+	if !allocated(a.AllocAt(r)) || f.Bytes(r.Start, 1)[0] != 0 {
 		t.Fatal("not reusable after the child's death")
 	}
 	grand := h.Fork([]Range{r})
 	f.IncRef(r)
 	f.DecRef(r)
-	h.Close() // the parent dies first
+	h.Close(nil) // the parent dies first
 	if !f.Exclusive(r, grand) {
 		t.Fatal("the only heir is not exclusive")
 	}
@@ -118,8 +118,8 @@ func TestFork(t *testing.T) {
 	if f.arenas.Len() != 1 {
 		t.Fatal("the arena went while somebody may see it")
 	}
-	grand.Close()
-	f.Flush()
+	grand.Close(nil)
+	f.Reclaim()
 	if f.uses.Len() != 0 || f.arenas.Len() != 0 {
 		t.Fatal("left:", f.uses.Len(), f.arenas.Len())
 	}
@@ -129,7 +129,7 @@ func TestFork(t *testing.T) {
 func TestLate(t *testing.T) {
 	f := newFile(t)
 	h := f.NewHolder()
-	a, _ := h.NewArena(1)
+	a, _ := h.NewArena(1, 0)
 	r := Range{Start: a.Range().Start, End: a.Range().Start + page}
 	a.AllocAt(r)
 	fill(t, f, r, 'x')
@@ -150,7 +150,7 @@ func TestLate(t *testing.T) {
 	if n := usage(t, f); n != 0 {
 		t.Fatal(n, "bytes left")
 	}
-	h.Close()
+	h.Close(nil)
 	f.Flush()
 }
 
@@ -159,7 +159,7 @@ func TestLate(t *testing.T) {
 func TestForkOfWhatIsShown(t *testing.T) {
 	f := newFile(t)
 	h := f.NewHolder()
-	a, _ := h.NewArena(1)
+	a, _ := h.NewArena(1, 0)
 	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
 	for _, unmapped := range []bool{false, true} {
 		a.AllocAt(r)
@@ -170,8 +170,8 @@ func TestForkOfWhatIsShown(t *testing.T) {
 		}
 		child := h.Fork(nil)
 		grand := child.Fork(nil)
-		child.Close()
-		if a.TakeAt(r) == unmapped {
+		child.Close(nil)
+		if allocated(a.TakeAt(r)) == unmapped {
 			t.Fatal("unmapped:", unmapped, "but taken:", !unmapped)
 		}
 		if !unmapped && f.Bytes(r.Start, 1)[0] != 0 {
@@ -181,16 +181,16 @@ func TestForkOfWhatIsShown(t *testing.T) {
 			f.DecRef(r)
 		}
 		f.Flush()
-		grand.Close()
+		grand.Close(nil)
 		h.Sure()
 	}
 	child := h.Fork(nil)
-	if !a.TakeAt(r) {
+	if !allocated(a.TakeAt(r)) {
 		t.Fatal("a copy counts for what is proved to be unmapped")
 	}
-	child.Close()
+	child.Close(nil)
 	f.DecRef(r)
-	h.Close()
+	h.Close(nil)
 }
 
 // TestTake: an owner can have at once what it has just given up, but nothing that
@@ -198,32 +198,32 @@ func TestForkOfWhatIsShown(t *testing.T) {
 func TestTake(t *testing.T) {
 	f := newFile(t)
 	h := f.NewHolder()
-	a, _ := h.NewArena(1)
+	a, _ := h.NewArena(1, 0)
 	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
 	half := Range{Start: r.Start, End: r.Start + 2*page}
 	a.AllocAt(r)
 	fill(t, f, r, 'x')
 	f.DecRef(half)
-	if a.AllocAt(half) || a.TakeAt(r) {
+	if allocated(a.AllocAt(half)) || allocated(a.TakeAt(r)) {
 		t.Fatal("allocated what is in use")
 	}
 	f.Pin(half)
-	if a.TakeAt(half) {
+	if allocated(a.TakeAt(half)) {
 		t.Fatal("took what is pinned")
 	}
 	f.Unpin(half)
-	if !a.TakeAt(half) || a.TakeAt(half) {
+	if !allocated(a.TakeAt(half)) || allocated(a.TakeAt(half)) {
 		t.Fatal("taken:", false)
 	}
 	if b := f.Bytes(r.Start, 4*page); b[0] != 0 || b[2*page] != 'x' {
 		t.Fatal("half of it is to be zero")
 	}
 	f.DecRefLate(half, func() bool { return true })
-	if a.TakeAt(half) {
+	if allocated(a.TakeAt(half)) {
 		t.Fatal("took what others may read for a moment")
 	}
 	f.DecRef(Range{Start: half.End, End: r.End})
-	h.Close()
+	h.Close(nil)
 	f.Settle()
 	if f.uses.Len() != 0 || f.arenas.Len() != 0 || f.dirty.Len() != 0 || f.dirtyN != 0 {
 		t.Fatal("left:", f.uses.Len(), f.arenas.Len(), f.dirty.Len(), f.dirtyN)
@@ -266,8 +266,8 @@ func TestPool(t *testing.T) {
 	}
 	f.DecRef(r)
 	p.Close()
-	h.Close()
-	f.Flush()
+	h.Close(nil)
+	f.Reclaim()
 	if f.uses.Len() != 0 || f.arenas.Len() != 0 {
 		t.Fatal("left:", f.uses.Len(), f.arenas.Len())
 	}
@@ -346,9 +346,9 @@ func BenchmarkCopy64(b *testing.B) {
 func BenchmarkAllocFree64K(b *testing.B) {
 	f := newFile(b)
 	h := f.NewHolder()
-	a, _ := h.NewArena(64 << 20)
+	a, _ := h.NewArena(64<<20, 0)
 	for b.Loop() {
-		r, ok := a.Alloc(64 << 10)
+		r, _, ok := a.Alloc(64 << 10)
 		if !ok {
 			f.Flush()
 			continue
@@ -356,3 +356,6 @@ func BenchmarkAllocFree64K(b *testing.B) {
 		f.DecRef(r)
 	}
 }
+
+// allocated is ok of AllocAt and TakeAt.
+func allocated(_ []Range, ok bool) bool { return ok }

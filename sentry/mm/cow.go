@@ -128,30 +128,33 @@ func (s *Space) setRunAccess(r arch.Range, v *vma) {
 // copyCluster gives the space its own copy of c, which x shows (from x.off on),
 // or of a prefix of it, which it returns.
 func (s *Space) copyCluster(c arch.Range, x *run, vr arch.Range, v *vma) (done arch.Range, err error) {
-	y, n, err := s.duplicate(c, x, vr)
+	y, n, whole, err := s.duplicate(c, x, vr)
 	done = arch.Range{Start: c.Start, End: c.Start + arch.Addr(n)}
 	if n > 0 {
 		y.access = v.host()
 		s.replaceRun(done, x, y)
 	}
+	if whole {
+		s.ops.prefault(done)
+	}
 	return done, err
 }
 
 // duplicate makes a copy of the pages that x shows at c, or of the first n bytes,
-// for the mapping at vr.
-func (s *Space) duplicate(c arch.Range, x *run, vr arch.Range) (y run, n uint64, err error) {
-	off, err := s.allocate(c, vr, true)
+// for the mapping at vr. whole says that all n have memory.
+func (s *Space) duplicate(c arch.Range, x *run, vr arch.Range) (y run, n uint64, whole bool, err error) {
+	off, _, err := s.allocate(c, vr, true)
 	if err != nil {
-		return y, 0, err
+		return y, 0, false, err
 	}
-	n, err = s.copyPages(off, x, c.Len())
+	n, whole, err = s.copyPages(off, x, c.Len())
 	if err == linux.ENOMEM && s.env.reclaim() {
-		n, err = s.copyPages(off, x, c.Len())
+		n, whole, err = s.copyPages(off, x, c.Len())
 	}
 	if n &^= arch.PageMask; n < c.Len() {
 		s.env.memory.DecRef(memfile.Range{Start: off + n, End: off + c.Len()})
 	}
-	return run{off: off, can: allAccess, owned: true}, n, err
+	return run{off: off, can: allAccess, owned: true}, n, whole && n > 0, err
 }
 
 // eagerCopy is the size up to which the writable data of a program or library is
@@ -171,9 +174,13 @@ func (s *Space) copyData(r arch.Range, v *vma) {
 		s.holder.Hold(memfile.Range{Start: p.Off, End: p.Off + p.Len})
 	}
 	c := arch.Range{Start: r.Start, End: r.Start + arch.Addr(min(r.Len(), p.Len))}
-	if y, n, _ := s.duplicate(c, &x, r); n > 0 {
+	if y, n, whole, _ := s.duplicate(c, &x, r); n > 0 {
 		y.access = v.host()
-		s.addRun(arch.Range{Start: c.Start, End: c.Start + arch.Addr(n)}, y)
+		c.End = c.Start + arch.Addr(n)
+		s.addRun(c, y)
+		if whole {
+			s.ops.prefault(c)
+		}
 	}
 }
 
@@ -207,23 +214,24 @@ func (s *Space) settled() bool {
 }
 
 // copyPages copies n bytes of what x shows to off in the page file, and returns
-// how many it managed; holes stay holes. The error is EFAULT (no such page
-// in x) or ENOMEM.
-func (s *Space) copyPages(off uint64, x *run, n uint64) (done uint64, err error) {
+// how many it managed; holes stay holes, and whole says that there are none. The
+// error is EFAULT (no such page in x) or ENOMEM.
+func (s *Space) copyPages(off uint64, x *run, n uint64) (done uint64, whole bool, err error) {
 	if x.host != nil {
-		return s.copyHostPages(off, x, n)
+		done, err = s.copyHostPages(off, x, n)
+		return done, true, err
 	}
 	from := memfile.Range{Start: x.off, End: x.off + n}
-	done = n
+	holes := n
 	s.env.memory.EachResident(from, func(d memfile.Range) {
-		if err == nil {
+		if holes -= d.Len(); err == nil {
 			_, err = s.writePages(off+d.Start-from.Start, s.env.memory.Bytes(d.Start, d.Len()), d)
 		}
 	})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return done, nil
+	return n, holes == 0, nil
 }
 
 // writePages writes b, the bytes of d, to the page file at off: one host call,

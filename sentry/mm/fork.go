@@ -15,6 +15,7 @@ func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	defer s.unlock()
 	c := newSpace(s.env, lim)
 	c.heat, c.holder = s.heat, s.holder.Fork(s.pageFile())
+	c.mem.program = ^s.mem.program
 	copies := s.copyHot(c)
 	s.protectForFork(copies)
 	s.flush()
@@ -118,6 +119,9 @@ func (s *Space) forkRuns(c *Space, copies []warm) {
 	s.env.memory.IncRefs(owned)
 	for _, w := range copies {
 		c.addRun(w.r, w.x)
+		if w.whole {
+			c.ops.prefault(w.r)
+		}
 	}
 }
 

@@ -60,8 +60,9 @@ func (h *heat) take() []arch.Range {
 
 // A warm is pages that a child has a copy of from the beginning.
 type warm struct {
-	r arch.Range
-	x run // the child's
+	r     arch.Range
+	x     run  // the child's
+	whole bool // all of it has memory
 }
 
 // copyHot copies what is hot for c, a child in the making. It must be certain
@@ -79,13 +80,13 @@ func (s *Space) copyHot(c *Space) (all []warm) {
 			}
 			r = r.Intersect(vr)
 			x.off += uint64(r.Start - rr.Start)
-			y, n, _ := c.duplicate(r, &x, vr)
+			y, n, whole, _ := c.duplicate(r, &x, vr)
 			if n < r.Len() { // both can share it as well
 				s.env.memory.DecRef(memfile.Range{Start: y.off, End: y.off + n})
 				continue
 			}
 			y.access = v.host()
-			all = append(all, warm{r, y})
+			all = append(all, warm{r, y, whole})
 		}
 	}
 	return all
@@ -93,8 +94,9 @@ func (s *Space) copyHot(c *Space) (all []warm) {
 
 // abandon gives up a child that has come to nothing.
 func (c *Space) abandon(copies []warm) {
+	var owned []memfile.Range
 	for _, w := range copies {
-		c.env.memory.DecRef(w.x.memory(w.r))
+		owned = append(owned, w.x.memory(w.r))
 	}
-	c.holder.Close()
+	c.holder.Close(owned)
 }

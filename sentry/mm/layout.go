@@ -124,12 +124,17 @@ func (s *Space) Executable() Identity {
 
 // SetExecutable replaces it; the reference passes to s.
 func (s *Space) SetExecutable(f Identity) {
+	var name MappedName
+	if f != nil {
+		name = f.MappedName()
+	}
 	s.mu.Lock()
 	defer s.unlock()
 	if s.exe != nil {
 		s.trash.ids = append(s.trash.ids, s.exe)
 	}
 	s.exe = f
+	s.mem.program = name.Dev<<32 ^ name.Ino
 }
 
 // SetName names anonymous memory: prctl(PR_SET_VMA_ANON_NAME). The empty name is none.

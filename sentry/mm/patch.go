@@ -110,7 +110,7 @@ func (s *Space) text(a arch.Addr) (x run, vr arch.Range, v vma, ok bool) {
 // edit replaces the text page p, which x shows in the mapping at vr, by a copy
 // that f has changed, unless f returns false. Nobody sees it half done.
 func (s *Space) edit(p arch.Range, x *run, vr arch.Range, f func([]byte) bool) {
-	y, n, err := s.duplicate(p, x, vr)
+	y, n, _, err := s.duplicate(p, x, vr)
 	if err != nil || n < p.Len() {
 		return // it has given back what it has not filled
 	}
@@ -166,7 +166,7 @@ func (s *Space) belowCluster(vr arch.Range) arch.Addr {
 
 // newTrampoline maps a trampoline page at r; nil if there is no memory for it.
 func (s *Space) newTrampoline(r arch.Range) *trampoline {
-	off, err := s.allocate(r, r, false)
+	off, _, err := s.allocate(r, r, false)
 	if err != nil {
 		return nil
 	}

@@ -153,11 +153,15 @@ func (s *Space) fill(r, vr arch.Range, v *vma) (arch.Addr, error) {
 }
 
 func (s *Space) fillAnonymous(r, vr arch.Range, v *vma) error {
-	off, err := s.allocate(r, vr, false)
+	off, had, err := s.allocate(r, vr, false)
 	if err != nil {
 		return err
 	}
 	s.addRun(r, run{off: off, access: v.host(), can: allAccess, owned: true})
+	for _, h := range had {
+		at := r.Start + arch.Addr(h.Start-off)
+		s.ops.prefault(arch.Range{Start: at, End: at + arch.Addr(h.Len())})
+	}
 	return nil
 }
 
@@ -214,7 +218,19 @@ type opQueue struct {
 	mapped   arch.Range
 	mappedTo run
 	hasMap   bool
+	soon     []arch.Range // pages that have memory, and that the guest will use soon
 }
+
+// prefault asks for the pages of r to be in the host's page table, when all else is
+// done. They have memory.
+func (q *opQueue) prefault(r arch.Range) {
+	if r.Len() >= prefaultMin {
+		q.soon = append(q.soon, r)
+	}
+}
+
+// prefaultMin is less than what costs as many faults as it costs to prefault it.
+const prefaultMin = 3 * arch.PageSize
 
 func (q *opQueue) mapRun(s *Space, r arch.Range, x run) {
 	q.flushProtect(s)
@@ -263,4 +279,16 @@ func (q *opQueue) flushProtect(s *Space) {
 func (s *Space) flush() {
 	s.ops.flushMap(s)
 	s.ops.flushProtect(s)
+	if len(s.ops.soon) == 0 {
+		return
+	}
+	if p, ok := s.as.(platform.Prefaulter); ok {
+		for _, r := range s.ops.soon {
+			// Something else may be there by now.
+			if rr, x, ok := s.runs.Lookup(r.Start); ok && rng(rr).Covers(r) && x.owned && x.access.Has(arch.Read) {
+				p.Prefault(r)
+			}
+		}
+	}
+	s.ops.soon = s.ops.soon[:0]
 }

@@ -206,8 +206,7 @@ func (s *Space) release() {
 		s.trash.ids = append(s.trash.ids, s.exe)
 		s.exe = nil
 	}
-	s.env.memory.DecRefs(owned)
-	s.holder.Close()
+	s.holder.Close(owned)
 	s.unlock()
 }
 
