@@ -213,15 +213,23 @@ func (s *Space) settled() bool {
 	return s.dead || s.as.Settled()
 }
 
+// copyWhole is the size up to which pages are copied without asking the host which of
+// them are holes: to ask takes two calls, and most that are copied have been written.
+const copyWhole = 4 * arch.PageSize
+
 // copyPages copies n bytes of what x shows to off in the page file, and returns
-// how many it managed; holes stay holes, and whole says that there are none. The
-// error is EFAULT (no such page in x) or ENOMEM.
+// how many it managed; holes of large pieces stay holes, and whole says that there are
+// none. The error is EFAULT (no such page in x) or ENOMEM.
 func (s *Space) copyPages(off uint64, x *run, n uint64) (done uint64, whole bool, err error) {
 	if x.host != nil {
 		done, err = s.copyHostPages(off, x, n)
 		return done, true, err
 	}
 	from := memfile.Range{Start: x.off, End: x.off + n}
+	if n <= copyWhole {
+		done, err = s.writePages(off, s.env.memory.Bytes(from.Start, n), from)
+		return done, true, err
+	}
 	holes := n
 	s.env.memory.EachResident(from, func(d memfile.Range) {
 		if holes -= d.Len(); err == nil {
