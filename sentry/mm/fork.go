@@ -16,8 +16,12 @@ func (s *Space) Fork(by platform.Context, lim *limits.Set) (*Space, error) {
 	c := newSpace(s.env, lim)
 	c.heat, c.holder = s.heat, s.holder.Fork(s.pageFile())
 	c.mem.program = ^s.mem.program
+	if s.changes != s.forked {
+		s.heat.changed()
+	}
 	copies := s.copyHot(c)
 	s.protectForFork(copies)
+	s.forked = s.changes
 	s.flush()
 	if s.holder.Unsure() > maxUnsure && s.as.Barrier(by) == nil {
 		s.holder.Sure()

@@ -17,6 +17,11 @@ type heat struct {
 	hot   []arch.Range // in order, with gaps between them; protected by mu, as all below
 	pages uint64       // in hot
 	forks int          // since all was forgotten
+
+	// How much memory pieces of the page file have that are copy-on-write, which
+	// nobody writes: one child after the other ends with the same. It is forgotten
+	// at the fork after a change, before which no other piece becomes such.
+	resident map[memfile.Range]uint64
 }
 
 const (
@@ -24,6 +29,8 @@ const (
 	hotPages  = 96  // and pages in them: about what the faults they spare cost
 	hotGap    = 4   // pages between two that are written, which are copied along
 	hotMemory = 200 // forks until all is learnt anew: what is hot may have cooled
+
+	maxResident = 32
 )
 
 // add notes that page p was written.
@@ -56,6 +63,31 @@ func (h *heat) take() []arch.Range {
 		h.hot, h.pages, h.forks = nil, 0, 0
 	}
 	return slices.Clone(h.hot)
+}
+
+// changed is called at a fork by a space whose runs have changed since its last one.
+func (h *heat) changed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.resident)
+}
+
+// residentIn is how much memory m, which is copy-on-write, has in f.
+func (h *heat) residentIn(f *memfile.File, m memfile.Range) uint64 {
+	h.mu.Lock()
+	n, known := h.resident[m]
+	h.mu.Unlock()
+	if known {
+		return n
+	}
+	n = f.Resident(m)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.resident == nil || len(h.resident) >= maxResident {
+		h.resident = make(map[memfile.Range]uint64, maxResident)
+	}
+	h.resident[m] = n
+	return n
 }
 
 // A warm is pages that a child has a copy of from the beginning.

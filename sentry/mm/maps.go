@@ -182,10 +182,14 @@ func (s *Space) EndRSS() (n uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for r, x := range s.runs.All() {
-		if x.host != nil || r.Len() <= smallRun {
+		m := x.memory(rng(r))
+		switch {
+		case x.host != nil || r.Len() <= smallRun:
 			n += uint64(r.Len())
-		} else {
-			n += s.env.memory.Resident(x.memory(rng(r)))
+		case x.owned && x.cow:
+			n += s.heat.residentIn(s.env.memory, m)
+		default:
+			n += s.env.memory.Resident(m)
 		}
 	}
 	return max(n, s.peakRSS.Load())

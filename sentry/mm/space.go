@@ -89,6 +89,7 @@ type Space struct {
 	exe     Identity
 	cluster clusterState
 	changes uint64 // counts changes of runs, for faults
+	forked  uint64 // what changes was after the last fork
 	dead    bool
 	sealed  bool // some mapping is
 	flags   spaceFlags
