@@ -211,3 +211,40 @@ func TestLostProcessor(t *testing.T) {
 	}()
 	<-done
 }
+
+// A new guest thread is bound where its maker's is; only what is not as it should
+// be is changed.
+func TestBorn(t *testing.T) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: its affinity is changed
+		c := New(func() {})
+		defer c.Stop()
+		if c.off {
+			t.Log("only one processor")
+			return
+		}
+		here, other := int32(c.allowed[0])+1, int32(c.allowed[1])+1
+		for _, born := range []struct {
+			bound int32
+			calls int
+		}{{here, 0}, {0, 1}, {other, 1}} {
+			calls := 0
+			x := &Pair{cpu: c.allowed[0], hasHome: true}
+			x.Affinity = func(set *unix.CPUSet) error {
+				if calls++; set.Count() != 1 || !set.IsSet(x.cpu) {
+					t.Errorf("bound to %v", set)
+				}
+				return nil
+			}
+			c.Add(x)
+			x.Born(born.bound)
+			c.Pin(x)
+			if calls != born.calls || x.Bound() != here {
+				t.Errorf("born on %d: %d calls, on %d", born.bound-1, calls, x.Bound()-1)
+			}
+		}
+	}()
+	<-done
+}
