@@ -1,7 +1,10 @@
 package tmpfs
 
 import (
+	"cmp"
+	"maps"
 	"math/bits"
+	"slices"
 
 	"garrison/platform/arch"
 	"garrison/sentry/linux"
@@ -127,16 +130,7 @@ func (t *data) each(start, end uint64, f func(*extent) bool) {
 
 // sorted is the large extents in order.
 func (t *data) sorted() []*extent {
-	out := make([]*extent, 0, len(t.large))
-	for _, e := range t.large {
-		out = append(out, e)
-	}
-	for i := 1; i < len(out); i++ {
-		for j := i; j > 0 && out[j].start < out[j-1].start; j-- {
-			out[j], out[j-1] = out[j-1], out[j]
-		}
-	}
-	return out
+	return slices.SortedFunc(maps.Values(t.large), func(a, b *extent) int { return cmp.Compare(a.start, b.start) })
 }
 
 // fill makes sure that the pages of [off, off+n), which lie in one extent, are charged.
@@ -225,27 +219,30 @@ func (t *data) resident(mem *memfile.File) int64 {
 }
 
 // next is the first byte from off on, below size, where data begins (or a hole, if
-// hole); size if there is none.
+// hole); size if there is none. It looks at what there is of the file: holes may be
+// longer than anybody could go through.
 func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
-	for off < size {
-		n, _, end := extentOf(off)
-		e := t.at(n)
-		if e == nil {
-			if hole {
-				return off
+	found := false
+	t.each(off, size, func(e *extent) bool {
+		if off < e.start {
+			if found = hole; found {
+				return false
 			}
-			off = end
-			continue
+			off = e.start
 		}
 		if e.mapped {
 			t.learn(fs, e)
 		}
-		for p := (off - e.start) / arch.PageSize; off < end && off < size; p++ {
-			if e.has(p) != hole {
-				return off
+		for p := (off - e.start) / arch.PageSize; off < min(e.end(), size); p++ {
+			if found = e.has(p) != hole; found {
+				return false
 			}
 			off = e.start + (p+1)*arch.PageSize
 		}
+		return true
+	})
+	if found || hole {
+		return min(off, size)
 	}
 	return size
 }

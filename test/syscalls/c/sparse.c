@@ -1,0 +1,43 @@
+// covers: lseek ftruncate memfd_create
+// Files in memory that are much larger than memory: what looks through them comes to its end.
+#include "check.h"
+#include <sys/mman.h>
+#include <time.h>
+
+#define PATIENCE 10 // seconds; Linux takes microseconds
+
+static time_t now(void) {
+	struct timespec t;
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return t.tv_sec;
+}
+
+static int huge(void) {
+	int fd = memfd_create("huge", 0);
+	CHECK(fd >= 0 && ftruncate(fd, 1L << 62) == 0);
+	return fd;
+}
+
+// seeks looks for the only pages that there are.
+static void seeks(void) {
+	int fd = huge();
+	time_t began = now();
+	FAILS(lseek(fd, 0, SEEK_DATA), ENXIO);
+	CHECK(lseek(fd, 5, SEEK_HOLE) == 5);
+	long at[] = {1L << 31, 1L << 61};
+	CHECK(pwrite(fd, "x", 1, at[1] + 1) == 1 && pwrite(fd, "x", 1, at[0] + 1) == 1);
+	CHECK(lseek(fd, 0, SEEK_DATA) == at[0]);
+	CHECK(lseek(fd, at[0] + 7, SEEK_DATA) == at[0] + 7);
+	CHECK(lseek(fd, at[0] + 7, SEEK_HOLE) == at[0] + 4096);
+	CHECK(lseek(fd, at[0] + 4096, SEEK_DATA) == at[1]);
+	CHECK(lseek(fd, at[1], SEEK_HOLE) == at[1] + 4096);
+	CHECK(lseek(fd, at[1] + 4096, SEEK_HOLE) == at[1] + 4096);
+	FAILS(lseek(fd, at[1] + 4096, SEEK_DATA), ENXIO);
+	CHECK(now() - began < PATIENCE);
+	close(fd);
+}
+
+int main(void) {
+	seeks();
+	return 0;
+}
