@@ -17,9 +17,9 @@ func setUp(t *testing.T) (*memfd.Files, *fstest.Caller) {
 	s, mem := vfs.New(nil), fstest.Memory(t)
 	typ := tmpfs.NewType("tmpfs", tmpfs.Config{
 		Memory: func(vfs.Ctx) *memfile.File { return mem },
-		Total:  func() uint64 { return 0 },
+		Total:  func() uint64 { return 1 << 30 },
 	})
-	fs, err := s.NewFilesystem(s.Internal(), typ, &vfs.NewArgs{})
+	fs, err := s.NewFilesystem(s.Internal(), typ, &vfs.NewArgs{Options: vfs.ParseOptions("size=0,nr_inodes=0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,5 +94,25 @@ func TestFlags(t *testing.T) {
 			t.Fatal(flags, got)
 		}
 		d.Release(c)
+	}
+}
+
+func TestMoreThanMemory(t *testing.T) {
+	files, c := setUp(t)
+	d, err := files.Create(c, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Release(c)
+	for _, n := range []int64{1<<62 + 1, 1<<30 + 1} {
+		if err := d.Allocate(c, linux.FALLOC_FL_KEEP_SIZE, 0, n); err != linux.ENOSPC {
+			t.Fatal(n, err)
+		}
+	}
+	if a, err := d.Inode().Attr(c); err != nil || a.Blocks != 0 {
+		t.Fatal("left behind", a.Blocks, err)
+	}
+	if err := d.Allocate(c, linux.FALLOC_FL_KEEP_SIZE, 0, 1<<30); err != nil {
+		t.Fatal("all there is", err)
 	}
 }

@@ -366,8 +366,7 @@ func (r *regular) reserve(start, end uint64, grow bool) error {
 	if grow && r.seals&linux.F_SEAL_GROW != 0 && end > uint64(r.attr.Size) {
 		return linux.EPERM
 	}
-	if need := int64((pageUp(end) - start) / arch.PageSize); r.fs.maxPages.Load() != 0 &&
-		need-r.data.pages > r.fs.maxPages.Load()-r.fs.pages.Load() {
+	if need := int64((pageUp(end) - start) / arch.PageSize); need-r.data.pages > r.fs.most()-r.fs.pages.Load() {
 		return linux.ENOSPC
 	}
 	for off := start; off < end; {

@@ -181,6 +181,15 @@ func (fs *filesystem) charge(n int64) bool {
 	return true
 }
 
+// most is how many pages may be asked for at once: without a limit, as many as there is
+// memory. Linux would go on until it has no more, and kill somebody.
+func (fs *filesystem) most() int64 {
+	if limit := fs.maxPages.Load(); limit != 0 {
+		return limit
+	}
+	return int64(fs.cfg.Total() / arch.PageSize)
+}
+
 func (fs *filesystem) uncharge(n int64) { fs.pages.Add(-n) }
 
 // newInode counts one more inode: ENOSPC.

@@ -71,9 +71,8 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 // registerMemFiles says where files without a name are: in a tmpfs that is mounted
 // nowhere and has no limit but the container's.
 func (s *sandbox) registerMemFiles() error {
-	k := s.tmpfs
-	k.Total = func() uint64 { return 0 }
-	fs, err := s.system.NewFilesystem(s.system.Internal(), tmpfs.NewType("tmpfs", k), &vfs.NewArgs{})
+	unlimited := &vfs.NewArgs{Options: vfs.ParseOptions("size=0,nr_inodes=0")}
+	fs, err := s.system.NewFilesystem(s.system.Internal(), tmpfs.NewType("tmpfs", s.tmpfs), unlimited)
 	if err != nil {
 		return err
 	}

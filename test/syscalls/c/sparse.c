@@ -1,5 +1,6 @@
-// covers: lseek ftruncate memfd_create
-// Files in memory that are much larger than memory: what looks through them comes to its end.
+// covers: lseek fallocate ftruncate memfd_create
+// Files in memory that are much larger than memory: what looks through them, or wants
+// all of it, comes to its end.
 #include "check.h"
 #include <sys/mman.h>
 #include <time.h>
@@ -37,7 +38,24 @@ static void seeks(void) {
 	close(fd);
 }
 
+// allocates kills who wants more memory than there can be: Linux goes on getting it.
+static void allocates(void) {
+	int fd = huge();
+	pid_t p = fork();
+	if (p == 0) {
+		fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1L << 46);
+		for (;;) pause();
+	}
+	CHECK(p > 0);
+	usleep(10000);
+	CHECK(kill(p, SIGKILL) == 0);
+	for (time_t since = now(); waitpid(p, NULL, WNOHANG) == 0; usleep(1000))
+		CHECK(now() - since < PATIENCE);
+	close(fd);
+}
+
 int main(void) {
 	seeks();
+	allocates();
 	return 0;
 }
