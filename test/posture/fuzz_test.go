@@ -77,9 +77,10 @@ func signatures() string {
 	return all.String()
 }
 
-// connections is how many more descriptors there may be: of connections to the
-// gofer, one for each task that wanted something of it at the same time.
-const connections = 64
+// connections is how many more descriptors there may be: of connections to the gofer,
+// one for each task that wanted something of it at the same time. A client keeps 8 that
+// are tied to processors and 16 others, each two pipes and a socket at both ends.
+const connections = (8 + 16) * 2 * 3
 
 // TestFuzz makes typed system calls at random, from many threads and processes,
 // some of them root in namespaces of their own, for GARRISON_STRESS (or a few
