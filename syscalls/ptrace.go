@@ -204,9 +204,10 @@ func traceSyscallInfo(t *kernel.Task, x kernel.Tracee, addr, data address) (int6
 	return int64(n), nil
 }
 
-// traceRseqConfig tells of no rseq(2), which this kernel has not.
-func traceRseqConfig(t *kernel.Task, _ kernel.Tracee, addr, data address) (int64, error) {
-	var c linux.PtraceRseqConfig
+// traceRseqConfig tells of the tracee's registration for rseq(2).
+func traceRseqConfig(t *kernel.Task, x kernel.Tracee, addr, data address) (int64, error) {
+	a := x.Rseq()
+	c := linux.PtraceRseqConfig{Pointer: uint64(a.At), Size: a.Size, Signature: a.Sig}
 	b := usermem.AsBytes(&c)
 	b = b[:min(uint64(len(b)), uint64(addr))]
 	if _, err := t.CopyOut(data.Addr(), b); err != nil {

@@ -342,7 +342,7 @@ var Table = kernel.Table{
 	331: call1("pkey_free", pkeyFree),
 	332: call5("statx", statx),
 	333: call6("io_pgetevents", ioPgetevents),
-	334: refuse("rseq", linux.ENOSYS, "built without CONFIG_RSEQ: the host may move a thread at any time, unseen"),
+	334: call4("rseq", rseq),
 	335: refuse("uretprobe", linux.ENOSYS, "a Linux without CONFIG_UPROBES"),
 	336: refuse("uprobe", linux.ENOSYS, "a Linux without CONFIG_UPROBES"),
 	424: call4("pidfd_send_signal", pidfdSendSignal),

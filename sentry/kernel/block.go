@@ -22,6 +22,7 @@ const (
 	attnNotify                    // the parent is to be told of a stop or continuation
 	attnTrap                      // it is to stop for its tracer
 	attnFilter                    // another thread has changed its seccomp(2) filters
+	attnMove                      // it may have to leave its processor, or its section of rseq(2)
 
 	// attnInterrupts end an interruptible sleep; a pause does not.
 	attnInterrupts = attnSignal | attnStop | attnKill | attnNotify | attnTrap
@@ -147,6 +148,9 @@ func (t *Task) beginSleep() {
 	t.status.CompareAndSwap(uint32(Running), uint32(Sleeping))
 	t.cputime.stop()
 	t.k.running.Add(-1)
+	if t.cpus != nil {
+		t.sleepsOnCPU()
+	}
 }
 
 func (t *Task) endSleep() {

@@ -189,6 +189,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 // shareMemory gives n t's address space, or a copy.
 func (t *Task) shareMemory(n *Task, f linux.CloneFlags) error {
 	s := t.space.Load()
+	t.inheritRseq(n, f&linux.CLONE_VM != 0)
 	if f&linux.CLONE_VM != 0 {
 		s.IncUsers()
 		n.space.Store(s)

@@ -35,6 +35,10 @@ func (inSignals) run(t *Task) state {
 			t.attention.And(^attnFilter)
 			t.told = identity{}
 			continue
+		case a&attnMove != 0:
+			t.attention.And(^attnMove)
+			t.moveCPU()
+			continue
 		case a&attnStop != 0:
 			t.stopHere()
 			continue
@@ -134,6 +138,7 @@ func (t *Task) defaultAction(info *linux.SigInfo) {
 // handle makes the guest run a handler when it goes on.
 func (t *Task) handle(info *linux.SigInfo, act *linux.SigAction) {
 	t.finishCall(act)
+	t.signalInSection(info.Signal())
 	mask := t.mask
 	if t.saved {
 		mask, t.saved = t.savedMask, false

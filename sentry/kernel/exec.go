@@ -151,6 +151,8 @@ func (t *Task) become(l *loaded) {
 	g.barriers.Store(0)
 	t.robust = 0
 	t.clearTID = 0
+	t.forgetRseq()
+	t.mmCPUs = nil
 	t.userDispatch = UserDispatch{}
 	t.restartFn = nil
 	t.dropDebug()

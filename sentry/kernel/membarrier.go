@@ -41,5 +41,16 @@ func (g *ThreadGroup) SyncThreads(by *Task) {
 	}
 }
 
+// RestartSections makes every thread of g but by that is in a section of rseq(2) begin
+// it anew before it does anything else.
+func (g *ThreadGroup) RestartSections(by *Task) {
+	for _, t := range g.k.Tasks(g) {
+		if t != by {
+			t.attend(attnMove)
+		}
+	}
+	g.SyncThreads(by)
+}
+
 // interruptGuest makes t's present Switch return.
 func (t *Task) interruptGuest() { t.ctx.Interrupt() }

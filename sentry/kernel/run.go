@@ -41,6 +41,9 @@ func (inGuest) run(t *Task) state {
 		if space.NeedsBarrier() {
 			space.Barrier(t.ctx)
 		}
+		if t.cpus != nil && !t.takeCPU() {
+			return inSignals{}
+		}
 		// attend looks at visits after it has changed attention; so attention
 		// is looked at once more after visits has changed.
 		atomic.AddInt64(&t.visits, 1)
@@ -120,7 +123,12 @@ func (t *Task) tell(now identity) {
 
 // leaveGuest is called after a Switch, or instead of it. Somebody may see the
 // task in the guest for a moment longer.
-func (t *Task) leaveGuest() { hot.Store(&t.visits, t.visits+1) }
+func (t *Task) leaveGuest() {
+	hot.Store(&t.visits, t.visits+1)
+	if t.cpus != nil {
+		t.giveCPU()
+	}
+}
 
 // visiting reports whether the task is in a Switch, or about to begin one, by
 // what visits was.

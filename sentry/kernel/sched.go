@@ -27,6 +27,19 @@ func (s *CPUSet) Count() (n int) {
 	return n
 }
 
+// Has reports whether processor n is in s.
+func (s *CPUSet) Has(n int) bool { return n < len(s)*64 && s[n/64]>>(n%64)&1 != 0 }
+
+// First is the lowest processor in s, 0 if there is none.
+func (s *CPUSet) First() uint32 {
+	for i, w := range s {
+		if w != 0 {
+			return uint32(i*64 + bits.TrailingZeros64(w))
+		}
+	}
+	return 0
+}
+
 // schedParm is how a task asked to be scheduled. It is kept and told: the
 // host's scheduler is not asked, which a guest can't tell from a busy machine.
 type schedParm struct {
@@ -91,8 +104,9 @@ func (t *Task) Affinity() CPUSet {
 // SetAffinity changes them. The caller has checked them.
 func (t *Task) SetAffinity(s CPUSet) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.affinity = s
+	t.mu.Unlock()
+	t.attend(attnMove)
 }
 
 // Yield lets other tasks run, sched_yield(2). They are threads of the host's, so it
@@ -100,19 +114,16 @@ func (t *Task) SetAffinity(s CPUSet) {
 // this one's place among them, which costs four times as much.
 func (t *Task) Yield() { _, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
-// CPU is a processor that t may run on, as getcpu(2) tells it.
+// CPU is a processor that t may run on, as getcpu(2) tells it: what rseq(2) tells, too.
 func (t *Task) CPU() uint32 {
-	cpu, ok := hostCPU()
 	a := t.Affinity()
-	if ok && int(cpu) < len(a)*64 && a[cpu/64]>>(cpu%64)&1 != 0 {
+	if t.rseq.At != 0 && a.Has(int(t.cpu)) {
+		return t.cpu
+	}
+	if cpu, ok := hostCPU(); ok && a.Has(int(cpu)) {
 		return cpu
 	}
-	for i, w := range a {
-		if w != 0 {
-			return uint32(i*64 + bits.TrailingZeros64(w))
-		}
-	}
-	return 0
+	return a.First()
 }
 
 // IOPriority is what ioprio_set(2) set, 0 if nothing. Any goroutine may ask.

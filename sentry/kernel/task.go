@@ -32,6 +32,7 @@ type Task struct {
 	taskExit
 	taskIPC
 	taskSeccomp
+	taskRseq
 	trace   taskTrace
 	cputime taskTimes
 	taskSleep

@@ -20,8 +20,6 @@ const (
 	platformID = "x86_64"
 	clockTicks = 100
 	randomSize = 16
-	rseqSize   = 28 // the fields of struct rseq that are served
-	rseqAlign  = 32
 )
 
 // checkStrings is E2BIG if argv and envp are more than a program may be given.
@@ -195,8 +193,8 @@ func (b *builder) auxv(main placed, base, execfn, platform, random arch.Addr) []
 	add(linux.AT_HWCAP2, a.HWCap2)
 	add(linux.AT_EXECFN, uint64(execfn))
 	add(linux.AT_PLATFORM, uint64(platform))
-	add(linux.AT_RSEQ_FEATURE_SIZE, rseqSize)
-	add(linux.AT_RSEQ_ALIGN, rseqAlign)
+	add(linux.AT_RSEQ_FEATURE_SIZE, linux.RseqFeatureSize)
+	add(linux.AT_RSEQ_ALIGN, linux.RseqAlign)
 	add(linux.AT_NULL, 0)
 	return v
 }
