@@ -47,8 +47,8 @@ const (
 
 	// cpuTurn is how long a thread keeps its processor in the guest if another waits.
 	cpuTurn = 3 * time.Millisecond
-	// cpuLook is how often who waits looks whether one is free: its thread may have
-	// left the guest for something long without sleeping.
+	// cpuLook is how often one of those who wait looks whether one is free: its thread
+	// may have left the guest for something long without sleeping.
 	cpuLook = 500 * time.Microsecond
 	// cpuYields is how often a thread gives up the host's processor before it
 	// sleeps: who has taken the others may need no more.
@@ -137,7 +137,7 @@ func (c *cpus) take(t *Task) int {
 	c.waiting.Add(1)
 	c.mu.Unlock()
 	for {
-		t.spot.Sleep(cpuLook)
+		t.spot.Sleep(cpuLook * time.Duration(max(1, c.waiting.Load())))
 		if s, ok := t.ctx.(platform.Sleeper); ok {
 			s.Slept()
 		}

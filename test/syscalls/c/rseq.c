@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/rseq.h>
 #include <sys/time.h>
 
@@ -405,6 +406,41 @@ static void barriers(void) {
 	CHECK(pthread_join(t, NULL) == 0 && left);
 }
 
+// A tracer is told of the registration.
+static void traced(void) {
+	struct {
+		uint64_t at;
+		uint32_t size, sig, flags, rest;
+	} c;
+	int status;
+	pid_t p = fork();
+	if (p == 0) {
+		CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+		raise(SIGSTOP);
+		alone();
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	CHECK(waitpid(p, &status, 0) == p && WIFSTOPPED(status));
+	CHECK(ptrace(0x420f, p, sizeof c, &c) == sizeof c); // PTRACE_GET_RSEQ_CONFIGURATION
+	CHECK(c.at == (uintptr_t)libc() && c.size == 32 && c.sig == SIG && c.flags == 0);
+	CHECK(ptrace(PTRACE_CONT, p, 0, 0) == 0 && waitpid(p, &status, 0) == p && WIFSTOPPED(status));
+	CHECK(ptrace(0x420f, p, sizeof c, &c) == sizeof c && c.at == 0 && c.size == 0 && c.sig == 0);
+	CHECK(ptrace(PTRACE_CONT, p, 0, 0) == 0 && ended_well(p));
+}
+
+// A program that another was spawned by goes on with its sections.
+static void spawned(void) {
+	for (int i = 0; i < 3; i++) {
+		CHECK(system("exit 3") != -1);
+		volatile long n = 0;
+		while (n < 1000)
+			add(libc(), &n, libc()->cpu_start);
+		CHECK(n == 1000);
+	}
+	on(NULL);
+}
+
 int main(int argc, char **argv) {
 	if (argc > 1) {
 		CHECK(__rseq_size == 0);
@@ -427,5 +463,7 @@ int main(int argc, char **argv) {
 	APART(nonsense());
 	APART(copied());
 	APART(barriers());
+	APART(traced());
+	APART(spawned());
 	return 0;
 }
