@@ -75,6 +75,7 @@ var prctls = map[int32]func(*kernel.Task, prctlArgs) (uint64, error){
 	linux.PR_GET_MDWE:                  prGetMDWE,
 	linux.PR_SET_MEMORY_MERGE:          prSetMerge,
 	linux.PR_GET_MEMORY_MERGE:          prGetMerge,
+	linux.PR_FUTEX_HASH:                prFutexHash,
 	linux.PR_SET_VMA:                   prSetVMA,
 	linux.PR_GET_AUXV:                  prGetAuxv,
 	linux.PR_TASK_PERF_EVENTS_DISABLE:  func(*kernel.Task, prctlArgs) (uint64, error) { return 0, nil },

@@ -113,3 +113,18 @@ func prGetMerge(t *kernel.Task, a prctlArgs) (uint64, error) {
 	}
 	return flag(t.Space().Merge()), nil
 }
+
+// prFutexHash is PR_FUTEX_HASH: a is the operation, the slots to set, and flags, of which
+// there are none.
+func prFutexHash(t *kernel.Task, a prctlArgs) (uint64, error) {
+	switch a[0] {
+	case linux.PR_FUTEX_HASH_SET_SLOTS:
+		if a[2] != 0 {
+			return 0, linux.EINVAL
+		}
+		return 0, t.Space().SetFutexSlots(uint32(a[1]))
+	case linux.PR_FUTEX_HASH_GET_SLOTS:
+		return uint64(t.Space().FutexSlots()), nil
+	}
+	return 0, linux.EINVAL
+}

@@ -191,6 +191,9 @@ func (t *Task) shareMemory(n *Task, f linux.CloneFlags) error {
 	s := t.space.Load()
 	t.inheritRseq(n, f&linux.CLONE_VM != 0)
 	if f&linux.CLONE_VM != 0 {
+		if f&linux.CLONE_VFORK == 0 {
+			s.NeedFutexSlots(min(t.tg.Threads(), t.k.CPUs()))
+		}
 		s.IncUsers()
 		n.space.Store(s)
 		return nil

@@ -93,6 +93,7 @@ type Space struct {
 	dead    bool
 	sealed  bool // some mapping is
 	flags   spaceFlags
+	futex   futexHash
 	patch   patches
 }
 
