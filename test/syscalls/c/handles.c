@@ -3,6 +3,7 @@
 #include "mounts.h"
 #include <sys/quota.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #define FID 0x200	 // AT_HANDLE_FID, since Linux 6.6
 #define UNIQUE 1	 // AT_HANDLE_MNT_ID_UNIQUE, since 6.12
@@ -64,6 +65,86 @@ static void quotas(void) {
 	close(fd);
 }
 
+#define X(n) (('X' << 8) + n)
+#define QFD(op, kind, id, addr) syscall(443, fd, QCMD(op, kind), id, addr)
+
+// What comes first: the descriptor, the kind, a mount that can't be written to, the filesystem.
+static void quotas_order(void) {
+	int fd = -1;
+	FAILS(QFD(Q_SYNC, 3, 0, NULL), EBADF);
+	fd = open(".", O_PATH);
+	FAILS(QFD(Q_SYNC, 3, 0, NULL), EINVAL);
+	FAILS(QFD(0x5858, 0, 0, NULL), ENOSYS);
+	CHECK(mkdir("ro", 0755) == 0 && mount("none", "ro", "tmpfs", MS_RDONLY, NULL) == 0);
+	close(fd);
+	fd = open("ro", O_RDONLY);
+	FAILS(QFD(Q_QUOTAOFF, 0, 0, NULL), EROFS);
+	FAILS(QFD(Q_SETQUOTA, 0, 0, NULL), EROFS);
+	FAILS(QFD(0x5858, 0, 0, NULL), EROFS);
+	FAILS(QFD(Q_SETQUOTA, 3, 0, NULL), EINVAL);
+	FAILS(QFD(Q_SYNC, 0, 0, NULL), ENOSYS);
+	FAILS(QFD(Q_GETQUOTA, 0, 0, NULL), EROFS);
+	FAILS(QFD(Q_GETNEXTQUOTA, 0, 0, NULL), EROFS);
+	FAILS(QFD(X(3), 0, 0, NULL), ENOSYS);
+	FAILS(QFD(X(9), 0, 0, NULL), ENOSYS);
+	close(fd);
+}
+
+static void quotas_of_all(int fd, char *b) {
+	CHECK(QFD(Q_SYNC, 0, 0, NULL) == 0 && QFD(X(7), 0, 0, NULL) == 0);
+	FAILS(QFD(Q_GETINFO, 1, 0, NULL), ESRCH);
+	FAILS(QFD(X(5), 0, 0, NULL), ENOSYS);
+	FAILS(QFD(X(8), 0, 0, NULL), EFAULT);
+	*b = 0;
+	FAILS(QFD(X(8), 0, 0, b), EINVAL);
+	*b = 1;
+	FAILS(QFD(X(8), 0, 0, b), ENOSYS);
+}
+
+// An ext4 whose quotas are off answers all but what turns them on.
+static void quotas_that_are_off(void) {
+	static char b[256];
+	struct statfs st;
+	int fd = open("/", O_PATH);
+	CHECK(fd >= 0 && fstatfs(fd, &st) == 0);
+	if (st.f_type != 0xef53 || QFD(Q_GETFMT, 0, 0, b) == 0 || access("/", W_OK) != 0)
+		return;
+	if (QFD(Q_GETNEXTQUOTA, 0, 0, NULL) == -1 && errno == EPERM)
+		return; // not root of the machine
+	quotas_of_all(fd, b);
+	CHECK(QFD(Q_QUOTAOFF, 0, 0, NULL) == 0);
+	FAILS(QFD(Q_GETFMT, 2, 0, NULL), ESRCH);
+	FAILS(QFD(Q_QUOTAON, 0, 0, b), EINVAL);
+	FAILS(QFD(Q_SETINFO, 0, 0, NULL), EFAULT);
+	FAILS(QFD(Q_SETINFO, 0, 0, b), ESRCH);
+	FAILS(QFD(Q_GETQUOTA, 0, 0, NULL), ESRCH);
+	FAILS(QFD(Q_GETQUOTA, 0, -1, NULL), EINVAL);
+	FAILS(QFD(Q_GETQUOTA, 2, -1, NULL), EINVAL);
+	FAILS(QFD(Q_GETNEXTQUOTA, 2, 0, NULL), ESRCH);
+	FAILS(QFD(Q_SETQUOTA, 0, 0, NULL), EFAULT);
+	FAILS(QFD(Q_SETQUOTA, 0, 0, b), ESRCH);
+	FAILS(QFD(Q_SETQUOTA, 0, -1, b), EINVAL);
+	for (int i = 1; i <= 6; i++)
+		if (i != 3 && i != 5)
+			FAILS(QFD(X(i), 0, 0, NULL), EFAULT);
+	FAILS(QFD(X(1), 0, 0, b), ENOSYS);
+	FAILS(QFD(X(3), 1, 0, NULL), ESRCH);
+	FAILS(QFD(X(4), 0, -1, b), EINVAL);
+	FAILS(QFD(X(6), 0, 0, b), ENOSYS);
+	FAILS(QFD(X(9), 0, 0, NULL), ESRCH);
+	FAILS(QFD(X(10), 0, 0, NULL), EINVAL);
+	CHECK(syscall(SYS_setgroups, 0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0 && setresuid(65533, 65533, 65533) == 0);
+	quotas_of_all(fd, b);
+	FAILS(QFD(Q_QUOTAON, 0, 0, NULL), EPERM);
+	FAILS(QFD(Q_SETQUOTA, 0, 65533, NULL), EPERM);
+	FAILS(QFD(X(10), 0, 0, NULL), EPERM);
+	FAILS(QFD(Q_GETQUOTA, 0, 65533, NULL), ESRCH);
+	FAILS(QFD(Q_GETQUOTA, 0, 65534, NULL), EPERM);
+	FAILS(QFD(X(3), 1, 65534, NULL), ESRCH);
+	FAILS(QFD(X(3), 2, 65534, NULL), EPERM);
+	FAILS(QFD(Q_GETNEXTQUOTA, 0, 65533, NULL), EPERM);
+}
+
 static void statistics(void) {
 	struct { int free; uint64_t inodes; char names[16]; } u;
 	struct stat st;
@@ -87,6 +168,8 @@ static void statistics(void) {
 static void all(void) {
 	CASE(identified());
 	CASE(quotas());
+	CASE(quotas_order());
+	APART(quotas_that_are_off());
 	CASE(statistics());
 }
 
