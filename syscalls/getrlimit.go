@@ -77,6 +77,10 @@ func mayLimit(t, x *kernel.Task) bool {
 // getrusage implements getrusage(2).
 func getrusage(t *kernel.Task, who int32, out usermem.Ptr[linux.Rusage]) (int, error) {
 	var r linux.Rusage
+	if who == linux.RUSAGE_SELF || who == linux.RUSAGE_THREAD {
+		st := t.Space().Stats(true)
+		t.ThreadGroup().Measured(st.PeakRSS, st.Filled)
+	}
 	switch who {
 	case linux.RUSAGE_SELF:
 		r = t.ThreadGroup().Rusage()
@@ -86,9 +90,6 @@ func getrusage(t *kernel.Task, who int32, out usermem.Ptr[linux.Rusage]) (int, e
 		r = t.Rusage()
 	default:
 		return 0, linux.EINVAL
-	}
-	if who != linux.RUSAGE_CHILDREN {
-		r.Maxrss = max(r.Maxrss, int64(t.Space().Stats(true).PeakRSS>>10))
 	}
 	return 0, out.Store(t, &r)
 }

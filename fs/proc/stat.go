@@ -113,7 +113,6 @@ func showStat(p *process, c vfs.Ctx, w *bytes.Buffer) error {
 	i, sched := p.ids(), t.Sched()
 	nr, foreground := p.terminal()
 	letter, _ := p.state()
-	faults, childFaults := p.faults()
 	user, system, childUser, childSystem := p.times()
 	mayLook := p.guard(c, linux.EPERM) == nil
 
@@ -121,6 +120,7 @@ func showStat(p *process, c vfs.Ctx, w *bytes.Buffer) error {
 	var layout mm.Layout
 	if s := p.memory(); s != nil {
 		stats = s.Stats(true)
+		p.g.Measured(stats.PeakRSS, stats.Filled)
 		if mayLook {
 			layout = s.Layout()
 		} else {
@@ -128,6 +128,7 @@ func showStat(p *process, c vfs.Ctx, w *bytes.Buffer) error {
 		}
 		s.DecUsers()
 	}
+	faults, childFaults := p.faults()
 	// 1-20
 	fmt.Fprintf(w, "%d (%s) %c %d %d %d %d %d %d %d %d 0 0 %d %d %d %d %d %d %d 0 ",
 		i.pid, t.Name(), letter, i.ppid, i.pgrp, i.session, nr, foreground, uint32(pfRandomize), faults, childFaults,

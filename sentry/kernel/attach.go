@@ -95,6 +95,7 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.noTHP.Store(t.tg.noTHP.Load())
 	if c.Flags&linux.CLONE_VM != 0 {
 		g.times.meter.share(t)
+		g.times.filled.borrowed.Store(true)
 	}
 	g.WatchCPULimit()
 	return g

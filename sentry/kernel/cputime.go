@@ -80,8 +80,39 @@ func (t *Task) wanted() (user, system int64) {
 type groupTimes struct {
 	meter             cpuMeter
 	faults, voluntary atomic.Int64
-	maxRSS            atomic.Int64 // bytes, of address spaces it left
-	io                IOCounters   // also of children waited for
+	maxRSS            atomic.Int64 // bytes
+	filled            filledPages
+	io                IOCounters // also of children waited for
+}
+
+// filledPages is the page faults of a process that the host has answered alone. They
+// are looked for when somebody asks, and at a program's end.
+type filledPages struct {
+	before   atomic.Int64 // by programs that execve(2) replaced
+	now      atomic.Int64
+	borrowed atomic.Bool // the address space is its parent's, and so are its pages
+}
+
+func (f *filledPages) total() int64 { return f.before.Load() + f.now.Load() }
+
+// replaced says that the process has got an address space of its own.
+func (f *filledPages) replaced() {
+	f.before.Add(f.now.Swap(0))
+	f.borrowed.Store(false)
+}
+
+// Measured takes note of the memory of g, which mm.Space's Stats or EndRSS has
+// measured: peak in bytes, and pages that were filled without a fault.
+func (g *ThreadGroup) Measured(peak, filled uint64) {
+	raise(&g.times.maxRSS, int64(peak))
+	if f := &g.times.filled; !f.borrowed.Load() {
+		raise(&f.now, int64(filled))
+	}
+}
+
+func raise(v *atomic.Int64, n int64) {
+	for old := v.Load(); n > old && !v.CompareAndSwap(old, n); old = v.Load() {
+	}
 }
 
 // childTimes is the times of children waited for, and theirs. It is protected by
@@ -163,7 +194,7 @@ func (g *ThreadGroup) Rusage() linux.Rusage {
 
 func (g *ThreadGroup) rusage() linux.Rusage {
 	user, system := g.CPUTime()
-	faults, sleeps := g.times.faults.Load(), g.times.voluntary.Load()
+	faults, sleeps := g.times.faults.Load()+g.times.filled.total(), g.times.voluntary.Load()
 	rss := g.times.maxRSS.Load()
 	for t := range g.tasks.All() {
 		if !t.zombie {
@@ -182,10 +213,21 @@ func (g *ThreadGroup) ChildrenRusage() linux.Rusage {
 	return rusageOf(c.user, c.system, c.faults, c.voluntary, c.maxRSS)
 }
 
-// Rusage is getrusage(RUSAGE_THREAD).
+// Rusage is getrusage(RUSAGE_THREAD). Which thread touched a page first nobody knows:
+// those faults are the leader's.
 func (t *Task) Rusage() linux.Rusage {
+	t.k.tasks.RLock()
+	defer t.k.tasks.RUnlock()
+	return t.rusage()
+}
+
+func (t *Task) rusage() linux.Rusage {
 	u, s := t.CPUTime()
-	return rusageOf(u, s, t.cputime.faults.Load(), t.cputime.voluntary.Load(), t.tg.times.maxRSS.Load())
+	faults := t.cputime.faults.Load()
+	if t.tg.leader == t {
+		faults += t.tg.times.filled.total()
+	}
+	return rusageOf(u, s, faults, t.cputime.voluntary.Load(), t.tg.times.maxRSS.Load())
 }
 
 func rusageOf(user, system, faults, sleeps, rss int64) linux.Rusage {
@@ -202,7 +244,7 @@ func (g *ThreadGroup) total() childTimes {
 	c := g.childTime
 	c.user += u
 	c.system += s
-	c.faults += g.times.faults.Load()
+	c.faults += g.times.faults.Load() + g.times.filled.total()
 	c.voluntary += g.times.voluntary.Load()
 	c.maxRSS = max(c.maxRSS, g.times.maxRSS.Load())
 	return c

@@ -113,7 +113,8 @@ func (t *Task) become(l *loaded) {
 	g, k := t.tg, t.k
 	old := t.space.Load()
 	t.leaveMemory(old)
-	t.foldRSS(old)
+	g.Measured(old.EndRSS())
+	g.times.filled.replaced()
 	g.times.meter.leaveProcess(t)
 	t.space.Store(l.space)
 	old.DecUsers()

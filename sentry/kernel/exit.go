@@ -83,7 +83,7 @@ func (t *Task) giveUp() {
 	g := t.tg
 	s := t.space.Load()
 	t.leaveMemory(s)
-	t.foldRSS(s)
+	t.tg.Measured(s.EndRSS())
 	t.exitIPC()
 	t.filters.Load().drop()
 	t.fds.Swap(nil).DecRef(t)
@@ -107,16 +107,6 @@ func (t *Task) leaveMemory(s *mm.Space) {
 		if s.Users() > 1 {
 			t.CopyOut(at, make([]byte, 4))
 			t.futexWakeAddr(at, 1)
-		}
-	}
-}
-
-func (t *Task) foldRSS(s *mm.Space) {
-	rss := int64(s.EndRSS())
-	for {
-		old := t.tg.times.maxRSS.Load()
-		if rss <= old || t.tg.times.maxRSS.CompareAndSwap(old, rss) {
-			return
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (t *Task) waitTrap(x *Task, w *WaitSpec) (r WaitResult, ok bool) {
 	}
 	s.reported = w.Options&linux.WNOWAIT == 0
 	return WaitResult{
-		Pid: x.pid.In(t.pid.ns), UID: t.Creds().UserNS.ShowUID(x.Creds().RUID), Usage: x.Rusage(),
+		Pid: x.pid.In(t.pid.ns), UID: t.Creds().UserNS.ShowUID(x.Creds().RUID), Usage: x.rusage(),
 		Code: linux.CLD_TRAPPED, Status: linux.TrapStatus(s.code),
 	}, true
 }
@@ -71,7 +71,7 @@ func (t *Task) waitResumed(x *Task, w *WaitSpec) (r WaitResult, ok bool) {
 	}
 	st.continued = w.Options&linux.WNOWAIT != 0
 	return WaitResult{
-		Pid: x.pid.In(t.pid.ns), UID: x.Creds().RUID, Usage: x.Rusage(),
+		Pid: x.pid.In(t.pid.ns), UID: x.Creds().RUID, Usage: x.rusage(),
 		Code: linux.CLD_CONTINUED, Status: linux.ContinuedStatus,
 	}, true
 }
@@ -88,7 +88,7 @@ func (t *Task) waitTraceeEnd(x *Task, w *WaitSpec) (r WaitResult, after func(), 
 	if leads && g.parent == t.tg {
 		return t.waitExited(g, w), nil, true
 	}
-	r = WaitResult{Pid: x.pid.In(t.pid.ns), UID: t.Creds().UserNS.ShowUID(x.Creds().RUID), Usage: x.Rusage()}
+	r = WaitResult{Pid: x.pid.In(t.pid.ns), UID: t.Creds().UserNS.ShowUID(x.Creds().RUID), Usage: x.rusage()}
 	r.Status = x.endStatus()
 	r.Code = endCode(r.Status)
 	if w.Options&linux.WNOWAIT != 0 {

@@ -100,8 +100,12 @@ func (s *Space) HandleFault(ev *platform.Event, memo *FaultMemo) Fault {
 	} else if memo.repeated(ev.Addr.Down(), s.changes, 8) {
 		return segv // the host refuses what we think it grants
 	}
+	used := s.mem.used
 	switch s.resolve(ev.Addr, want, vr, &v, false) {
 	case nil:
+		if s.mem.used != used {
+			s.filled.faulted.Add(1)
+		}
 		return Fault{Resolved: true}
 	case linux.ENOMEM:
 		return Fault{OutOfMemory: true, Addr: ev.Addr}

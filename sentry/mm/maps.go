@@ -139,6 +139,8 @@ func (v *vma) smapsFlags() string {
 type Stats struct {
 	VM, PeakVM, Locked, Pinned, Data, Stack, Exec, Lib, PTE uint64
 	RSS, PeakRSS, RSSAnon, RSSFile, RSSShmem                uint64
+
+	Filled uint64 // the pages that came without a fault, at their most; with rss
 }
 
 // Stats counts s's memory. With rss false the RSS fields are zero, and it takes
@@ -156,20 +158,23 @@ func (s *Space) Stats(rss bool) Stats {
 	if !rss {
 		return st
 	}
+	alone := uint64(0)
 	for r, x := range s.runs.All() {
 		switch {
 		case x.host != nil:
 			st.RSSFile += uint64(r.Len())
 		case x.owned:
-			st.RSSAnon += s.env.memory.Resident(x.memory(rng(r)))
+			n := s.env.memory.Resident(x.memory(rng(r)))
+			st.RSSAnon += n
+			if s.filled.counts(&x) {
+				alone += n
+			}
 		default:
 			st.RSSShmem += s.env.memory.Resident(x.memory(rng(r)))
 		}
 	}
 	st.RSS = st.RSSAnon + st.RSSFile + st.RSSShmem
-	for old := s.peakRSS.Load(); st.RSS > old && !s.peakRSS.CompareAndSwap(old, st.RSS); old = s.peakRSS.Load() {
-	}
-	st.PeakRSS = s.peakRSS.Load()
+	st.PeakRSS, st.Filled = peaked(&s.peakRSS, st.RSS), s.filled.saw(alone)
 	return st
 }
 
@@ -177,20 +182,24 @@ func (s *Space) Stats(rss bool) Stats {
 // host costs more than the difference is worth, at the end of each process.
 const smallRun = 64 << 10
 
-// EndRSS is PeakRSS of Stats, for a space that is about to end, or a little more.
-func (s *Space) EndRSS() (n uint64) {
+// EndRSS is PeakRSS and Filled of Stats, for a space that is about to end, or a little more.
+func (s *Space) EndRSS() (peak, filled uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	alone := uint64(0)
 	for r, x := range s.runs.All() {
-		m := x.memory(rng(r))
+		n, m := uint64(r.Len()), x.memory(rng(r))
 		switch {
-		case x.host != nil || r.Len() <= smallRun:
-			n += uint64(r.Len())
+		case x.host != nil || n <= smallRun:
 		case x.owned && x.cow:
-			n += s.heat.residentIn(s.env.memory, m)
+			n = s.heat.residentIn(s.env.memory, m)
 		default:
-			n += s.env.memory.Resident(m)
+			n = s.env.memory.Resident(m)
+		}
+		peak += n
+		if s.filled.counts(&x) {
+			alone += n
 		}
 	}
-	return max(n, s.peakRSS.Load())
+	return max(peak, s.peakRSS.Load()), s.filled.saw(alone)
 }

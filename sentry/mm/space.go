@@ -71,6 +71,7 @@ type Space struct {
 	needs   atomic.Bool // NeedsBarrier
 	tlb     tlb
 	peakRSS atomic.Uint64 // the largest that Stats has seen
+	filled  filled
 
 	companion atomic.Pointer[Companion]
 
