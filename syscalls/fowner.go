@@ -10,10 +10,22 @@ import (
 
 // An ioOwner is whom fcntl(F_SETOWN) chose to be told of a file with O_ASYNC.
 type ioOwner struct {
-	k      *kernel.Kernel
-	pid    *kernel.PID
-	kind   int32        // F_OWNER_*
-	setter *kernel.Task // by whose right signals are sent, as its ids were
+	k         *kernel.Kernel
+	pid       *kernel.PID
+	kind      int32 // F_OWNER_*
+	uid, euid id    // of who chose, when that was: by their right signals are sent
+}
+
+// newOwner is pid, as t chooses it. It outlives t, and must not keep what t has.
+func newOwner(t *kernel.Task, pid *kernel.PID, kind int32) *ioOwner {
+	c := t.Creds()
+	return &ioOwner{t.Kernel(), pid, kind, c.RUID, c.EUID}
+}
+
+// maySignal reports whether t may be told (sigio_perm).
+func (o *ioOwner) maySignal(t *kernel.Task) bool {
+	c := t.Creds()
+	return o.euid == 0 || o.euid == c.SUID || o.euid == c.RUID || o.uid == c.SUID || o.uid == c.RUID
 }
 
 // A pollReason is what si_code and si_band say of an event.
@@ -52,7 +64,7 @@ func (o *ioOwner) SignalIO(sig linux.Signal, fd int32, e wait.Events) {
 	}
 	if o.kind == linux.F_OWNER_PGRP {
 		for _, g := range o.k.GroupMembers(o.pid) {
-			if o.setter.MaySignal(g.Leader()) {
+			if o.maySignal(g.Leader()) {
 				g.Signal(info)
 			}
 		}
@@ -60,7 +72,7 @@ func (o *ioOwner) SignalIO(sig linux.Signal, fd int32, e wait.Events) {
 	}
 	t := o.k.PIDTask(o.pid)
 	switch {
-	case t == nil || !o.setter.MaySignal(t):
+	case t == nil || !o.maySignal(t):
 	case o.kind == linux.F_OWNER_TID:
 		t.Signal(info)
 	default:
@@ -100,29 +112,41 @@ func chooseOwner(t *kernel.Task, d *vfs.FileDescription, who linux.FOwnerEx) err
 	if pid == nil {
 		return linux.ESRCH
 	}
-	d.SetOwner(&ioOwner{t.Kernel(), pid, who.Type, t})
+	d.SetOwner(newOwner(t, pid, who.Type))
 	return nil
 }
 
 // dirNotify is F_NOTIFY: the caller itself is told if nobody else was chosen.
 func dirNotify(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
 	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
-	return 0, d.DirNotify(&ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, int32(fd), uint32(arg))
+	return 0, d.DirNotify(newOwner(t, pid, linux.F_OWNER_PID), int32(fd), uint32(arg))
 }
 
 // setLease is F_SETLEASE: the caller is told of breaks if nobody else was chosen.
 func setLease(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
 	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
-	return 0, d.SetLease(t, int(int32(arg)), &ioOwner{t.Kernel(), pid, linux.F_OWNER_PID, t}, int32(fd))
+	return 0, d.SetLease(t, int(int32(arg)), newOwner(t, pid, linux.F_OWNER_PID), int32(fd))
 }
 
-// ownerOf is the owner as the caller numbers it.
+// there reports whether anybody is left to be told.
+func (o *ioOwner) there() bool {
+	if o.kind == linux.F_OWNER_PGRP {
+		return len(o.k.GroupMembers(o.pid)) > 0
+	}
+	return o.k.PIDTask(o.pid) != nil
+}
+
+// ownerOf is the owner as the caller numbers it, 0 when it is no more.
 func ownerOf(t *kernel.Task, d *vfs.FileDescription) linux.FOwnerEx {
 	o, ok := d.Owner().(*ioOwner)
 	if !ok {
 		return linux.FOwnerEx{Type: linux.F_OWNER_PID}
 	}
-	return linux.FOwnerEx{Type: o.kind, PID: o.pid.In(t.PIDNamespace())}
+	who := linux.FOwnerEx{Type: o.kind}
+	if o.there() {
+		who.PID = o.pid.In(t.PIDNamespace())
+	}
+	return who
 }
 
 func getOwner(t *kernel.Task, d *vfs.FileDescription, _ uint64) (int, error) {

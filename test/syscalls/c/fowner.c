@@ -1,0 +1,108 @@
+// fcntl(2), F_SETOWN: by whose right the owner of a file is told, and for how long the
+// choice keeps what.
+// covers: fcntl unshare
+#include "child.h"
+#include <sched.h>
+#include <sys/mount.h>
+
+static int pipes[12][2];
+
+// owned is a pipe whose reader is to be sent SIGIO, as the caller chooses.
+static void owned(int *p, pid_t owner) {
+	CHECK(fcntl(p[0], F_SETOWN, owner) == 0 && fcntl(p[0], F_SETFL, O_ASYNC) == 0);
+}
+
+static void becomes(uid_t uid) {
+	CHECK(syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresuid, uid, uid, uid) == 0);
+}
+
+// listener is a child with the ids uid that ends with 0 once it is told by SIGIO.
+static pid_t listener(uid_t uid) {
+	int ready[2];
+	char c;
+	sigset_t io;
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	CHECK(pipe(ready) == 0);
+	pid_t p = fork();
+	if (p == 0) {
+		sigprocmask(SIG_BLOCK, &io, NULL);
+		becomes(uid);
+		CHECK(write(ready[1], "r", 1) == 1);
+		struct timespec t = {1, 0};
+		_exit(sigtimedwait(&io, NULL, &t) == SIGIO ? 0 : 1);
+	}
+	CHECK(p > 0 && read(ready[0], &c, 1) == 1);
+	return p;
+}
+
+static int heard(pid_t p) {
+	int st;
+	CHECK(waitpid(p, &st, 0) == p && WIFEXITED(st));
+	return WEXITSTATUS(st) == 0;
+}
+
+static void by_the_right_of_who_chose(void) {
+	pid_t p = listener(1000), chooser = fork();
+	if (chooser == 0) {
+		owned(pipes[0], p);
+		becomes(2000);
+		_exit(0);
+	}
+	CHECK(heard(chooser) && write(pipes[0][1], "x", 1) == 1 && heard(p));
+}
+
+static void not_of_who_writes(void) {
+	pid_t p = listener(1000), chooser = fork();
+	if (chooser == 0) {
+		becomes(2000);
+		owned(pipes[0], p);
+		_exit(0);
+	}
+	CHECK(heard(chooser) && write(pipes[0][1], "x", 1) == 1 && !heard(p));
+}
+
+static void an_equal_may(void) {
+	pid_t p = listener(1000), chooser = fork();
+	if (chooser == 0) {
+		becomes(1000);
+		owned(pipes[0], p);
+		_exit(0);
+	}
+	CHECK(heard(chooser) && write(pipes[0][1], "x", 1) == 1 && heard(p));
+}
+
+// Where there may be few networks, each goes with the process that made it, though its
+// pipe names that process for ever.
+static void the_owners_network_is_not_kept(void) {
+	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) == 0);
+	pid_t init = fork();
+	if (init == 0) {
+		CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0 && write_file("/proc/sys/user/max_net_namespaces", "3") == 0);
+		for (unsigned i = 0; i < sizeof pipes / sizeof *pipes; i++) {
+			pid_t p = fork();
+			if (p == 0) {
+				int r = unshare(CLONE_NEWNET);
+				for (int n = 0; r == -1 && errno == ENOSPC && n < 500; n++) // Linux takes networks down later
+					usleep(10000), r = unshare(CLONE_NEWNET);
+				CHECK(r == 0);
+				owned(pipes[i], getpid());
+				_exit(0);
+			}
+			gone(p);
+			CHECK(fcntl(pipes[i][0], F_GETOWN) == p && heard(p) && fcntl(pipes[i][0], F_GETOWN) == 0);
+		}
+		_exit(0);
+	}
+	CHECK(heard(init));
+}
+
+int main(void) {
+	for (unsigned i = 0; i < sizeof pipes / sizeof *pipes; i++)
+		CHECK(pipe(pipes[i]) == 0);
+	APART(by_the_right_of_who_chose());
+	APART(not_of_who_writes());
+	APART(an_equal_may());
+	APART(the_owners_network_is_not_kept());
+	return 0;
+}
