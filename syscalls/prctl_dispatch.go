@@ -9,29 +9,37 @@ import (
 // prSetUserDispatch is PR_SET_SYSCALL_USER_DISPATCH: a is the mode, the text's start and
 // length, and where the selector is.
 func prSetUserDispatch(t *kernel.Task, a prctlArgs) (uint64, error) {
-	d := kernel.UserDispatch{On: true, Start: a[1], Len: a[2], Selector: arch.Addr(a[3])}
-	end := d.Start + d.Len
-	switch a[0] {
+	d, err := newUserDispatch(a[0], a[1], a[2], arch.Addr(a[3]))
+	if err == nil {
+		t.SetUserDispatch(d)
+	}
+	return 0, err
+}
+
+// newUserDispatch is what a mode and its arguments mean: EINVAL, EFAULT.
+func newUserDispatch(mode, start, n uint64, selector arch.Addr) (kernel.UserDispatch, error) {
+	d := kernel.UserDispatch{On: true, Start: start, Len: n, Selector: selector}
+	end := start + n
+	switch mode {
 	case linux.PR_SYS_DISPATCH_OFF:
-		if !rest(a, 1) {
-			return 0, linux.EINVAL
+		if start != 0 || n != 0 || selector != 0 {
+			return d, linux.EINVAL
 		}
 		d.On = false
 	case linux.PR_SYS_DISPATCH_EXCLUSIVE_ON:
-		if d.Start != 0 && end <= d.Start {
-			return 0, linux.EINVAL
+		if start != 0 && end <= start {
+			return d, linux.EINVAL
 		}
 	case linux.PR_SYS_DISPATCH_INCLUSIVE_ON:
-		if d.Len == 0 || end <= d.Start {
-			return 0, linux.EINVAL
+		if n == 0 || end <= start {
+			return d, linux.EINVAL
 		}
-		d.Start, d.Len = end, -d.Len // all but it
+		d.Start, d.Len = end, -n // all but it
 	default:
-		return 0, linux.EINVAL
+		return d, linux.EINVAL
 	}
-	if d.Selector >= 1<<47 {
-		return 0, linux.EFAULT
+	if selector >= 1<<47 {
+		return d, linux.EFAULT
 	}
-	t.SetUserDispatch(d)
-	return 0, nil
+	return d, nil
 }

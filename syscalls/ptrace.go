@@ -67,30 +67,34 @@ func signalOf(data address) linux.Signal {
 
 // traceRequests are the requests that look at a stopped tracee, or change it.
 var traceRequests = map[int64]func(*kernel.Task, kernel.Tracee, address, address) (int64, error){
-	linux.PTRACE_PEEKTEXT:             tracePeek,
-	linux.PTRACE_PEEKDATA:             tracePeek,
-	linux.PTRACE_POKETEXT:             tracePoke,
-	linux.PTRACE_POKEDATA:             tracePoke,
-	linux.PTRACE_PEEKUSR:              tracePeekUser,
-	linux.PTRACE_POKEUSR:              tracePokeUser,
-	linux.PTRACE_GETREGS:              traceGetRegs,
-	linux.PTRACE_SETREGS:              traceSetRegs,
-	linux.PTRACE_GETFPREGS:            traceGetFPRegs,
-	linux.PTRACE_SETFPREGS:            traceSetFPRegs,
-	linux.PTRACE_GETREGSET:            traceGetRegSet,
-	linux.PTRACE_SETREGSET:            traceSetRegSet,
-	linux.PTRACE_ARCH_PRCTL:           traceArchPrctl,
-	linux.PTRACE_SETOPTIONS:           traceSetOptions,
-	linux.PTRACE_GETEVENTMSG:          traceEventMessage,
-	linux.PTRACE_GETSIGINFO:           traceGetSigInfo,
-	linux.PTRACE_SETSIGINFO:           traceSetSigInfo,
-	linux.PTRACE_PEEKSIGINFO:          tracePeekSigInfo,
-	linux.PTRACE_GETSIGMASK:           traceGetSigMask,
-	linux.PTRACE_SETSIGMASK:           traceSetSigMask,
-	linux.PTRACE_GET_SYSCALL_INFO:     traceSyscallInfo,
-	linux.PTRACE_GET_RSEQ_CONFIG:      traceRseqConfig,
-	linux.PTRACE_SECCOMP_GET_FILTER:   traceNoFilter,
-	linux.PTRACE_SECCOMP_GET_METADATA: traceNoFilter,
+	linux.PTRACE_PEEKTEXT:                         tracePeek,
+	linux.PTRACE_PEEKDATA:                         tracePeek,
+	linux.PTRACE_POKETEXT:                         tracePoke,
+	linux.PTRACE_POKEDATA:                         tracePoke,
+	linux.PTRACE_PEEKUSR:                          tracePeekUser,
+	linux.PTRACE_POKEUSR:                          tracePokeUser,
+	linux.PTRACE_GETREGS:                          traceGetRegs,
+	linux.PTRACE_SETREGS:                          traceSetRegs,
+	linux.PTRACE_GETFPREGS:                        traceGetFPRegs,
+	linux.PTRACE_SETFPREGS:                        traceSetFPRegs,
+	linux.PTRACE_GETREGSET:                        traceGetRegSet,
+	linux.PTRACE_SETREGSET:                        traceSetRegSet,
+	linux.PTRACE_ARCH_PRCTL:                       traceArchPrctl,
+	linux.PTRACE_SETOPTIONS:                       traceSetOptions,
+	linux.PTRACE_OLDSETOPTIONS:                    traceSetOptions,
+	linux.PTRACE_GETEVENTMSG:                      traceEventMessage,
+	linux.PTRACE_GETSIGINFO:                       traceGetSigInfo,
+	linux.PTRACE_SETSIGINFO:                       traceSetSigInfo,
+	linux.PTRACE_PEEKSIGINFO:                      tracePeekSigInfo,
+	linux.PTRACE_GETSIGMASK:                       traceGetSigMask,
+	linux.PTRACE_SETSIGMASK:                       traceSetSigMask,
+	linux.PTRACE_GET_SYSCALL_INFO:                 traceSyscallInfo,
+	linux.PTRACE_GET_RSEQ_CONFIG:                  traceRseqConfig,
+	linux.PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: traceSetUserDispatch,
+	linux.PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: traceUserDispatch,
+	linux.PTRACE_SET_SYSCALL_INFO:                 traceSetSyscallInfo,
+	linux.PTRACE_SECCOMP_GET_FILTER:               traceNoFilter,
+	linux.PTRACE_SECCOMP_GET_METADATA:             traceNoFilter,
 }
 
 // checkTraceOptions is EINVAL for options that are not known, or that a kernel
@@ -191,17 +195,6 @@ func traceSetSigMask(t *kernel.Task, x kernel.Tracee, addr, data address) (int64
 	}
 	x.SetBlocked(set)
 	return 0, nil
-}
-
-// traceSyscallInfo returns how long the structure is; as much is stored as the
-// caller has room for.
-func traceSyscallInfo(t *kernel.Task, x kernel.Tracee, addr, data address) (int64, error) {
-	info, n := x.SyscallInfo()
-	b := usermem.AsBytes(&info)[:min(uint64(n), uint64(addr))]
-	if _, err := t.CopyOut(data.Addr(), b); err != nil {
-		return 0, err
-	}
-	return int64(n), nil
 }
 
 // traceRseqConfig tells of the tracee's registration for rseq(2).

@@ -16,8 +16,11 @@ type UserDispatch struct {
 	Selector arch.Addr // where a byte says whether the others are, 0: they are not
 }
 
-// SetUserDispatch is for t's own goroutine.
+// SetUserDispatch is for t's own goroutine, or for its tracer while it has stopped.
 func (t *Task) SetUserDispatch(d UserDispatch) { t.userDispatch = d }
+
+// UserDispatch is what SetUserDispatch set, for the same callers.
+func (t *Task) UserDispatch() UserDispatch { return t.userDispatch }
 
 // dispatchedToUser reports whether the call that the guest is making is not the
 // kernel's to answer, and then sends the signal.

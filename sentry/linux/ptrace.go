@@ -18,6 +18,7 @@ const (
 	PTRACE_SETFPREGS            = 15
 	PTRACE_ATTACH               = 16
 	PTRACE_DETACH               = 17
+	PTRACE_OLDSETOPTIONS        = 21
 	PTRACE_SYSCALL              = 24
 	PTRACE_ARCH_PRCTL           = 30
 	PTRACE_SYSEMU               = 31
@@ -39,6 +40,10 @@ const (
 	PTRACE_SECCOMP_GET_METADATA = 0x420d
 	PTRACE_GET_SYSCALL_INFO     = 0x420e
 	PTRACE_GET_RSEQ_CONFIG      = 0x420f
+
+	PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG = 0x4210
+	PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211
+	PTRACE_SET_SYSCALL_INFO                 = 0x4212
 
 	PTRACE_PEEKSIGINFO_SHARED = 1
 )
@@ -80,12 +85,13 @@ const (
 // PtraceSyscallInfo is struct ptrace_syscall_info; what Data holds depends on Op:
 // number and arguments, and the filter's data, or the result and whether it is an error.
 type PtraceSyscallInfo struct {
-	Op   uint8
-	_    [3]uint8
-	Arch uint32
-	IP   uint64
-	SP   uint64
-	Data [8]uint64
+	Op       uint8
+	Reserved uint8
+	Flags    uint16
+	Arch     uint32
+	IP       uint64
+	SP       uint64
+	Data     [8]uint64
 }
 
 // Bytes of PtraceSyscallInfo that have a meaning, by Op.
@@ -102,6 +108,9 @@ type PtracePeekSigInfoArgs struct {
 	Flags uint32
 	Count int32
 }
+
+// PtraceUserDispatch is struct ptrace_sud_config.
+type PtraceUserDispatch struct{ Mode, Selector, Offset, Len uint64 }
 
 // PtraceRseqConfig is struct ptrace_rseq_configuration.
 type PtraceRseqConfig struct {
