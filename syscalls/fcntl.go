@@ -77,6 +77,8 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 		return 0, t.FDs().SetCloExec(fd, arg&linux.FD_CLOEXEC != 0)
 	case linux.F_GETFL:
 		return int(d.Flags()), nil
+	case linux.F_DUPFD_QUERY:
+		return sameOpenFile(t, d, kernel.FD(arg))
 	}
 	if d.IsPath() {
 		return 0, linux.EBADF
@@ -101,6 +103,19 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 		return 0, linux.EBADF // of what is no pipe
 	}
 	return 0, linux.EINVAL
+}
+
+// sameOpenFile is F_DUPFD_QUERY: 1 if fd is a descriptor of d, 0 if not; EBADF.
+func sameOpenFile(t *kernel.Task, d *vfs.FileDescription, fd kernel.FD) (int, error) {
+	o, err := t.FDs().GetPath(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer o.Release(t)
+	if o == d {
+		return 1, nil
+	}
+	return 0, nil
 }
 
 // signalCommands are those whose signals name the descriptor.
