@@ -136,6 +136,13 @@ func (r *root) SyncFS(c vfs.Ctx) error {
 	return nil
 }
 
+// Settle implements vfs.Settler.
+func (r *root) Settle() {
+	if x, ok := r.fs.Upper.(vfs.Settler); ok {
+		x.Settle()
+	}
+}
+
 // ShowOptions implements vfs.Shower.
 func (r *root) ShowOptions() string { return r.fs.Show }
 

@@ -152,6 +152,12 @@ type (
 		Revalidate(c Ctx, name string, i Inode) bool
 	}
 
+	// BasicAttrer: some attributes cost less than all. Optional.
+	BasicAttrer interface {
+		// BasicAttr is Attr of which only Ino, Mode, UID and GID need be right.
+		BasicAttr(Ctx) (Attr, error)
+	}
+
 	// Permitter decides on access by rules of its own, instead of mode bits
 	// (/proc/pid). Optional.
 	Permitter interface {
@@ -220,6 +226,8 @@ type (
 	}
 	// FSSyncer: sync(2), syncfs(2). Nothing to do.
 	FSSyncer interface{ SyncFS(Ctx) error }
+	// Settler: things are put off for a moment. Settle does them now.
+	Settler interface{ Settle() }
 	// Shower: the options that /proc/mounts shows, as "size=1k,mode=755".
 	Shower interface{ ShowOptions() string }
 	// Remounter: mount(2) with MS_REMOUNT and new data. Options are ignored.

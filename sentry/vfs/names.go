@@ -276,11 +276,11 @@ func (p *parent) removable(c Ctx, x *Dentry, rmdir bool) error {
 
 // mayTake checks that c may take x away from p.
 func (p *parent) mayTake(c Ctx, x *Dentry) error {
-	da, err := p.dir.d.node.Attr(c)
+	da, err := BasicAttr(c, p.dir.d.node)
 	if err != nil {
 		return err
 	}
-	xa, err := x.node.Attr(c)
+	xa, err := BasicAttr(c, x.node)
 	if err != nil {
 		return err
 	}

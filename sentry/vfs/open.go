@@ -325,7 +325,7 @@ func mayMake(c Ctx, dir Path, mode linux.FileMode) (*MakeSpec, error) {
 	if err := dir.mnt.fs.mayOwn(c); err != nil {
 		return nil, err
 	}
-	a, err := dir.d.node.Attr(c)
+	a, err := BasicAttr(c, dir.d.node)
 	if err != nil {
 		return nil, err
 	}

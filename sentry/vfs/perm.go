@@ -35,12 +35,21 @@ func allowed(cr *auth.Creds, a *Attr, want Access) bool {
 	return want == MayRead && Capable(cr, a, auth.CapDACReadSearch)
 }
 
+// BasicAttr is Attr of which only Ino, Mode, UID and GID are sure to be right:
+// what permissions depend on, and what a directory says of a name.
+func BasicAttr(c Ctx, node Inode) (Attr, error) {
+	if x, ok := node.(BasicAttrer); ok {
+		return x.BasicAttr(c)
+	}
+	return node.Attr(c)
+}
+
 // permit judges access to an inode, whatever the mount.
 func permit(c Ctx, node Inode, want Access) error {
 	if x, ok := node.(Permitter); ok {
 		return x.Permit(c, want)
 	}
-	a, err := node.Attr(c)
+	a, err := BasicAttr(c, node)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 				node = up
 			}
 		}
-		a, err := node.node.Attr(c)
+		a, err := BasicAttr(c, node.node)
 		if err != nil {
 			return err
 		}

@@ -202,6 +202,16 @@ func (s *System) Sync(c Ctx) {
 	}
 }
 
+// Settle does at once what filesystems have put off for a moment. Unlike Sync it makes
+// nothing durable.
+func (s *System) Settle() {
+	for _, fs := range s.filesystems() {
+		if x, ok := fs.inode.(Settler); ok {
+			x.Settle()
+		}
+	}
+}
+
 func (s *System) filesystems() []*Filesystem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
