@@ -17,14 +17,19 @@ func (s *server) doGetattr(_ *call, q *wire.GetattrReq) (wire.Message, error) {
 }
 
 func (s *server) doAttrs(_ *call, q *wire.AttrsReq) (wire.Message, error) {
-	resp := &wire.AttrsResp{Attrs: make([]wire.Attr, len(q.IDs))}
-	for i, id := range q.IDs {
+	return &wire.AttrsResp{Attrs: s.attrs(q.IDs)}, nil
+}
+
+// attrs is the attributes of files; those that can't be had are zero.
+func (s *server) attrs(ids []wire.ID) []wire.Attr {
+	out := make([]wire.Attr, len(ids))
+	for i, id := range ids {
 		_, _ = s.with(id, false, func(_ *node, fd int) (wire.Message, error) {
-			resp.Attrs[i] = attrAt(fd, "")
+			out[i] = attrAt(fd, "")
 			return nil, nil
 		})
 	}
-	return resp, nil
+	return out
 }
 
 // doSetattr sets attributes in the order that keeps what the sandbox asked for: the

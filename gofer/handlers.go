@@ -50,6 +50,7 @@ var handlers = [wire.NumOps]handler{
 	wire.OpBind:        handle((*server).doBind),
 	wire.OpChanges:     handle((*server).doChanges),
 	wire.OpAttrs:       handle((*server).doAttrs),
+	wire.OpUnlinks:     handle((*server).doUnlinks),
 }
 
 // dispatch finds the handler. An operation that does not exist is a broken peer.

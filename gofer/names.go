@@ -1,6 +1,8 @@
 package gofer
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"garrison/gofer/wire"
@@ -21,30 +23,54 @@ func (s *server) optional(id wire.ID, t *tree) (*node, error) {
 
 func (s *server) doUnlink(_ *call, q *wire.UnlinkReq) (wire.Message, error) {
 	return s.withDir(q.Dir, true, func(dir *node, dfd int) (wire.Message, error) {
-		victim, err := s.optional(q.Victim, dir.tree)
-		if err != nil {
-			return nil, err
-		}
-		defer s.put(victim)
-		if err := s.prepareLoss(victim, q.Keep); err != nil {
-			return nil, err
-		}
-		s.watch.did(dir, q.Name)
-		flags := 0
-		if q.RmDir {
-			flags = unix.AT_REMOVEDIR
-		}
-		s.names.Lock()
-		err = unix.Unlinkat(dfd, q.Name, flags)
-		if err == nil {
-			s.lose(victim, dir, q.Name, q.Keep)
-		}
-		s.names.Unlock()
-		if err != nil {
+		if err := s.unlink(dir, dfd, q); err != nil {
 			return nil, err
 		}
 		return &wire.UnlinkResp{Dir: attrAt(dfd, "")}, nil
 	})
+}
+
+// unlink removes a name of dir, whose descriptor is dfd.
+func (s *server) unlink(dir *node, dfd int, q *wire.UnlinkReq) error {
+	victim, err := s.optional(q.Victim, dir.tree)
+	if err != nil {
+		return err
+	}
+	defer s.put(victim)
+	if err := s.prepareLoss(victim, q.Keep); err != nil {
+		return err
+	}
+	s.watch.did(dir, q.Name)
+	flags := 0
+	if q.RmDir {
+		flags = unix.AT_REMOVEDIR
+	}
+	s.names.Lock()
+	defer s.names.Unlock()
+	if err := unix.Unlinkat(dfd, q.Name, flags); err != nil {
+		return err
+	}
+	s.lose(victim, dir, q.Name, q.Keep)
+	return nil
+}
+
+func (s *server) doUnlinks(_ *call, q *wire.UnlinksReq) (wire.Message, error) {
+	resp := &wire.UnlinksResp{Errnos: make([]uint32, len(q.Names))}
+	var dirs []wire.ID
+	for i := range q.Names {
+		u := &q.Names[i]
+		if !slices.Contains(dirs, u.Dir) {
+			dirs = append(dirs, u.Dir)
+		}
+		_, err := s.withDir(u.Dir, true, func(dir *node, dfd int) (wire.Message, error) {
+			return nil, s.unlink(dir, dfd, u)
+		})
+		if err != nil {
+			resp.Errnos[i] = uint32(errno(err))
+		}
+	}
+	resp.Dirs = s.attrs(dirs)
+	return resp, nil
 }
 
 // prepareLoss readies a file for the loss of a name, after which it is used on.

@@ -28,8 +28,16 @@ func timeOf(t unix.StatxTimestamp) wire.Time { return wire.Time{Sec: t.Sec, Nsec
 
 // attrOf is st as the wire has it.
 func attrOf(st *unix.Statx_t) wire.Attr {
+	var flags wire.AttrFlags
+	if st.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0 {
+		flags |= wire.AttrFixed
+	}
+	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		flags |= wire.AttrMounted
+	}
 	return wire.Attr{
-		Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino, Rdev: unix.Mkdev(st.Rdev_major, st.Rdev_minor),
+		Flags: flags,
+		Dev:   unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino, Rdev: unix.Mkdev(st.Rdev_major, st.Rdev_minor),
 		Size: st.Size, Blocks: st.Blocks, Blksize: st.Blksize,
 		Mode: uint32(st.Mode), Nlink: st.Nlink, UID: st.Uid, GID: st.Gid,
 		Atime: timeOf(st.Atime), Mtime: timeOf(st.Mtime), Ctime: timeOf(st.Ctime), Btime: timeOf(st.Btime),

@@ -19,17 +19,28 @@ type Attr struct {
 	Size, Blocks               uint64
 	Mode, Nlink, UID, GID      uint32
 	Blksize                    uint32
+	Flags                      AttrFlags
 	Atime, Mtime, Ctime, Btime Time
 }
 
+// AttrFlags are reasons why a name can't go, whoever asks. Only the gofer tells them.
+type AttrFlags uint32
+
+// Fixed: the file is immutable or append-only: it stays, and if it is a directory, so do
+// the names in it. Mounted: something is mounted on the name it was found by.
+const (
+	AttrFixed AttrFlags = 1 << iota
+	AttrMounted
+)
+
 // attrSize is the length of an encoded Attr in bytes.
-const attrSize = 5*8 + 5*4 + 4*12
+const attrSize = 5*8 + 6*4 + 4*12
 
 func (m *Attr) Fields(c *Coder) {
 	for _, p := range []*uint64{&m.Dev, &m.Ino, &m.Rdev, &m.Size, &m.Blocks} {
 		c.U64(p)
 	}
-	for _, p := range []*uint32{&m.Mode, &m.Nlink, &m.UID, &m.GID, &m.Blksize} {
+	for _, p := range []*uint32{&m.Mode, &m.Nlink, &m.UID, &m.GID, &m.Blksize, (*uint32)(&m.Flags)} {
 		c.U32(p)
 	}
 	m.Atime.Fields(c)

@@ -277,6 +277,28 @@ type UnlinkResp struct{ Dir Attr }
 
 func (m *UnlinkResp) Fields(c *Coder) { m.Dir.Fields(c) }
 
+// UnlinksReq removes names one after the other, whatever becomes of those before.
+type UnlinksReq struct{ Names []UnlinkReq }
+
+// unlinkSize is the length of the shortest encoded UnlinkReq in bytes.
+const unlinkSize = 8 + 4 + 1 + 1 + 8 + 1
+
+func (m *UnlinksReq) Fields(c *Coder) {
+	List(c, &m.Names, MaxUnlinks, unlinkSize, func(c *Coder, q *UnlinkReq) { q.Fields(c) })
+}
+
+// UnlinksResp is what became of each, 0 or why not, and the directories thereafter, in
+// the order in which they were first named; those that can't be looked at are zero.
+type UnlinksResp struct {
+	Errnos []uint32
+	Dirs   []Attr
+}
+
+func (m *UnlinksResp) Fields(c *Coder) {
+	List(c, &m.Errnos, MaxUnlinks, 4, (*Coder).U32)
+	List(c, &m.Dirs, MaxUnlinks, attrSize, func(c *Coder, a *Attr) { a.Fields(c) })
+}
+
 // ReaddirReq asks for the next page of a directory from Cookie on, 0 being its start.
 // With the last page, Ahead bytes may hold whole listings of directories that the asker
 // is likely to want next: those in that page and what is below them, then those of Next.

@@ -30,19 +30,21 @@ const (
 	OpBind
 	OpChanges
 	OpAttrs
+	OpUnlinks
 	NumOps
 )
 
 // ops says what is worth saying of an operation beside its fields.
 var ops = [NumOps]struct {
-	name string
-	slow bool // may wait for a disk or a peer for long: keep it off the pinned threads
+	name  string
+	looks bool // changes nothing
+	slow  bool // may wait for a disk or a peer for long: keep it off the pinned threads
 }{
 	OpChannel:     {name: "channel"},
 	OpForget:      {name: "forget"},
 	OpAttach:      {name: "attach"},
-	OpWalk:        {name: "walk"},
-	OpGetattr:     {name: "getattr"},
+	OpWalk:        {name: "walk", looks: true},
+	OpGetattr:     {name: "getattr", looks: true},
 	OpSetattr:     {name: "setattr"},
 	OpOpen:        {name: "open"},
 	OpCreate:      {name: "create"},
@@ -50,11 +52,11 @@ var ops = [NumOps]struct {
 	OpLink:        {name: "link"},
 	OpRename:      {name: "rename"},
 	OpUnlink:      {name: "unlink"},
-	OpReaddir:     {name: "readdir"},
-	OpReadlink:    {name: "readlink"},
-	OpGetxattr:    {name: "getxattr"},
+	OpReaddir:     {name: "readdir", looks: true},
+	OpReadlink:    {name: "readlink", looks: true},
+	OpGetxattr:    {name: "getxattr", looks: true},
 	OpSetxattr:    {name: "setxattr"},
-	OpListxattr:   {name: "listxattr"},
+	OpListxattr:   {name: "listxattr", looks: true},
 	OpRemovexattr: {name: "removexattr"},
 	OpStatfs:      {name: "statfs", slow: true},
 	OpFsync:       {name: "fsync", slow: true},
@@ -63,6 +65,7 @@ var ops = [NumOps]struct {
 	OpBind:        {name: "bind"},
 	OpChanges:     {name: "changes", slow: true},
 	OpAttrs:       {name: "attrs", slow: true},
+	OpUnlinks:     {name: "unlinks"},
 }
 
 // String is the operation's name.
@@ -72,6 +75,9 @@ func (o Op) String() string {
 	}
 	return "unknown operation"
 }
+
+// Looks reports whether the operation changes nothing.
+func (o Op) Looks() bool { return o < NumOps && ops[o].looks }
 
 // Slow reports whether the operation may take long by its nature.
 func (o Op) Slow() bool { return o < NumOps && ops[o].slow }
@@ -101,3 +107,4 @@ func (*ConnectReq) Op() Op     { return OpConnect }
 func (*BindReq) Op() Op        { return OpBind }
 func (*ChangesReq) Op() Op     { return OpChanges }
 func (*AttrsReq) Op() Op       { return OpAttrs }
+func (*UnlinksReq) Op() Op     { return OpUnlinks }

@@ -38,6 +38,8 @@ const (
 	MaxNext, MaxAhead = 64, 256
 	// MaxAttrs is the number of files whose attributes one request can ask for.
 	MaxAttrs = 256
+	// MaxUnlinks is the number of names that one request can remove.
+	MaxUnlinks = 64
 )
 
 // An ID names a file on the gofer's side. It is the gofer that gives them out; 0

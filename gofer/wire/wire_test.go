@@ -19,6 +19,7 @@ func messages() []Message {
 		&RenameReq{}, &RenameResp{}, &UnlinkReq{}, &UnlinkResp{}, &ReaddirReq{}, &ReaddirResp{}, &ReadlinkReq{},
 		&ReadlinkResp{}, &GetxattrReq{}, &XattrResp{}, &SetxattrReq{}, &ListxattrReq{}, &ListxattrResp{},
 		&RemovexattrReq{}, &StatfsReq{}, &StatfsResp{}, &FsyncReq{}, &SyncfsReq{}, &ConnectReq{}, &BindReq{}, &ChangesReq{}, &ChangesResp{}, &AttrsReq{}, &AttrsResp{},
+		&UnlinksReq{}, &UnlinksResp{},
 	}
 }
 
