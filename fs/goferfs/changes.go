@@ -15,6 +15,9 @@ type doubts struct {
 	all   bool
 }
 
+// has reports whether name is in doubt. node.mu is held.
+func (x *doubts) has(name string) bool { return x.names[name] != x.all }
+
 // changed takes in what others did to the mount's files.
 func (fs *filesystem) changed(r *wire.ChangesResp) {
 	if r.All {

@@ -94,6 +94,13 @@ func (d *data) close() {
 	}
 }
 
+// isOpen reports whether somebody has the file open.
+func (d *data) isOpen() bool {
+	d.n.fs.mu.Lock()
+	defer d.n.fs.mu.Unlock()
+	return d.opens > 0
+}
+
 // unidleLocked takes d off the list of what may be closed. fs.mu is held.
 func (fs *filesystem) unidleLocked(d *data) {
 	if d.place.Linked() {
@@ -122,11 +129,7 @@ func (fs *filesystem) trimIdle(keep int) {
 
 // discard closes the descriptors, unless the file is open.
 func (d *data) discard() {
-	fs := d.n.fs
-	fs.mu.Lock()
-	open := d.opens > 0
-	fs.mu.Unlock()
-	if open {
+	if d.isOpen() {
 		return
 	}
 	// Whoever opens it just now finds none and asks for another.
@@ -236,10 +239,7 @@ func (n *node) copiedUp(c vfs.Ctx) error {
 	if done || old == nil {
 		return nil
 	}
-	n.fs.mu.Lock()
-	open := d.opens > 0
-	n.fs.mu.Unlock()
-	if !open && !d.Mapped() {
+	if !d.isOpen() && !d.Mapped() {
 		d.discard()
 		return nil
 	}

@@ -18,6 +18,7 @@ type dir struct {
 	edits    atomic.Uint64       // what fs.edits was made when names last changed; set under node.mu
 	above    atomic.Pointer[dir] // in whose listing it was last seen; it need not be there any more
 
+	failed error    // why a name that was removed is there still, for fsync(2); protected by node.mu
 	doubts doubts   // protected by node.mu
 	names  *listing // all names, or nil if they are not known; protected by node.mu
 	kept   int      // entries of names that count against fs.entries; protected by fs.mu
@@ -233,12 +234,7 @@ func (n *node) needed() bool {
 		return true
 	}
 	d := n.data.Load()
-	if d == nil {
-		return false
-	}
-	n.fs.mu.Lock()
-	defer n.fs.mu.Unlock()
-	return d.opens > 0
+	return d != nil && d.isOpen()
 }
 
 // lost notes that n has lost a name, at a time that the host gave its directory. keep
@@ -274,6 +270,10 @@ func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
 		return err
 	}
 	n := i.(inode).base()
+	if d.fs.later.inRow() && d.mayWait(name, i.(inode), rmdir) {
+		d.removeLater(name, i.(inode), rmdir)
+		return nil
+	}
 	ver := d.version()
 	q := wire.UnlinkReq{Dir: d.id, Name: name, RmDir: rmdir, Victim: n.id, Keep: n.needed()}
 	var r wire.UnlinkResp

@@ -37,6 +37,11 @@ type filesystem struct {
 	root     wire.ID
 	dev      uint64 // the host's device number of the root
 	overlay  bool   // the root is on the host's overlayfs
+	logf     func(format string, args ...any)
+
+	hostReadOnly bool // the host's filesystem was so at first
+
+	later later
 
 	edits atomic.Uint64 // changes of names, and doubts in names, in all directories
 
@@ -53,9 +58,11 @@ type filesystem struct {
 }
 
 // New returns the root of a gofer's mount, by its place in the gofer's list, held
-// once. It may be a directory or any other file.
-func New(c vfs.Ctx, client *wire.Client, mount uint32) (vfs.Inode, error) {
-	fs := &filesystem{client: client, mount: mount, inodes: map[wire.ID]inode{}}
+// once. It may be a directory or any other file. logf is told what went wrong when
+// there is nobody else to tell.
+func New(c vfs.Ctx, client *wire.Client, mount uint32, logf func(format string, args ...any)) (vfs.Inode, error) {
+	fs := &filesystem{client: client, mount: mount, logf: logf, inodes: map[wire.ID]inode{}}
+	fs.later.turn = make(chan struct{}, 1)
 	var at wire.AttachResp
 	if err := fs.call(c, &wire.AttachReq{Mount: mount}, &at, nil); err != nil {
 		return nil, err
@@ -67,6 +74,7 @@ func New(c vfs.Ctx, client *wire.Client, mount uint32) (vfs.Inode, error) {
 		return nil, err
 	}
 	fs.overlay = st.Type == linux.OVERLAYFS_SUPER_MAGIC
+	fs.hostReadOnly = st.Flag&linux.ST_RDONLY != 0
 	root := fs.intern(&at.Node)
 	if !fs.shared {
 		client.Subscribe(fs.changed)
@@ -74,11 +82,18 @@ func New(c vfs.Ctx, client *wire.Client, mount uint32) (vfs.Inode, error) {
 	return root, nil
 }
 
-// call does one round trip, and makes a system call's error of whatever goes wrong.
+// call does one round trip, after what was put off, and makes a system call's error of
+// whatever goes wrong.
 func (fs *filesystem) call(c vfs.Ctx, q wire.Request, r wire.Message, fds *wire.FDs) error {
 	var done <-chan struct{}
 	if c != nil {
 		done = c.Done()
+	}
+	if err := fs.settle(done); err != nil {
+		return err
+	}
+	if op := q.Op(); op != wire.OpUnlink && !op.Looks() {
+		fs.later.endRow()
 	}
 	if err := fs.client.Call(done, q, r, fds); err != nil {
 		return wire.Errno(err)
@@ -151,7 +166,10 @@ func (n *node) SyncFS(c vfs.Ctx) error {
 	if n.fs.readOnly {
 		return nil
 	}
-	return n.fs.call(c, &wire.SyncfsReq{ID: n.fs.root}, &wire.Empty{}, nil)
+	if err := n.fs.call(c, &wire.SyncfsReq{ID: n.fs.root}, &wire.Empty{}, nil); err != nil {
+		return err
+	}
+	return n.fs.later.takeFailure()
 }
 
 // ShowOptions implements vfs.Shower.
@@ -164,6 +182,7 @@ func (n *node) ShowOptions() string {
 
 // Shutdown implements vfs.Shutter: descriptors that were only kept are closed.
 func (n *node) Shutdown() {
+	n.Settle()
 	n.fs.trimIdle(0)
 	n.fs.trimListings(0)
 }

@@ -44,6 +44,8 @@ type node struct {
 	// that somebody else may have changed it, owners included, which only the gofer sees.
 	look, ask atomic.Bool
 
+	late atomic.Int32 // of a directory: names that are gone, but not yet on the host
+
 	mu      lock.Mutex[lock.Inode]
 	attr    wire.Attr
 	ver     uint32 // changes of attr, so that a late reply does not undo a later one
@@ -122,10 +124,10 @@ func (n *node) store(a *wire.Attr, ver uint32) {
 		n.ask.Store(true)
 		return
 	}
-	btime := n.attr.Btime
+	old := n.attr
 	n.attr = *a
-	if a.Btime == (wire.Time{}) {
-		n.attr.Btime = btime // fstat(2) does not tell it
+	if a.Btime == (wire.Time{}) { // fstat(2) tells neither
+		n.attr.Btime, n.attr.Flags = old.Btime, old.Flags
 	}
 	n.ver++
 	n.seen = now()
@@ -195,6 +197,21 @@ func (n *node) fstat(ver uint32) bool {
 
 // Attr implements vfs.Inode.
 func (n *node) Attr(c vfs.Ctx) (vfs.Attr, error) {
+	if n.late.Load() > 0 {
+		var done <-chan struct{}
+		if c != nil {
+			done = c.Done()
+		}
+		if err := n.fs.settle(done); err != nil {
+			return vfs.Attr{}, err
+		}
+	}
+	return n.BasicAttr(c)
+}
+
+// BasicAttr implements vfs.BasicAttrer: of a directory from which names have gone that the host
+// still has, times and sizes are those of before.
+func (n *node) BasicAttr(c vfs.Ctx) (vfs.Attr, error) {
 	if n.stale() {
 		if err := n.refresh(c); err != nil {
 			return vfs.Attr{}, err

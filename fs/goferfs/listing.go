@@ -361,10 +361,14 @@ func (*openDir) Close(vfs.Ctx) {}
 
 // Sync implements vfs.Syncer.
 func (o *openDir) Sync(c vfs.Ctx, dataOnly bool) error {
-	if o.dir.fs.readOnly {
+	d := o.dir
+	if d.fs.readOnly {
 		return nil
 	}
-	return o.dir.fs.call(c, &wire.FsyncReq{ID: o.dir.id, Data: dataOnly}, &wire.Empty{}, nil)
+	if err := d.fs.call(c, &wire.FsyncReq{ID: d.id, Data: dataOnly}, &wire.Empty{}, nil); err != nil {
+		return err
+	}
+	return d.takeFailure()
 }
 
 // List implements vfs.Lister.

@@ -57,7 +57,7 @@ func (w *world) mount(m gofer.Mount) {
 	}
 	sys := vfs.New(nil)
 	w.Internal = &vfs.Internal{Who: auth.Root(nil)}
-	root, err := New(w, client, 0)
+	root, err := New(w, client, 0, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +66,7 @@ func (w *world) mount(m gofer.Mount) {
 	w.Internal.Place = vfs.NewFSContext(ns)
 	t.Cleanup(func() {
 		w.Internal.Place.DecRef()
+		_ = w.fs.settle(nil)
 		w.fs.trimIdle(0)
 		if n := w.fs.fds.Load(); n != 0 {
 			t.Errorf("%d descriptors leaked", n)

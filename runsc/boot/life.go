@@ -107,7 +107,9 @@ func (s *sandbox) exec(q *control.Exec, given *descriptors) (pid int, err error)
 	s.attend(p)
 	p.group.Start()
 	go func() {
-		p.report(p.end())
+		status := p.end()
+		s.system.Settle() // who is told looks at the files next
+		p.report(status)
 		s.mu.Lock()
 		delete(s.processes, p)
 		if p.console != nil {

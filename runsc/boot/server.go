@@ -63,6 +63,7 @@ func (s *sandbox) do(q *control.Request, given *descriptors, a *control.Reply) (
 		return nil
 	case q.Pause != nil:
 		s.kernel.Pause()
+		s.system.Settle()
 		return nil
 	case q.Resume != nil:
 		s.kernel.Resume()

@@ -44,6 +44,28 @@ func TestSentryDies(t *testing.T) {
 	b.must("delete", b.id)
 }
 
+// TestSentryDiesAfterFsync asks that names are gone for good once their directory has been
+// synchronised, as are those that were removed before the filesystem was.
+func TestSentryDiesAfterFsync(t *testing.T) {
+	ours(t)
+	for _, sync := range []string{"sync /row", "sync -f /row", "sync"} {
+		b, row := rowBox(t, 200)
+		cmd := b.command("exec", b.id, "sh", "-c", "rm -r /row/*; "+sync+"; echo ready; exec sleep 1000")
+		out, _ := cmd.StdoutPipe()
+		b.start(cmd)
+		copyUntil(t, out, "ready\n")
+		r := b.record()
+		if err := unix.Kill(r.Sentry.PID, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		b.reap(r.Init.PID)
+		_ = cmd.Wait()
+		if n := namesIn(t, row); n != 0 {
+			t.Errorf("%s: %d names are left", sync, n)
+		}
+	}
+}
+
 // TestSentryBreaks asks that whoever runs the container is told how its kernel
 // ended, and that the Go stack of one that broke down is in the debug log.
 func TestSentryBreaks(t *testing.T) {

@@ -1,8 +1,10 @@
 package oci
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +82,49 @@ func TestWritesReachTheRoot(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "etc/plain")); err == nil {
 		t.Error("a removed file is still there")
+	}
+}
+
+// rowBox is a running container that writes to its root, and in whose directory /row are
+// names to remove.
+func rowBox(t *testing.T, names int) (b *box, row string) {
+	t.Helper()
+	root := cloneRootfs(t)
+	row = filepath.Join(root, "row")
+	if err := os.Mkdir(row, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range names {
+		if err := os.WriteFile(filepath.Join(row, strconv.Itoa(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b = newBox(t, []string{"sleep", "1000"}, func(s *specs.Spec) { s.Root.Path, s.Root.Readonly = root, false })
+	b.must("run", "--detach", b.id)
+	return b, row
+}
+
+// namesIn is how many names a directory has.
+func namesIn(t *testing.T, dir string) int {
+	t.Helper()
+	es, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(es)
+}
+
+// TestRemovedForAll asks that what a process has removed is gone on the host when it
+// has ended.
+func TestRemovedForAll(t *testing.T) {
+	const rounds, each = 20, 50
+	b, row := rowBox(t, rounds*each)
+	for i := range rounds {
+		rm := fmt.Sprintf("cd /row; rm $(seq %d %d)", i*each, i*each+each-1)
+		b.must("exec", b.id, "sh", "-c", rm)
+		if n := namesIn(t, row); n != (rounds-i-1)*each {
+			t.Fatalf("round %d: %d names are left", i, n)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestTreeChanges: who goes through a tree finds in each directory what is there when
@@ -68,5 +70,55 @@ func TestTreeChanges(t *testing.T) {
 		if left, err := os.ReadDir(top); err != nil || len(left) != 0 {
 			t.Errorf("left: %v, %v", left, err)
 		}
+	}
+}
+
+// TestRemoveRow: names that go one after the other are gone at once, for whoever looks:
+// by name, in a listing, by attributes, in a watch.
+func TestRemoveRow(t *testing.T) {
+	covers(t, "unlinkat", "rmdir", "unlink", "inotify_add_watch", "openat", "getdents64")
+	root, err := os.MkdirTemp("/", "row")
+	ok(t, err)
+	t.Cleanup(func() { os.RemoveAll(root) })
+	for _, d := range []string{root, dir(t)} {
+		const files = 90
+		name := func(i int) string { return fmt.Sprintf("%s/%02d", d, i) }
+		for i := range files {
+			if i%3 == 0 {
+				ok(t, os.Mkdir(name(i), 0o755))
+			} else {
+				ok(t, os.WriteFile(name(i), nil, 0o644))
+			}
+		}
+		var before, st unix.Stat_t
+		ok(t, unix.Stat(d, &before))
+		fd := newInotify(t, d, unix.IN_DELETE)
+		for i := range files {
+			if i%3 == 0 {
+				ok(t, unix.Rmdir(name(i)))
+			} else {
+				ok(t, unix.Unlink(name(i)))
+			}
+			fails(t, unix.Unlink(name(i)), unix.ENOENT)
+			if i == 50 {
+				left, err := os.ReadDir(d)
+				ok(t, err)
+				equal(t, "names left", len(left), files-51)
+				ok(t, unix.Stat(d, &st))
+				if before.Nlink > 1 { // some filesystems don't count directories
+					equal(t, "links", st.Nlink, before.Nlink-17)
+				}
+				equal(t, "mtime moves", st.Mtim.Nano() >= before.Mtim.Nano(), true)
+			}
+		}
+		masks, _ := inotifyEvents(t, fd)
+		equal(t, "events", len(masks), files)
+		equal(t, "of a directory", masks[0], unix.IN_DELETE|unix.IN_ISDIR)
+		equal(t, "of a file", masks[1], unix.IN_DELETE)
+		ok(t, os.Mkdir(name(1), 0o755)) // a name that was a file's
+		ok(t, os.WriteFile(name(0), []byte("x"), 0o644))
+		left, err := os.ReadDir(d)
+		ok(t, err)
+		equal(t, "new names", len(left), 2)
 	}
 }
