@@ -31,6 +31,7 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 	if r.Began {
 		fs.recheck()
 	}
+	var touched []inode
 	for _, x := range r.Changes {
 		fs.mu.Lock()
 		i := fs.inodes[x.ID]
@@ -53,7 +54,29 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 				d.doubt(x.Name)
 			}
 		}
-		i.Drop()
+		touched = append(touched, i)
+	}
+	fs.lookAgain(touched)
+}
+
+// lookAgain asks for the attributes of files that are in doubt, many at a time, before
+// the guest asks for them one by one: among them is all that it has written itself, for
+// the host does not tell who closed a file. It drops the files.
+func (fs *filesystem) lookAgain(files []inode) {
+	for b := range slices.Chunk(files, wire.MaxAttrs) {
+		q := wire.AttrsReq{IDs: make([]wire.ID, len(b))}
+		vers := make([]uint32, len(b))
+		for i, f := range b {
+			q.IDs[i], vers[i] = f.base().id, f.base().version()
+		}
+		var r wire.AttrsResp
+		err := fs.call(nil, &q, &r, nil)
+		for i, f := range b {
+			if err == nil && len(r.Attrs) == len(b) {
+				f.base().confirm(&r.Attrs[i], vers[i])
+			}
+			f.Drop()
+		}
 	}
 }
 

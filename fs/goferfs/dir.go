@@ -320,7 +320,7 @@ func (d *dir) Rename(c vfs.Ctx, r *vfs.RenameSpec) error {
 	}
 	moved.base().store(&resp.Moved, movedVer)
 	if exchange {
-		other.base().ask.Store(true)
+		other.base().suspect()
 		d.added(r.Old, other)
 		to.added(r.New, moved)
 		return nil

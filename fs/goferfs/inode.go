@@ -133,6 +133,24 @@ func (n *node) store(a *wire.Attr, ver uint32) {
 	n.seen = now()
 }
 
+// confirm is store of attributes that were asked for after n was put in doubt: unless
+// they have changed since ver, n no longer is.
+func (n *node) confirm(a *wire.Attr, ver uint32) {
+	if n.version() != ver {
+		return
+	}
+	n.ask.Store(false)
+	n.store(a, ver)
+}
+
+// suspect puts the attributes in doubt, also those that are under way.
+func (n *node) suspect() {
+	n.mu.Lock()
+	n.ver++
+	n.mu.Unlock()
+	n.ask.Store(true)
+}
+
 // stale reports whether the attributes have to be asked for.
 func (n *node) stale() bool {
 	if n.look.Load() || n.ask.Load() {

@@ -231,14 +231,13 @@ func (r *removal) refused(err linux.Errno) {
 	n := r.victim.base()
 	n.mu.Lock()
 	n.removed = false
-	n.ver++
 	n.mu.Unlock()
-	n.ask.Store(true)
+	n.suspect()
 	if sub, e := asDir(r.victim); e == nil {
 		sub.doubtAll() // it may have names that are not known
 	}
 	r.dir.doubt(r.name)
-	r.dir.ask.Store(true)
+	r.dir.suspect()
 	r.dir.mu.Lock()
 	r.dir.failed = err
 	r.dir.mu.Unlock()

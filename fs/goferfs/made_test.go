@@ -122,3 +122,31 @@ func TestRecheck(t *testing.T) {
 		}
 	}
 }
+
+// Of files that others have changed, and of those that the guest itself has written and
+// closed, the attributes are there before the guest asks for them.
+func TestLookAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ok(vfs.Mkdir(w, at("/d"), 0o755))
+	const files = 300
+	name := func(i int) string { return fmt.Sprintf("/d/%d", i) }
+	for i := range files {
+		w.open(name(i), linux.O_CREAT|linux.O_RDWR).Release(w)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	for i := range files {
+		w.hostWrite(name(i), "more")
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for i := range files {
+		n := w.inode(name(i)).(inode).base()
+		size := func() uint64 { n.mu.Lock(); defer n.mu.Unlock(); return n.attr.Size }
+		for n.ask.Load() || size() != 4 {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: in doubt is %v, size %d", name(i), n.ask.Load(), size())
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		w.same(name(i))
+	}
+}

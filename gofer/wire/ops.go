@@ -64,7 +64,7 @@ var ops = [NumOps]struct {
 	OpConnect:     {name: "connect", slow: true},
 	OpBind:        {name: "bind"},
 	OpChanges:     {name: "changes", slow: true},
-	OpAttrs:       {name: "attrs", slow: true},
+	OpAttrs:       {name: "attrs", slow: true, looks: true},
 	OpUnlinks:     {name: "unlinks"},
 }
 
