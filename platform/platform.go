@@ -197,6 +197,15 @@ type Event struct {
 	Began  int64       // when Switch let the guest run, and when that stopped:
 	Ended  int64       //   CLOCK_MONOTONIC in nanoseconds
 	Hot    bool        // Syscall: by an instruction that should rather jump to Facts.Gate
+	Site   Site        // what is known since the last event, of any kind
+}
+
+// A Site is a place from which a system call came by an instruction, and whose
+// reply has been given. It is told when it is new, or differs from the last time.
+type Site struct {
+	IP    arch.Addr // where the call returned to, 0: nothing is known
+	NR    uint64    // the call's number
+	Plain bool      // the reply was its result and no more: a jump to Facts.Gate would do
 }
 
 // A Kind is a reason for Switch to return.

@@ -27,6 +27,7 @@ var gateTests = []suiteTest{
 	{"GateFS", testGateFS},
 	{"GateAnswers", testGateAnswers},
 	{"HotSite", testHotSite},
+	{"SiteReplies", testSiteReplies},
 }
 
 // Where things are in codeGate.
@@ -347,25 +348,5 @@ func testGateAnswers(t *testing.T, p platform.Platform) {
 	g.regs.RIP, g.regs.RAX, g.regs.RBX, g.regs.OrigRAX = codeAt, 100, 0, ^uint64(0)
 	if g.syscall(); g.regs.OrigRAX != 100 || g.regs.RBX != 1 {
 		t.Fatalf("call %d came, after %d", g.regs.OrigRAX, g.regs.RBX)
-	}
-}
-
-// A call site becomes hot once, if it makes calls that need nothing but a result.
-func testHotSite(t *testing.T, p platform.Platform) {
-	g := newGuest(t, p, 0x0f, 0x05, 0xeb, 0xfc) // syscall; jmp to the start
-	defer g.release()
-	hot := 0
-	for range 1000 {
-		if ev := g.run(); ev.Hot {
-			hot++
-		}
-		g.regs.SetReturn(39)
-	}
-	want := 0
-	if p.Facts().Gate != 0 {
-		want = 1
-	}
-	if hot != want {
-		t.Fatalf("the site became hot %d times, want %d", hot, want)
 	}
 }

@@ -30,8 +30,10 @@ type Context struct {
 	watched bool // the event was seen by watching, not slept for
 
 	answers []told
-	site    uint64    // where its last call by SYSCALL returns to
-	called  arch.Regs // the guest's registers at its last call by the gate
+	site    uint64        // where a call by SYSCALL returns to that has no reply yet, or 0
+	siteNr  uint64        // its number
+	judged  platform.Site // what was learnt since the last event
+	called  arch.Regs     // the guest's registers at its last call by the gate
 	hot     hotSites
 
 	interrupted atomic.Bool // Interrupt was called and has not been reported
@@ -57,6 +59,9 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 	s, ok := as.(*space)
 	if !ok {
 		return platform.Event{}, errors.New("systrap: address space of another platform")
+	}
+	if c.space != s {
+		c.site, c.judged = 0, platform.Site{}
 	}
 	if c.space != s || !c.locked {
 		if err := c.enter(s); err != nil {
@@ -122,6 +127,7 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 			return ev, c.fail(err)
 		}
 		if happened {
+			ev.Site, c.judged = c.judged, platform.Site{}
 			return ev, nil
 		}
 	}
@@ -141,10 +147,8 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	if t.gated {
 		p.ret = regs.RAX
 	} else {
-		if t.worked || regs.RIP != c.site {
-			t.worked = false
-			c.hot.special(c.site)
-		}
+		c.judge(!t.worked && regs.RIP == c.site)
+		t.worked = false
 		t.live().load(regs, c.step)
 		if gs := t.hostGS(regs.GSBase); regs.FSBase != t.fs || gs != t.gs {
 			p.fs, p.gs = regs.FSBase, gs

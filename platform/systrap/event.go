@@ -57,7 +57,7 @@ func (c *Context) event(regs *arch.Regs) (ev platform.Event, happened bool, err 
 	switch {
 	case sig == unix.SIGSYS && f.code == sysSeccomp:
 		ev = syscallEvent(&f, regs)
-		c.site = regs.RIP
+		c.site, c.siteNr = regs.RIP, regs.OrigRAX
 		ev.Hot = c.hot.note(c.site)
 		return ev, true, nil
 	case sig == interruptSignal:

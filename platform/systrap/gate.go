@@ -197,19 +197,34 @@ func (c *Context) inGate(f *sigframe, regs *arch.Regs) (happened bool) {
 }
 
 // hotSites counts system calls by where they come from, in sets of two.
-type hotSites [64][2]struct {
-	ip    uint64
-	times uint32
+type hotSites [64][2]hotSite
+
+type hotSite struct {
+	ip      uint64
+	times   uint32
+	opinion opinion // of its last reply
 }
+
+// An opinion says what a reply was.
+type opinion uint8
+
+const (
+	unknown opinion = iota
+	plain           // its result and no more
+	special         // more: it needs the signal frame, and the gate would gain nothing
+)
 
 // hotTimes is how many calls make a site hot: to patch it costs as much as some
 // ten of them gain.
 const hotTimes = 16
 
+// set is where the site ip is, if anywhere.
+func (h *hotSites) set(ip uint64) *[2]hotSite { return &h[ip*0x9e3779b97f4a7c15>>58] }
+
 // note takes account of a call that returns to ip, and reports whether it is
 // the one that makes its site hot.
 func (h *hotSites) note(ip uint64) bool {
-	set := &h[ip*0x9e3779b97f4a7c15>>58]
+	set := h.set(ip)
 	s := &set[0]
 	switch {
 	case s.ip == ip:
@@ -217,21 +232,41 @@ func (h *hotSites) note(ip uint64) bool {
 		s = &set[1]
 	}
 	if s.ip != ip {
-		s.ip, s.times = ip, 0
+		*s = hotSite{ip: ip}
 	}
 	s.times++
 	return s.times == hotTimes
 }
 
-// special takes account of a call that returns to ip and whose reply needs the
-// signal frame: it would gain nothing.
-func (h *hotSites) special(ip uint64) {
-	set := &h[ip*0x9e3779b97f4a7c15>>58]
+// judge takes account of the reply to the call that returns to ip, and reports
+// whether the opinion is another than before.
+func (h *hotSites) judge(ip uint64, o opinion) (news bool) {
+	set := h.set(ip)
 	for i := range set {
-		if set[i].ip == ip {
-			set[i].times = 0
+		if s := &set[i]; s.ip == ip {
+			if o == special {
+				s.times = 0
+			}
+			news = s.opinion != o
+			s.opinion = o
 		}
 	}
+	return news
+}
+
+// judge takes account of the reply to the last call by SYSCALL, if it had none yet.
+func (c *Context) judge(isPlain bool) {
+	if c.site == 0 {
+		return
+	}
+	o := special
+	if isPlain {
+		o = plain
+	}
+	if c.hot.judge(c.site, o) {
+		c.judged = platform.Site{IP: arch.Addr(c.site), NR: c.siteNr, Plain: isPlain}
+	}
+	c.site = 0
 }
 
 // ready makes sure that the stub, which has told something, waits in its handler:
