@@ -57,6 +57,9 @@ func (inGuest) run(t *Task) state {
 			return t.hostFailure(err)
 		}
 		t.cputime.wasInGuest(ev.Began, ev.Ended)
+		if ev.Site.IP != 0 {
+			space.LearnCall(ev.Site.IP, ev.Site.NR, ev.Site.Plain)
+		}
 		if ev.Kind == platform.Syscall {
 			t.calledFrom = uint64(ev.Addr)
 			if ev.Hot {

@@ -221,7 +221,7 @@ const copyWhole = 4 * arch.PageSize
 // how many it managed; holes of large pieces stay holes, and whole says that there are
 // none. The error is EFAULT (no such page in x) or ENOMEM.
 func (s *Space) copyPages(off uint64, x *run, n uint64) (done uint64, whole bool, err error) {
-	if x.host != nil {
+	if !x.inMemory() {
 		done, err = s.copyHostPages(off, x, n)
 		return done, true, err
 	}

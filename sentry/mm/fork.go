@@ -57,7 +57,7 @@ const maxUnsure = 4
 func (s *Space) pageFile() []memfile.Range {
 	all := make([]memfile.Range, 0, s.runs.Len())
 	for r, x := range s.runs.All() {
-		if x.host == nil {
+		if x.inMemory() {
 			all = append(all, x.memory(rng(r)))
 		}
 	}

@@ -138,6 +138,7 @@ type hostFile struct {
 	MappingSet
 	f        *os.File
 	readOnly bool
+	version  Version
 	refs     atomic.Int64
 	ids      atomic.Int64
 	synced   int
@@ -174,7 +175,7 @@ func (h *hostFile) Pages(off, n uint64, _ arch.Access) (Pages, error) {
 	if h.readOnly {
 		a = arch.Read | arch.Exec
 	}
-	return Pages{Host: h, Off: off, Len: min(n, end-off), Access: a}, nil
+	return Pages{Host: h, Off: off, Len: min(n, end-off), Access: a, Version: h.version}, nil
 }
 
 func (h *hostFile) SyncPages(off, n uint64) error { h.synced++; return nil }

@@ -67,6 +67,16 @@ type Pages struct {
 
 	Off, Len uint64      // where in Memory or Host, page aligned; Len 0 is "nothing there"
 	Access   arch.Access // the most that it may be mapped with: what Host's descriptor is open for
+
+	// Version, if it is not zero, promises that Host has the same bytes wherever it is
+	// the same: nobody has the file open for writing.
+	Version Version
+}
+
+// A Version names what a host file holds, as fstat(2) tells it: comparable.
+type Version struct {
+	Dev, Ino, Size uint64
+	Changed        int64 // nanoseconds, of the clock that the host stamps files by
 }
 
 // A HostFile is a host descriptor that guests map directly. It must be

@@ -75,7 +75,7 @@ func (s *Space) MMap(o MMapOpts) (arch.Addr, error) {
 		}
 		return 0, err
 	}
-	if replaced > 0 && !s.reuseRun(r, &v) {
+	if !s.showText(r, &v) && replaced > 0 && !s.reuseRun(r, &v) {
 		s.unmapRuns(r)
 	}
 	if err := s.fillNew(r, &v); err != nil {
@@ -277,7 +277,7 @@ func (s *Space) chooseRange(o *MMapOpts, n uint64) (arch.Range, error) {
 		if !s.user(r) {
 			return r, linux.ENOMEM
 		}
-		s.yield(r)
+		s.claim(r)
 		if o.Flags&linux.MAP_FIXED_NOREPLACE != 0 && !s.vmas.Empty(ivl(r)) {
 			return r, linux.EEXIST
 		}
@@ -377,7 +377,7 @@ func (s *Space) Unmap(a arch.Addr, n uint64) error {
 	if !ok || r.Len() == 0 {
 		return linux.EINVAL
 	}
-	s.yield(r)
+	s.claim(r)
 	return s.unmap(r)
 }
 

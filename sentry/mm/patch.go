@@ -21,6 +21,7 @@ type patches struct {
 	off   bool // never again
 	pages []patchedPage
 	tramp []trampoline
+	texts []shownText
 }
 
 type patchedPage struct {
@@ -34,6 +35,9 @@ type trampoline struct {
 	used int
 }
 
+// hotCalls is about how many calls PatchCall stands for.
+const hotCalls = 16
+
 // maxPatched is how many pages are patched at most.
 const maxPatched = 256
 
@@ -41,7 +45,7 @@ func pageAt(a arch.Addr) arch.Range { return arch.Range{Start: a, End: a + arch.
 
 // clone is p for a copy of the space.
 func (p *patches) clone() patches {
-	c := patches{p.off, slices.Clone(p.pages), slices.Clone(p.tramp)}
+	c := patches{p.off, slices.Clone(p.pages), slices.Clone(p.tramp), slices.Clone(p.texts)}
 	for i := range c.pages {
 		c.pages[i].edits = slices.Clip(c.pages[i].edits)
 	}
@@ -65,6 +69,7 @@ func (s *Space) PatchCall(ip arch.Addr, nr uint64) {
 	if !ok || v.access&arch.Write != 0 || s.patch.off || s.room() != nil {
 		return
 	}
+	s.learn(ip, nr, hotCalls, true)
 	s.edit(p, &x, vr, func(code []byte) bool {
 		site, ok := callsite.Find(code, int(ip-p.Start), nr)
 		if !ok {
@@ -202,6 +207,12 @@ func (s *Space) writeTrampoline(t *trampoline, slot int, code []byte) bool {
 	return !y.cow
 }
 
+// claim prepares for a change by the guest of what is mapped in r.
+func (s *Space) claim(r arch.Range) {
+	s.yield(r)
+	s.bare(r)
+}
+
 // yield makes r, of which the guest speaks, free of trampolines.
 func (s *Space) yield(r arch.Range) {
 	s.patch.tramp = slices.DeleteFunc(s.patch.tramp, func(t trampoline) bool {
@@ -221,17 +232,22 @@ func (s *Space) unpatch(match func(*patchedPage) bool) {
 		if !match(&p) {
 			return false
 		}
-		// The guest may have mapped something else there since.
-		if x, vr, _, ok := s.text(p.at); ok && x.owned {
-			s.edit(pageAt(p.at), &x, vr, func(b []byte) bool {
-				for i := range p.edits {
-					p.edits[i].Undo(b)
-				}
-				return true
-			})
-		}
+		s.undo(p.at, p.edits)
 		return true
 	})
+}
+
+// undo takes back edits in the text page at, if it is the space's own.
+func (s *Space) undo(at arch.Addr, edits []callsite.Edit) {
+	// The guest may have mapped something else there since.
+	if x, vr, _, ok := s.text(at); ok && x.owned {
+		s.edit(pageAt(at), &x, vr, func(b []byte) bool {
+			for i := range edits {
+				edits[i].Undo(b)
+			}
+			return true
+		})
+	}
 }
 
 // unpatchIn is unpatch for the pages in r.
@@ -245,14 +261,17 @@ func (s *Space) Unpatch() {
 	s.mu.Lock()
 	defer s.unlock()
 	s.patch.off = true
-	s.unpatchIn(arch.Range{End: ^arch.Addr(0)})
+	all := arch.Range{End: ^arch.Addr(0)}
+	s.bare(all)
+	s.unpatchIn(all)
 }
 
 // watched is called when somebody is to see, or change, what the text in r is:
 // a debugger. It ends all patching.
 func (s *Space) watched(r arch.Range) {
 	s.mu.RLock()
-	patched := slices.ContainsFunc(s.patch.pages, func(p patchedPage) bool { return r.Overlaps(pageAt(p.at)) })
+	patched := slices.ContainsFunc(s.patch.pages, func(p patchedPage) bool { return r.Overlaps(pageAt(p.at)) }) ||
+		slices.ContainsFunc(s.patch.texts, func(x shownText) bool { return x.shows(r) })
 	s.mu.RUnlock()
 	if patched {
 		s.Unpatch()

@@ -24,7 +24,7 @@ func (s *Space) Protect(a arch.Addr, n uint64, p linux.Prot) error {
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	s.yield(r)
+	s.claim(r)
 	it := s.vmas.Find(r.Start)
 	if !it.Ok() {
 		return linux.ENOMEM

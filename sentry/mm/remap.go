@@ -30,7 +30,7 @@ func (s *Space) Remap(o RemapOpts) (arch.Addr, error) {
 	m := remap{s: s, old: arch.Range{Start: a, End: a + arch.Addr(oldLen)}, n: newLen, flags: f, canLock: o.CanLock}
 	s.mu.Lock()
 	defer s.unlock()
-	s.yield(m.old)
+	s.claim(m.old)
 	s.unpatchIn(m.old) // the text may get another distance from its trampoline
 	var ok bool
 	if m.vr, m.v, ok = s.find(a); !ok {
@@ -145,7 +145,7 @@ func (m *remap) moveTo(to arch.Addr) (arch.Addr, error) {
 		if !s.user(dst) {
 			return 0, linux.ENOMEM
 		}
-		s.yield(dst)
+		s.claim(dst)
 		if err := s.unmap(dst); err != nil {
 			return 0, err
 		}

@@ -40,10 +40,16 @@ func (x *run) memory(r arch.Range) memfile.Range {
 	return memfile.Range{Start: x.off, End: x.off + r.Len()}
 }
 
+// inMemory reports whether x shows the page file.
+func (x *run) inMemory() bool {
+	_, copied := x.host.(*textCopy)
+	return x.host == nil || copied
+}
+
 // file is what the host is given to map x.
 func (s *Space) fileOf(x *run) platform.File {
 	switch {
-	case x.host != nil:
+	case !x.inMemory():
 		return x.host
 	case x.can&arch.Write != 0:
 		return s.env.memory
@@ -59,7 +65,8 @@ func (s *Space) addRun(r arch.Range, x run) {
 			x.host.IncRef()
 		}
 		s.hosts[x.host] += r.Len()
-	} else if !x.owned {
+	}
+	if x.inMemory() && !x.owned {
 		s.holder.Hold(x.memory(r))
 	}
 	s.runs.Insert(ivl(r), x)
@@ -114,7 +121,7 @@ func (s *Space) unmapRuns(r arch.Range) {
 // something else there.
 func (s *Space) unmapping(r arch.Range) {
 	for rr, x := range s.runs.In(ivl(r)) {
-		if x.host == nil {
+		if x.inMemory() {
 			s.holder.Unmapped(x.memory(rng(rr)))
 		}
 	}
@@ -168,25 +175,31 @@ func (s *Space) fillAnonymous(r, vr arch.Range, v *vma) error {
 // fillFile maps a prefix of r, of the file that v shows, and returns its length;
 // 0 if the file has no page there.
 func (s *Space) fillFile(r, vr arch.Range, v *vma) (uint64, error) {
+	x, n, err := s.fileRun(r, vr, v)
+	if n > 0 {
+		s.addRun(arch.Range{Start: r.Start, End: r.Start + arch.Addr(n)}, x)
+	}
+	return n, err
+}
+
+// fileRun is how the file that v shows is mapped at r, or at a prefix of n bytes.
+func (s *Space) fileRun(r, vr arch.Range, v *vma) (x run, n uint64, err error) {
 	want, private := v.host(), !v.is(vmShared)
 	if private {
 		want = v.access&arch.Exec | arch.Read
 	}
-	off := v.off + uint64(r.Start-vr.Start)
-	p, err := v.shown.file.Pages(off, r.Len(), want)
+	p, err := v.shown.file.Pages(v.off+uint64(r.Start-vr.Start), r.Len(), want)
 	if err != nil || p.Len == 0 {
-		return 0, err
+		return x, 0, err
 	}
-	n := min(p.Len, r.Len())
-	x := run{host: p.Host, off: p.Off, can: p.Access & v.max, cow: private}
+	x = run{host: p.Host, off: p.Off, can: p.Access & v.max, cow: private}
 	if private {
 		x.can &^= arch.Write
 	}
 	if v.access != arch.NoAccess {
 		x.access = v.host() & x.can
 	}
-	s.addRun(arch.Range{Start: r.Start, End: r.Start + arch.Addr(n)}, x)
-	return n, nil
+	return x, min(p.Len, r.Len()), nil
 }
 
 // reuseRun keeps what the host has mapped at r, with other rights, if it is the

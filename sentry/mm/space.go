@@ -23,6 +23,7 @@ type Env struct {
 	memory   *memfile.File
 	shared   *memfile.Pool // shared anonymous memory
 	windows  *windowCache
+	texts    *textTable
 	total    atomic.Uint64 // bytes of memory there are
 	maxRuns  int
 	oom      atomic.Pointer[func()]
@@ -32,6 +33,7 @@ type Env struct {
 // is f. It does not own them.
 func NewEnv(p platform.Platform, f *memfile.File) *Env {
 	e := &Env{platform: p, facts: p.Facts(), memory: f, shared: f.NewPool(), windows: newWindowCache()}
+	e.texts = newTextTable(e)
 	e.maxRuns = min(e.facts.MaxMaps, maxMappings) * 3 / 4
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) == nil {
@@ -57,6 +59,7 @@ func (e *Env) Platform() platform.Platform { return e.platform }
 // Close ends the Env, which no space uses any more.
 func (e *Env) Close() {
 	e.windows.close()
+	e.texts.close()
 	e.shared.Close()
 }
 

@@ -138,6 +138,7 @@ func (s *Space) invalidate(file Mappable, start, end uint64, cows bool) {
 		if v.off+uint64(vr.Len()) > end {
 			part.End -= arch.Addr(v.off + uint64(vr.Len()) - end)
 		}
+		s.bare(part)
 		for rr, x := range s.runs.In(ivl(part)) {
 			if cows || !x.owned {
 				gone = append(gone, rng(rr).Intersect(part))

@@ -81,7 +81,7 @@ func (s *Space) translateRun(a arch.Addr, r arch.Range, x *run) *translation {
 	skip := uint64(a.Down() - r.Start)
 	off, n := x.off+skip, r.Len()-skip
 	e := &translation{access: x.access}
-	if x.host != nil {
+	if !x.inMemory() {
 		if e.window, e.m = s.env.windows.get(x.host, off, n, x.access&arch.Write != 0); e.window == nil {
 			return nil
 		}
