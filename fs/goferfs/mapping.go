@@ -1,8 +1,11 @@
 package goferfs
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
+	"garrison/gofer/wire"
 	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/sentry/mm"
@@ -38,7 +41,25 @@ func (d *data) Pages(off, count uint64, access arch.Access) (mm.Pages, error) {
 	if !can.Has(access) {
 		return mm.Pages{}, linux.EACCES
 	}
-	return mm.Pages{Host: fd, Off: off, Len: min(count, end-off), Access: can}, nil
+	p := mm.Pages{Host: fd, Off: off, Len: min(count, end-off), Access: can}
+	if fd == d.ro {
+		p.Version = version(&a, time.Now())
+	}
+	return p, nil
+}
+
+// settling is how long ago a file must have changed for its times to tell the next
+// change: they have the host's ticks only, and who writes through a mapping
+// changes them once until the host has written the page back, which it does after 30 s.
+const settling = time.Minute
+
+// version is what a says of a file's bytes, now; zero if they may change unseen.
+func version(a *wire.Attr, now time.Time) mm.Version {
+	changed := time.Unix(a.Ctime.Sec, int64(a.Ctime.Nsec))
+	if now.Sub(changed) < settling {
+		return mm.Version{}
+	}
+	return mm.Version{Dev: a.Dev, Ino: a.Ino, Size: a.Size, Changed: changed.UnixNano()}
 }
 
 // RemoveMapping implements mm.Mappable: what was written through a mapping shows in
