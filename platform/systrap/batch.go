@@ -16,7 +16,7 @@ type batch struct {
 	// A guest makes solo calls when it likes and as often as it likes until the
 	// batch is done, whatever comes before and after them there. So none may be
 	// about memory that another call of the batch is about, or name a descriptor
-	// that one installs.
+	// that one installs, unless it is the first to: until then there is nothing to map.
 	solos     []int  // which calls are solo
 	used      uint32 // their descriptors, a bit each
 	installed uint32
@@ -48,13 +48,14 @@ func (b *batch) add(o *stub.Op) bool {
 	var a armed
 	switch o.Kind {
 	case stub.Map:
-		a.to, a.install = b.space.files.find(o.File, l.pins()|b.used)
+		var empty bool
+		a.to, a.install, empty = b.space.files.find(o.File, l.pins()|b.used)
 		a.source = o.File.FD()
 		a.call = o.HostCall(a.to)
-		if a.install {
+		if a.install && !empty {
 			b.installed |= 1 << a.to
 		}
-		solo := b.solo && b.installed>>a.to&1 == 0 && soloable(&a.call) && !b.about(o.Range) && mayPin(l.pins()|b.used, a.to)
+		solo := b.solo && !a.install && b.installed>>a.to&1 == 0 && soloable(&a.call) && !b.about(o.Range) && mayPin(l.pins()|b.used, a.to)
 		if a.solo = l.mapOver(unproved{o.Range, a.to, o.Off, a.call.Args[2]}, solo); a.solo {
 			b.solos = append(b.solos, len(b.calls))
 			b.used |= 1 << a.to

@@ -19,21 +19,25 @@ type fileEntry struct {
 }
 
 // find returns the stub's descriptor for f; install says that it has to be put
-// there first, in the place of the one that has not been used for longest. Those
-// in the set pinned, which must not be all, stay.
-func (s *files) find(f platform.File, pinned uint32) (fd int, install bool) {
+// there first, in the place of the one that has not been used for longest, and
+// empty that the stub has nothing there yet. Those in the set pinned, which must
+// not be all, stay.
+func (s *files) find(f platform.File, pinned uint32) (fd int, install, empty bool) {
 	s.clock++
 	oldest := -1
-	for i := range s.entries {
+	// From the last on: the first two are not empty in a new stub (mother.clear).
+	for i := maxFiles - 1; i >= 0; i-- {
 		e := &s.entries[i]
 		if e.file == f {
 			e.used = s.clock
-			return stubFirstFile + i, false
+			return stubFirstFile + i, false, false
 		}
 		if pinned>>(stubFirstFile+i)&1 == 0 && (oldest < 0 || e.used < s.entries[oldest].used) {
 			oldest = i
 		}
 	}
+	fd = stubFirstFile + oldest
+	empty = s.entries[oldest].file == nil && fd > motherReport
 	s.entries[oldest] = fileEntry{f, s.clock}
-	return stubFirstFile + oldest, true
+	return fd, true, empty
 }

@@ -16,6 +16,10 @@ import (
 	"garrison/platform/platformtest"
 )
 
+// victimFD is the second descriptor that a stub is given: the victim's. The first,
+// the code's, is the next.
+const victimFD = stubFirstFile + maxFiles - 2
+
 // A guest that makes a solo call of its own ends with it: with whatever
 // arguments, with the trap flag, interrupted, its stack wherever it likes, no
 // code of its own runs any more, nor does the host write a signal's frame to what
@@ -29,16 +33,16 @@ func TestOwnSoloCalls(t *testing.T) {
 	window, operations := uint64(stubWindow), uint64(stubRegions+soloOps)
 	for what, a := range map[string][6]uint64{
 		"the stubs' memory":   {0x300000, 4096, rw, fixed, stubControl, 0},
-		"a file of its own":   {0x300000, 4096, rw, fixed, stubFirstFile + 1, 4096},
-		"code":                {testCode, 4096, 7, fixed, stubFirstFile + 1, 0},
-		"its stack":           {testData, 65536, rw, fixed, stubFirstFile + 1, 0},
-		"private":             {0x300000, 4096, rw, unix.MAP_PRIVATE | unix.MAP_FIXED, stubFirstFile + 1, 0},
+		"a file of its own":   {0x300000, 4096, rw, fixed, victimFD, 4096},
+		"code":                {testCode, 4096, 7, fixed, victimFD, 0},
+		"its stack":           {testData, 65536, rw, fixed, victimFD, 0},
+		"private":             {0x300000, 4096, rw, unix.MAP_PRIVATE | unix.MAP_FIXED, victimFD, 0},
 		"anonymous":           {0x300000, 4096, rw, unix.MAP_ANONYMOUS | fixed, stubFirstFile, 0},
-		"over the stub":       {window, 4096, 7, fixed, stubFirstFile + 1, 0},
-		"over the region":     {stubRegions, 4096, rw, fixed, stubFirstFile + 1, 0},
-		"over its operations": {stubRegions + soloOps, 4096, rw, fixed, stubFirstFile + 1, 0},
-		"into the window":     {window - 4096, 8192, rw, fixed, stubFirstFile + 1, 0},
-		"more than the half":  {0, 1 << 46, rw, fixed, stubFirstFile + 1, 0},
+		"over the stub":       {window, 4096, 7, fixed, victimFD, 0},
+		"over the region":     {stubRegions, 4096, rw, fixed, victimFD, 0},
+		"over its operations": {stubRegions + soloOps, 4096, rw, fixed, victimFD, 0},
+		"into the window":     {window - 4096, 8192, rw, fixed, victimFD, 0},
+		"more than the half":  {0, 1 << 46, rw, fixed, victimFD, 0},
 		"nothing":             {},
 	} {
 		for _, flags := range []uint64{0x202, 0x202 | trapFlag} {
@@ -110,7 +114,7 @@ func TestReplayedSoloCall(t *testing.T) {
 	h.s.Unmap(arch.Range{Start: 0x400000, End: 0x401000})
 	was := h.begin()
 	h.regs.RIP, h.regs.RSP, h.regs.R12, h.regs.RAX = stubSolo, testData+0x8000, 256, unix.SYS_MMAP
-	h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = 0x400000, 4096, 1, unix.MAP_SHARED|unix.MAP_FIXED, stubFirstFile+1, 4096
+	h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = 0x400000, 4096, 1, unix.MAP_SHARED|unix.MAP_FIXED, victimFD, 4096
 	h.ends("again", was, victim)
 }
 
@@ -124,7 +128,7 @@ func TestAlteredSoloCall(t *testing.T) {
 		"length":     func(r *arch.Regs) { r.RSI = 8192 },
 		"rights":     func(r *arch.Regs) { r.RDX = unix.PROT_READ | unix.PROT_WRITE },
 		"flags":      func(r *arch.Regs) { r.R10 |= unix.MAP_POPULATE },
-		"descriptor": func(r *arch.Regs) { r.R8 = stubFirstFile },
+		"descriptor": func(r *arch.Regs) { r.R8 = victimFD + 1 },
 		"offset":     func(r *arch.Regs) { r.R9 = 8192 },
 		"slot":       func(r *arch.Regs) { r.R12 += 64 },
 	} {
@@ -138,7 +142,7 @@ func TestAlteredSoloCall(t *testing.T) {
 			h.s.Map(0x400000, victim, 4096, 4096, arch.Read)
 		}
 		h.regs.RIP, h.regs.RSP, h.regs.R12, h.regs.RAX = stubSolo, testData+0x8000, 256, unix.SYS_MMAP
-		h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = 0x400000, 4096, 1, unix.MAP_SHARED|unix.MAP_FIXED, stubFirstFile+1, 4096
+		h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = 0x400000, 4096, 1, unix.MAP_SHARED|unix.MAP_FIXED, victimFD, 4096
 		alter(&h.regs)
 		if what != "as it is" {
 			h.ends(what, was, victim)
@@ -161,7 +165,7 @@ func TestInterruptedSoloCall(t *testing.T) {
 		h, victim := soloCaller(t, p)
 		was := h.begin()
 		h.regs.RIP, h.regs.RAX, h.regs.RSP = stubSolo, unix.SYS_MMAP, testData+0x8000
-		h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = 0x300000, 1<<20, 3, unix.MAP_SHARED|unix.MAP_FIXED, stubFirstFile+1, 4096
+		h.regs.RDI, h.regs.RSI, h.regs.RDX, h.regs.R10, h.regs.R8, h.regs.R9 = 0x300000, 1<<20, 3, unix.MAP_SHARED|unix.MAP_FIXED, victimFD, 4096
 		c := h.c
 		stop := make(chan struct{})
 		done := make(chan struct{})

@@ -10,6 +10,9 @@ import (
 	"garrison/platform/stub"
 )
 
+// fakeControl is the file that no guest may ever map.
+const fakeControl = 1
+
 // A shownPage is what a process has at an address.
 type shownPage struct{ file, off, prot uint64 }
 
@@ -32,6 +35,12 @@ func (h *fakeHost) do(t *testing.T, a *armed) {
 		switch {
 		case c.Nr == unix.SYS_MUNMAP:
 			*p = shownPage{}
+		case c.Nr == unix.SYS_MMAP && h.files[c.Args[4]] == 0: // EBADF
+			if !h.slack {
+				t.Fatalf("%v: no such descriptor", c)
+			}
+		case c.Nr == unix.SYS_MMAP && h.files[c.Args[4]] == fakeControl:
+			t.Fatalf("%v maps the control file", c)
 		case c.Nr == unix.SYS_MMAP:
 			*p = shownPage{h.files[c.Args[4]], c.Args[5] + off, c.Args[2]}
 		case p.file != 0:
@@ -76,6 +85,7 @@ func TestLoose(t *testing.T) {
 	for range rounds {
 		var truth [64]shownPage
 		h := fakeHost{slack: rand.IntN(2) == 0}
+		h.files[motherListener], h.files[motherReport] = fakeControl, fakeControl
 		s := &space{}
 		given := map[shownPage]bool{} // what it was ever to be able to write
 		for range 1 + rand.IntN(40) {
