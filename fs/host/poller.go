@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,18 @@ type Poller struct {
 	mu    sync.Mutex
 	next  int32
 	files map[int32]*wait.Queue // protected by mu; by the number given to epoll
+
+	before atomic.Pointer[func()]
+}
+
+// BeforeWrite has f called before anything is written to a pipe, socket or terminal: who
+// reads it may look next at what the guest did before.
+func (p *Poller) BeforeWrite(f func()) { p.before.Store(&f) }
+
+func (p *Poller) beforeWrite() {
+	if f := p.before.Load(); f != nil {
+		(*f)()
+	}
 }
 
 // NewPoller starts one. Close ends it.

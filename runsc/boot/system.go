@@ -53,6 +53,7 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	}
 	s.kernel = kernel.New(o)
 	s.system = s.kernel.VFS
+	s.poller.BeforeWrite(s.system.Settle)
 	s.system.SetLeaseParams(func() vfs.LeaseParams {
 		return vfs.LeaseParams{Enable: params.Int("fs/leases-enable") != 0, BreakTime: params.Int("fs/lease-break-time")}
 	})

@@ -78,6 +78,7 @@ func (s *System) NewFilesystemOf(t *Type, root Inode) *Filesystem {
 	}
 	s.mu.Lock()
 	s.fss[fs] = struct{}{}
+	s.listSettlersLocked()
 	s.mu.Unlock()
 	return fs
 }
@@ -107,6 +108,7 @@ func (fs *Filesystem) DecRef() {
 	}
 	fs.sys.mu.Lock()
 	delete(fs.sys.fss, fs)
+	fs.sys.listSettlersLocked()
 	fs.sys.mu.Unlock()
 	fs.unmounted()
 	fs.root.shrink()

@@ -39,6 +39,8 @@ type System struct {
 	mem   MemFiles         // protected by mu
 	devs  map[devKey]Device
 	fss   map[*Filesystem]struct{} // all that live; protected by mu
+
+	settlers atomic.Pointer[[]Settler] // those of fss that put things off
 }
 
 type devKey struct {
@@ -205,11 +207,22 @@ func (s *System) Sync(c Ctx) {
 // Settle does at once what filesystems have put off for a moment. Unlike Sync it makes
 // nothing durable.
 func (s *System) Settle() {
-	for _, fs := range s.filesystems() {
-		if x, ok := fs.inode.(Settler); ok {
+	if all := s.settlers.Load(); all != nil {
+		for _, x := range *all {
 			x.Settle()
 		}
 	}
+}
+
+// listSettlersLocked is called when fss has changed.
+func (s *System) listSettlersLocked() {
+	var all []Settler
+	for fs := range s.fss {
+		if x, ok := fs.inode.(Settler); ok {
+			all = append(all, x)
+		}
+	}
+	s.settlers.Store(&all)
 }
 
 func (s *System) filesystems() []*Filesystem {

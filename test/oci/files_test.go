@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,6 +126,32 @@ func TestRemovedForAll(t *testing.T) {
 		if n := namesIn(t, row); n != (rounds-i-1)*each {
 			t.Fatalf("round %d: %d names are left", i, n)
 		}
+	}
+}
+
+// TestRemovedBeforeTold asks the same when a process says so.
+func TestRemovedBeforeTold(t *testing.T) {
+	const rounds, each = 20, 50
+	b, row := rowBox(t, rounds*each)
+	c := b.command("exec", b.id, "sh", "-c", fmt.Sprintf("cd /row; for i in $(seq 0 %d); do rm $(seq $((i * %d)) $((i * %d + %d))); echo $i; done", rounds-1, each, each, each-1))
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for i := range rounds {
+		if !lines.Scan() {
+			t.Fatal("the output ends after", i)
+		}
+		if n := namesIn(t, row); n > (rounds-i-1)*each {
+			t.Errorf("round %d: %d names are left", i, n)
+		}
+	}
+	if err := c.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
 
