@@ -67,6 +67,8 @@ type File struct {
 
 	inherited []oldArena // that were warm and have an owner again
 	cooling   bool       // cooler is running
+	unused    uint64     // what warmUsage found,
+	asked     time.Time  // and when
 
 	closed bool
 }

@@ -20,7 +20,10 @@ const (
 	warmDelay = time.Second
 
 	// clearBytes is up to where to clear memory beats to give it back.
-	clearBytes = 1 << 20
+	clearBytes = 4 << 20
+
+	// clearWhole is up to where to clear what may be there beats to ask.
+	clearWhole = 4 * arch.PageSize
 )
 
 // A Role says what an arena is for: what one process touches of it, another for which it
@@ -147,10 +150,12 @@ func (f *File) staleLocked(r Range) (old []Range) {
 func (f *File) clean(old []Range) (had []Range, ok bool) {
 	n := uint64(0)
 	for _, r := range old {
-		f.EachResident(r, func(d Range) {
-			had = append(had, d)
-			n += d.Len()
-		})
+		n += r.Len()
+		if r.Len() <= clearWhole {
+			had = append(had, r)
+			continue
+		}
+		f.EachResident(r, func(d Range) { had = append(had, d) })
 	}
 	clear, otherwise := f.zero, f.punched
 	if n > clearBytes {
@@ -174,17 +179,25 @@ func (f *File) clean(old []Range) (had []Range, ok bool) {
 
 func (f *File) punched(r Range) bool { return f.punch(r) == nil }
 
-// warmUsage is the number of bytes of memory that serve nobody.
-func (f *File) warmUsage() (n uint64) {
+// warmUsage is about the number of bytes of memory that serve nobody.
+func (f *File) warmUsage() uint64 {
 	f.mu.Lock()
+	if now := time.Now(); now.Sub(f.asked) < warmDelay/16 { // to ask the host takes time
+		defer f.mu.Unlock()
+		return f.unused
+	}
 	var old []Range
 	for r := range f.stale.All() {
 		old = append(old, r)
 	}
 	f.mu.Unlock()
+	n := uint64(0)
 	for _, r := range old {
 		f.EachResident(r, func(d Range) { n += d.Len() })
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unused, f.asked = n, time.Now()
 	return n
 }
 
