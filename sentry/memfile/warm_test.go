@@ -17,19 +17,26 @@ func blocks(t *testing.T, f *File) uint64 {
 	return uint64(st.Blocks) * 512
 }
 
-// left is the range of n pages that a space of role wrote to before it ended.
-func left(t *testing.T, f *File, role Role, n uint64) Range {
+// written is a space of role that has written to n new pages, r.
+func written(t *testing.T, f *File, role Role, n uint64) (h *Holder, a *Arena, r Range) {
 	t.Helper()
-	h := f.NewHolder()
+	h = f.NewHolder()
 	a, err := h.NewArena(1, role)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Range{Start: a.Range().Start, End: a.Range().Start + n*page}
+	r = Range{Start: a.Range().Start, End: a.Range().Start + n*page}
 	if had, ok := a.AllocAt(r); !ok || len(had) != 0 {
 		t.Fatal("a new arena has memory:", had, ok)
 	}
 	fill(t, f, r, 'x')
+	return h, a, r
+}
+
+// left is what such a space leaves.
+func left(t *testing.T, f *File, role Role, n uint64) Range {
+	t.Helper()
+	h, _, r := written(t, f, role, n)
 	h.Close([]Range{r})
 	return r
 }
@@ -140,10 +147,7 @@ func TestCool(t *testing.T) {
 // Flush is at it.
 func TestNotKept(t *testing.T) {
 	f := newFile(t)
-	h := f.NewHolder()
-	a, _ := h.NewArena(1, 7)
-	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
-	a.AllocAt(r)
+	h, _, r := written(t, f, 7, 4)
 	f.Pin(r)
 	h.Close([]Range{r})
 	if len(f.warm) != 0 {
@@ -151,10 +155,7 @@ func TestNotKept(t *testing.T) {
 	}
 	f.Unpin(r)
 
-	h = f.NewHolder()
-	a, _ = h.NewArena(1, 7)
-	r = Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
-	a.AllocAt(r)
+	h, _, r = written(t, f, 7, 4)
 	f.DecRef(r)
 	f.mu.Lock()
 	work, _ := f.takeLocked() // as Flush does, which then punches it without the lock
@@ -172,11 +173,7 @@ func TestNotKept(t *testing.T) {
 // again, not given back.
 func TestTakeClears(t *testing.T) {
 	f := newFile(t)
-	h := f.NewHolder()
-	a, _ := h.NewArena(1, 7)
-	r := Range{Start: a.Range().Start, End: a.Range().Start + 4*page}
-	a.AllocAt(r)
-	fill(t, f, r, 'x')
+	h, a, r := written(t, f, 7, 4)
 	f.DecRef(r)
 	had, ok := a.TakeAt(r)
 	if !ok || len(had) != 1 || had[0] != r || f.Bytes(r.Start, 1)[0] != 0 || blocks(t, f) != r.Len() {
