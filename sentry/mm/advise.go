@@ -26,7 +26,7 @@ func (s *Space) Advise(a arch.Addr, n uint64, advice linux.Advice) error {
 	if advice == linux.MADV_POPULATE_READ || advice == linux.MADV_POPULATE_WRITE {
 		return s.populateAll(r, advice == linux.MADV_POPULATE_WRITE)
 	}
-	s.yield(r)
+	s.claim(r)
 	hole := false
 	for at := r.Start; at < r.End; {
 		it := s.vmas.Find(at)

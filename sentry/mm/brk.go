@@ -23,6 +23,7 @@ func (s *Space) Brk(a arch.Addr, canLock bool) arch.Addr {
 	case !ok:
 		return s.layout.Brk.End
 	case newEnd < oldEnd:
+		s.claim(arch.Range{Start: newEnd, End: oldEnd})
 		if s.unmap(arch.Range{Start: newEnd, End: oldEnd}) != nil {
 			return s.layout.Brk.End
 		}

@@ -254,6 +254,21 @@ func TestTextBare(t *testing.T) {
 			s.Unpatch()
 			return nil
 		}},
+		{name: "madvise gives back the end", do: func(_ *segmentWorld, s *Space) error {
+			s.PatchCall(segmentAt+segmentSite, siteNr) // the page is its own
+			return s.Advise(segmentAt+page, page, linux.MADV_DONTNEED)
+		}},
+		{name: "brk gives back the end", do: func(x *segmentWorld, s *Space) error {
+			s.layout.Brk = arch.Range{Start: segmentAt, End: segmentAt + segmentLen}
+			s.Brk(segmentAt+page, false)
+			g := guest{s: s}
+			if g.load(x.t, segmentAt+siteEnd-7) != binary.LittleEndian.Uint64(x.was[siteEnd-7:]) {
+				x.t.Error("the rest is patched")
+			}
+			x.load(s)
+			s.Unpatch()
+			return nil
+		}},
 		{name: "mremap away and back", do: func(x *segmentWorld, s *Space) error {
 			for _, m := range [][2]arch.Addr{{segmentAt, segmentAt + 64*page}, {segmentAt + 64*page, segmentAt}} {
 				if _, err := s.Remap(RemapOpts{Addr: m[0], Old: segmentLen, New: segmentLen, To: m[1],
