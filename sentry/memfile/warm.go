@@ -42,6 +42,7 @@ type oldArena struct {
 // to be punched: if it is too large, or a host call or Flush still has to do
 // with a part of it.
 func (f *File) keepLocked(a *Arena) bool {
+	f.inherited = slices.DeleteFunc(f.inherited, func(o oldArena) bool { return o.Arena == a })
 	if !a.spaces || a.r.Len() > warmArena || f.closed || f.pinnedLocked(a.r) {
 		return false
 	}
@@ -63,7 +64,6 @@ func (f *File) keepLocked(a *Arena) bool {
 	for r := range f.stale.In(a.r) {
 		n += r.Intersect(a.r).Len()
 	}
-	f.inherited = slices.DeleteFunc(f.inherited, func(o oldArena) bool { return o.Arena == a })
 	f.warm = append(f.warm, oldArena{a, n, time.Now()})
 	f.warmN += n
 	for f.warmN > warmBytes {

@@ -181,3 +181,31 @@ func TestTakeClears(t *testing.T) {
 	}
 	h.Close([]Range{r})
 }
+
+// TestInheritedAndForgotten: an arena that was warm once and is given back by another
+// way than the cooler's leaves nothing to cool at offsets that others have by then.
+func TestInheritedAndForgotten(t *testing.T) {
+	f := newFile(t)
+	r := left(t, f, 7, 16)
+	h := f.NewHolder()
+	if a, _ := h.NewArena(1, 7); a.Range().Start != r.Start {
+		t.Fatal("not reused")
+	}
+	f.Pin(r)
+	h.Close(nil) // not kept, as it is pinned
+	f.Unpin(r)
+	until := time.Now()
+	f.Flush()
+	if again := left(t, f, 8, 16); again != r {
+		t.Fatal("the offsets do not serve again:", again)
+	}
+	f.mu.Lock()
+	f.coolLocked(until)
+	f.mu.Unlock()
+	h = f.NewHolder()
+	a, _ := h.NewArena(1, 8)
+	if a.Range().Start != r.Start || !allocated(a.AllocAt(r)) {
+		t.Fatal("a warm arena is not free")
+	}
+	h.Close([]Range{r})
+}
