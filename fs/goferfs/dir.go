@@ -271,7 +271,7 @@ func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
 	}
 	n := i.(inode).base()
 	if d.fs.later.inRow() && d.mayWait(name, i.(inode), rmdir) {
-		d.removeLater(name, i.(inode), rmdir)
+		d.removeLater(name, i.(inode), rmdir, c.Done())
 		return nil
 	}
 	ver := d.version()

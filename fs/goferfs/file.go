@@ -89,7 +89,7 @@ func (f *openFile) Write(_ vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
 	defer fd.DecRef()
 	// After the write, for it is then that who asks must be told to look.
 	defer f.d.n.wrote()
-	m := mover{call: writeAt, fd: fd.fd, off: off}
+	m := mover{call: writeAt, fd: fd.fd, off: off, freed: f.d.n.fs.freed}
 	return src.Each(arch.Read, m.move)
 }
 
@@ -104,7 +104,7 @@ func (f *openFile) Append(_ vfs.Ctx, src usermem.Seq) (n, end int64, err error) 
 	defer f.d.n.wrote()
 	f.d.appending.Lock()
 	defer f.d.appending.Unlock()
-	m := mover{call: appendTo, fd: fd.fd}
+	m := mover{call: appendTo, fd: fd.fd, freed: f.d.n.fs.freed}
 	n, err = src.Each(arch.Read, m.move)
 	if err != nil {
 		return n, 0, err
@@ -118,6 +118,8 @@ type mover struct {
 	call func(fd int, p [][]byte, off int64) (int, error)
 	fd   int
 	off  int64 // in the file; moves along
+
+	freed func() bool // there may be room now where there was none; may be nil
 }
 
 // move moves all of p, by as many host calls as that takes. It stops at a short count;
@@ -131,7 +133,7 @@ func (m *mover) move(p [][]byte) (int64, error) {
 			want += len(b)
 		}
 		n, err := m.call(m.fd, part, m.off)
-		if err == unix.EINTR {
+		if err == unix.EINTR || (err == unix.ENOSPC || err == unix.EDQUOT) && m.freed != nil && m.freed() {
 			continue
 		}
 		if err != nil {

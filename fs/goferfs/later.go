@@ -112,8 +112,9 @@ func (d *dir) knownEmpty() bool {
 	return d.names != nil && len(d.names.where) == 0 && !d.doubtful.Load()
 }
 
-// removeLater takes the name away for the guest, and from the host a moment later.
-func (d *dir) removeLater(name string, victim inode, rmdir bool) {
+// removeLater takes the name away for the guest, and from the host a moment later. With done
+// the caller no longer waits, if it must for others that went before.
+func (d *dir) removeLater(name string, victim inode, rmdir bool, done <-chan struct{}) {
 	d.Hold()
 	victim.Hold()
 	d.mu.Lock()
@@ -125,7 +126,7 @@ func (d *dir) removeLater(name string, victim inode, rmdir bool) {
 	d.removedName(name) // only now may d itself be removed
 	switch {
 	case count >= maxLater:
-		_ = d.fs.settle(nil)
+		_ = d.fs.settle(done)
 	case count%wire.MaxUnlinks == 0:
 		go d.fs.settle(nil)
 	case arm:
@@ -182,6 +183,16 @@ func (fs *filesystem) settle(done <-chan struct{}) error {
 	return nil
 }
 
+// freed has the host let go what waits, and reports whether there was anything: what the
+// guest has removed must not keep it from writing.
+func (fs *filesystem) freed() bool {
+	if fs.later.count.Load() == 0 {
+		return false
+	}
+	_ = fs.settle(nil)
+	return true
+}
+
 // carryOut has the gofer do what batch says, and tells of it. It holds the turn.
 func (fs *filesystem) carryOut(batch []removal) {
 	var q wire.UnlinksReq
@@ -207,7 +218,6 @@ func (fs *filesystem) carryOut(batch []removal) {
 		default:
 			r.refused(wire.Errno(e))
 		}
-		fs.later.count.Add(-1)
 	}
 	for _, r := range batch {
 		left := r.dir.late.Add(-1)
@@ -216,6 +226,8 @@ func (fs *filesystem) carryOut(batch []removal) {
 			r.dir.store(&resp.Dirs[i], vers[i])
 		}
 	}
+	// Not before: who sees that none is left takes what is known of the directories for true.
+	fs.later.count.Add(-int32(len(batch)))
 	for _, r := range batch {
 		r.victim.Drop()
 		r.dir.Drop()
