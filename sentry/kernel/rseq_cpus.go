@@ -31,8 +31,9 @@ type cpus struct {
 type cpu struct {
 	taken    atomic.Bool
 	turnOver atomic.Bool          // who has taken it is to hand it on
-	last     atomic.Pointer[Task] // who took it last
-	_        [48]byte
+	last     atomic.Pointer[Task] // who took it last,
+	since    atomic.Int64         // and from when on, as of hot.Now(); 0: it has slept
+	_        [40]byte
 }
 
 // A cpuWaiter is a thread that waits for a processor.
@@ -69,9 +70,13 @@ func (t *Task) takeCPU() bool {
 		t.cpu, t.evicted = uint32(n), false
 		c = &t.cpus.of[n]
 	} else if c.last.Load() == t {
+		if c.since.Load() == 0 {
+			c.since.Store(hot.Now())
+		}
 		return true
 	}
 	c.last.Store(t)
+	c.since.Store(hot.Now())
 	t.preempted()
 	return true
 }
@@ -79,7 +84,8 @@ func (t *Task) takeCPU() bool {
 // giveCPU gives it up.
 func (t *Task) giveCPU() {
 	c := &t.cpus.of[t.cpu]
-	if c.turnOver.Load() {
+	// Who waits may never see it free, if t takes it again at once.
+	if c.turnOver.Load() || t.cpus.waiting.Load() > 0 && hot.Now()-c.since.Load() >= int64(cpuTurn) {
 		t.cpus.handOn(int(t.cpu))
 		return
 	}
@@ -88,8 +94,12 @@ func (t *Task) giveCPU() {
 
 // sleepsOnCPU hands on what t took last, if somebody waits for it: t is going to sleep.
 func (t *Task) sleepsOnCPU() {
-	if c := t.cpus; c.waiting.Load() > 0 && c.of[t.cpu].taken.CompareAndSwap(false, true) {
-		c.handOn(int(t.cpu))
+	c := &t.cpus.of[t.cpu]
+	if c.last.Load() == t {
+		c.since.Store(0)
+	}
+	if t.cpus.waiting.Load() > 0 && c.taken.CompareAndSwap(false, true) {
+		t.cpus.handOn(int(t.cpu))
 	}
 }
 
@@ -177,17 +187,18 @@ func (c *cpus) free(may *CPUSet) int {
 // if that is long enough.
 func (c *cpus) endTurn(may *CPUSet) {
 	longest, since := none, hot.Now()-int64(cpuTurn)
+	var who *Task
 	for n := range c.of {
 		t := c.of[n].last.Load()
-		if t == nil || !may.Has(n) {
+		if t == nil || !may.Has(n) || !c.of[n].taken.Load() || t.ctx.Running() == 0 {
 			continue
 		}
-		if began := t.ctx.Running(); began != 0 && began < since {
-			longest, since = n, began
+		if began := c.of[n].since.Load(); began != 0 && began < since {
+			longest, since, who = n, began, t
 		}
 	}
 	if longest != none {
 		c.of[longest].turnOver.Store(true)
-		c.of[longest].last.Load().interruptGuest()
+		who.interruptGuest()
 	}
 }

@@ -106,9 +106,9 @@ func TestTurnEndsOfLongestOnProcessor(t *testing.T) {
 	x, _ := onCPUs(1, 2)
 	got := takes(c, x)
 	waits(t, c, 1)
-	ctx[0].began.Store(hot.Now() - int64(time.Hour)) // where x may not be
-	ctx[1].began.Store(hot.Now() - int64(time.Second))
-	ctx[2].began.Store(hot.Now() - int64(time.Minute))
+	c.of[0].since.Store(hot.Now() - int64(time.Hour)) // where x may not be
+	c.of[1].since.Store(hot.Now() - int64(time.Second))
+	c.of[2].since.Store(hot.Now() - int64(time.Minute))
 	for end := time.Now().Add(10 * time.Second); ctx[2].interrupted.Load() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nobody's turn ends")
@@ -120,5 +120,27 @@ func TestTurnEndsOfLongestOnProcessor(t *testing.T) {
 	c.handOn(2)
 	if n := <-got; n != 2 || c.of[2].turnOver.Load() {
 		t.Errorf("got %d, want 2", n)
+	}
+}
+
+// A thread that makes one system call after the other hands its processor on when it
+// has had its turn, though it is never in the guest for long.
+func TestTurnEndsBetweenCalls(t *testing.T) {
+	c := newCPUs(1)
+	a, _ := onCPUs(0)
+	a.cpus = c
+	c.of[c.take(a)].last.Store(a)
+	c.of[0].since.Store(hot.Now())
+	x, _ := onCPUs(0)
+	w := &cpuWaiter{x, x.affinity, none}
+	c.waiters = append(c.waiters, w)
+	c.waiting.Add(1)
+	if a.giveCPU(); w.got != none || c.of[0].taken.Load() {
+		t.Fatal("a turn has ended that has only begun")
+	}
+	c.of[0].taken.Store(true)
+	c.of[0].since.Store(hot.Now() - int64(cpuTurn))
+	if a.giveCPU(); w.got != 0 || c.waiting.Load() != 0 {
+		t.Fatal("who has waited for a turn's length still waits")
 	}
 }
