@@ -161,14 +161,19 @@ func (f *File) clean(old []Range) (had []Range, ok bool) {
 	if n > clearBytes {
 		clear, otherwise = otherwise, clear
 	}
+	kept := had[:0]
 	for _, r := range had {
-		if !clear(r) && !otherwise(r) {
+		switch {
+		case clear(r):
+			kept = append(kept, r)
+		case !otherwise(r):
 			return nil, false
 		}
 	}
 	if n > clearBytes {
 		return nil, true
 	}
+	had = kept
 	f.mu.Lock()
 	for _, r := range had {
 		f.lent.Insert(r, set{})
