@@ -12,6 +12,7 @@ func (t *Task) SetCreds(c *auth.Creds) {
 	if c.EUID != old.EUID || c.EGID != old.EGID || c.FSUID != old.FSUID || c.FSGID != old.FSGID ||
 		!old.Covers(c) {
 		t.tg.dumpable.Store(0)
+		t.space.Load().Mute()
 		t.k.tasks.Lock()
 		t.tg.deathSig = 0
 		t.k.tasks.Unlock()

@@ -132,6 +132,7 @@ func (t *Task) load(file loader.File, name, comm string, argv, env []string) (*l
 		t.k.logf("execve: %v", err)
 		return nil, linux.ENOMEM
 	}
+	l.space.SetUser(uint32(l.creds.EUID))
 	if old := t.space.Load(); old != nil {
 		l.space.Succeed(old)
 	}

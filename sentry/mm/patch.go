@@ -19,6 +19,8 @@ import (
 // patches are what of a space's text is patched.
 type patches struct {
 	off   bool // never again
+	mute  bool // what calls it makes teaches nobody
+	user  uint32
 	pages []patchedPage
 	tramp []trampoline
 	texts []shownText
@@ -45,7 +47,8 @@ func pageAt(a arch.Addr) arch.Range { return arch.Range{Start: a, End: a + arch.
 
 // clone is p for a copy of the space.
 func (p *patches) clone() patches {
-	c := patches{p.off, slices.Clone(p.pages), slices.Clone(p.tramp), slices.Clone(p.texts)}
+	c := *p
+	c.pages, c.tramp, c.texts = slices.Clone(p.pages), slices.Clone(p.tramp), slices.Clone(p.texts)
 	for i := range c.pages {
 		c.pages[i].edits = slices.Clip(c.pages[i].edits)
 	}

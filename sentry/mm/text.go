@@ -17,10 +17,13 @@ import (
 // copy in its place. A copy never changes; when more is known, another is made,
 // for processes to come.
 
-// A textKey names a segment. What has the same key has the same bytes.
+// A textKey names a segment. What has the same key has the same bytes. Users don't learn
+// of each other: by a jump into the middle of an instruction that looks like a call, one
+// could teach the others to call there.
 type textKey struct {
 	version Version
 	off, n  uint64 // in the file; whole pages
+	user    uint32 // whose processes learn of each other
 }
 
 // A text is what is known of one segment. It is protected by textTable.mu.
@@ -209,7 +212,7 @@ func (s *Space) showText(r arch.Range, v *vma) bool {
 	if err != nil || was.Version == (Version{}) || was.Len < r.Len() || !was.Access.Has(rights) || was.Host == nil || was.Off != v.off {
 		return false
 	}
-	t := s.env.texts.find(textKey{was.Version, v.off, r.Len()})
+	t := s.env.texts.find(textKey{was.Version, v.off, r.Len(), p.user})
 	if sites := s.env.texts.due(t); sites != nil {
 		c, never := s.env.texts.makeCopy(t.key, was.Host, sites)
 		if now, err := v.shown.file.Pages(v.off, r.Len(), rights); err != nil || now.Version != was.Version {
@@ -238,7 +241,24 @@ func (s *Space) LearnCall(ip arch.Addr, nr uint64, plain bool) {
 	s.learn(ip, nr, 1, plain)
 }
 
+// SetUser says, before anything is mapped in s, that a program of user's is to run there.
+func (s *Space) SetUser(user uint32) {
+	s.mu.Lock()
+	s.patch.user = user
+	s.mu.Unlock()
+}
+
+// Mute has the space's calls teach nobody from now on: it may run for another user.
+func (s *Space) Mute() {
+	s.mu.Lock()
+	s.patch.mute = true
+	s.mu.Unlock()
+}
+
 func (s *Space) learn(ip arch.Addr, nr, n uint64, plain bool) {
+	if s.patch.mute {
+		return
+	}
 	for i := range s.patch.texts {
 		if x := &s.patch.texts[i]; x.at.Contains(ip - 1) {
 			s.env.texts.learn(x.text, uint64(ip-x.at.Start), nr, n, plain)

@@ -439,6 +439,35 @@ func TestTextBounds(t *testing.T) {
 	x.end(n)
 }
 
+// Users learn from processes of their own alone, and nobody from one that may run for
+// another user than the program did.
+func TestTextUsers(t *testing.T) {
+	x := newSegmentWorld(t)
+	load := func(user uint32) *Space {
+		s := x.space()
+		s.SetUser(user)
+		x.load(s)
+		return s
+	}
+	of := func(user uint32, mute bool) {
+		s := load(user)
+		if mute {
+			s.Mute()
+		}
+		x.teach(s, siteEnd, true)
+		s.DecUsers()
+	}
+	of(1, false)
+	of(3, true)
+	one, two, three := load(1), load(2), load(3)
+	x.wantPatched(one, siteEnd)
+	x.wantFile(two, "a text that another user's process taught")
+	x.wantFile(three, "a text that one taught which might have been another user's")
+	one.DecUsers()
+	two.DecUsers()
+	x.end(three)
+}
+
 // The busiest sites have the trampolines, if there is no room for all.
 func TestTextBusiest(t *testing.T) {
 	x := newSegmentWorld(t)

@@ -161,7 +161,10 @@ static void unseen(const char *was) {
 
 int main(void) {
 	char was[64];
-	memcpy(was, site, site_end - site);
+	// Not by loads: who sees its text so sees what leads to the gate, too.
+	int mem = open("/proc/self/mem", O_RDONLY);
+	CHECK(pread(mem, was, site_end - site, (off_t)site) == site_end - site);
+	close(mem);
 	heat();
 	CASE(interrupted());
 	CASE(waits(SA_RESTART));
