@@ -146,13 +146,6 @@ func (c *CPUs) Remove(x *Pair) {
 // woken. If both go on running, the balance will part them.
 func (p *Pair) Inherit(parent *Pair) { p.cpu, p.hasHome = parent.cpu, parent.hasHome }
 
-// Bound is the processor the guest thread is bound to + 1, 0 when loose.
-func (p *Pair) Bound() int32 { return p.bound.Load() }
-
-// Born says that the guest thread is one that has just been made, and what its Bound
-// is: that of the thread which has made it, if that was the same before and after.
-func (p *Pair) Born(bound int32) { p.bound.Store(bound) }
-
 // Pin binds the calling thread and x's guest thread to one processor, before the
 // one first serves the other.
 func (c *CPUs) Pin(x *Pair) {
@@ -187,7 +180,7 @@ func (c *CPUs) bindLocked(x *Pair, server bool) {
 		if server {
 			err = unix.SchedSetaffinity(0, &set)
 		}
-		if err == nil && x.bound.Load() != int32(x.cpu)+1 {
+		if err == nil {
 			err = x.Affinity(&set)
 		}
 		if err != unix.EINVAL {

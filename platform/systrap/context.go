@@ -233,7 +233,6 @@ func (n *Context) join(c *Context) error {
 	if err != nil {
 		return err
 	}
-	bound := c.place.Bound()
 	t, err := c.thread.clone(threadFlags, r)
 	if err != nil {
 		s.spare = append(s.spare, exited{region: r})
@@ -242,9 +241,6 @@ func (n *Context) join(c *Context) error {
 			t.end(true)
 		}
 		return err
-	}
-	if c.place.Bound() == bound {
-		t.bound = bound
 	}
 	s.threads[t] = n
 	n.inhabit(s, t)
@@ -258,7 +254,6 @@ func (c *Context) inhabit(s *space, t *thread) {
 		t.region.page.answer[a.nr] = a.v + 1
 	}
 	c.space, c.thread = s, t
-	c.place.Born(t.bound)
 	c.current.Store(t)
 }
 

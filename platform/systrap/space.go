@@ -85,13 +85,9 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 	if err := s.flushLocked(c.thread); err != nil {
 		return nil, err
 	}
-	bound := c.place.Bound()
 	t, err := c.thread.fork(c.thread.region.index)
 	if err != nil {
 		return nil, s.brokenLocked(err)
-	}
-	if c.place.Bound() == bound {
-		t.bound = bound
 	}
 	n := newSpace(s.p)
 	n.files, n.loose = s.files, s.loose.clone()

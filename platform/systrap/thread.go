@@ -30,7 +30,6 @@ type thread struct {
 	// to it, before it sleeps: see pace.
 	spins, yields uint32
 	fs, gs        uint64 // what the stub has in these registers
-	bound         int32  // where the thread was bound to when it began, see place.Pair.Born
 
 	// refs counts who may still look at the region: the space, and the Context.
 	refs atomic.Int32
