@@ -153,7 +153,7 @@ func (t *Task) handle(info *linux.SigInfo, act *linux.SigAction) {
 	}
 	t.SetSignalMask(block)
 	if t.trace.on.Load()&traceStep != 0 {
-		t.notify(int32(linux.SIGTRAP), 0, false)
+		t.notify(int32(linux.SIGTRAP), 0)
 	}
 }
 

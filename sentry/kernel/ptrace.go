@@ -25,7 +25,8 @@ type taskTrace struct {
 	// Protected by groupSignals.mu:
 
 	options uint64 // PTRACE_O_*
-	trap    bool   // is to stop, for no signal
+	trap    bool   // is to stop, for no signal: whatever stop comes next will do
+	again   bool   // SIGCONT came: a stop of the process or PTRACE_INTERRUPT's is to tell
 	stop    traceStop
 
 	debug debugRegs
@@ -198,7 +199,7 @@ func (t *Task) untrace(sig *linux.Signal) {
 	defer g.mu.Unlock()
 	x := &t.trace
 	x.place.Remove()
-	x.tracer, x.creds, x.options, x.trap = nil, nil, 0, false
+	x.tracer, x.creds, x.options, x.trap, x.again = nil, nil, 0, false, false
 	x.on.Store(0)
 	if s := &x.stop; s.in {
 		s.sig = 0

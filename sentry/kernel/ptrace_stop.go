@@ -5,27 +5,36 @@ import (
 )
 
 // standStill stops t for its tracer: code is what wait(2) tells, a signal and 256
-// times an event; info and msg are what the tracer may ask for. group: it is a
-// stop of the whole process, or of PTRACE_INTERRUPT. It returns when t is to go on,
-// with the signal that the tracer gives it. ok is false if there was nobody to
-// stop for.
-func (t *Task) standStill(code int32, info *linux.SigInfo, msg uint64, group bool) (sig linux.Signal, ok bool) {
-	if t.restart != 0 {
-		t.failCall(t.restart) // where a tracer looks for it
-	}
+// times an event; info and msg are what the tracer may ask for. It returns when t is
+// to go on, with the signal that the tracer gives it. ok is false if there was
+// nobody to stop for.
+func (t *Task) standStill(code int32, info *linux.SigInfo, msg uint64) (sig linux.Signal, ok bool) {
 	fpu := t.ctx.FPU()
+	t.tg.sig.mu.Lock()
+	return t.standStillLocked(traceStop{code: code, msg: msg, fpu: fpu}, info, false)
+}
+
+// standStillLocked is standStill for a stop of which the caller has said all but
+// info. group: it is one of the whole process, or of PTRACE_INTERRUPT. The caller
+// holds sig.mu, which is given back.
+func (t *Task) standStillLocked(as traceStop, info *linux.SigInfo, group bool) (sig linux.Signal, ok bool) {
 	g, s := t.tg, &t.trace.stop
-	g.sig.mu.Lock()
-	exit := code>>8 == linux.PTRACE_EVENT_EXIT
-	if !t.Traced() || !exit && t.Killed() {
+	as.in, as.exit = true, as.code>>8 == linux.PTRACE_EVENT_EXIT
+	if !t.Traced() || !as.exit && t.Killed() {
 		g.sig.mu.Unlock()
 		return 0, false
 	}
-	t.trace.trap = false
-	*s = traceStop{in: true, code: code, msg: msg, fpu: fpu, exit: exit}
-	if info != nil {
-		s.info, s.hasInfo = *info, true
+	if t.restart != 0 {
+		t.failCall(t.restart) // where a tracer looks for it
 	}
+	t.trace.trap = false
+	if group {
+		t.trace.again = false
+	}
+	if info != nil {
+		as.info, as.hasInfo = *info, true
+	}
+	*s = as
 	completes := false
 	if group && t.stopping {
 		t.stopping = false
@@ -33,7 +42,7 @@ func (t *Task) standStill(code int32, info *linux.SigInfo, msg uint64, group boo
 	}
 	t.status.Store(uint32(TracingStop))
 	g.sig.mu.Unlock()
-	byParent := t.tellTracer(code, group)
+	byParent := t.tellTracer(as.code, group)
 	if completes && !byParent {
 		g.tellParent()
 	}
@@ -54,7 +63,7 @@ func (t *Task) released() bool {
 	switch {
 	case s.frozen:
 		return false
-	case !s.in, s.listening && (t.trace.trap || t.stopping):
+	case !s.in, s.listening && (t.trace.trap || t.trace.again || t.stopping):
 	case s.exit && s.killed, !s.exit && t.attention.Load()&attnKill != 0:
 	default:
 		return false
@@ -111,12 +120,16 @@ func (t *Task) traceInfo(p *Task, why, status int32) *linux.SigInfo {
 	return info
 }
 
-// notify is a stop that is no signal's, with the siginfo that Linux gives it
-// (ptrace_notify).
-func (t *Task) notify(code int32, msg uint64, group bool) (linux.Signal, bool) {
+// notify is a stop that is no signal's (ptrace_notify).
+func (t *Task) notify(code int32, msg uint64) (linux.Signal, bool) {
+	return t.standStill(code, t.stopInfo(code), msg)
+}
+
+// stopInfo is the siginfo that Linux gives a stop that is no signal's.
+func (t *Task) stopInfo(code int32) *linux.SigInfo {
 	info := &linux.SigInfo{Signo: code & 0x7f, Code: code}
 	info.SetSender(t.TID(), t.Creds().UserNS.ShowUID(t.Creds().RUID))
-	return t.standStill(code, info, msg, group)
+	return info
 }
 
 // wantsEvent reports whether t's tracer has asked for stops at event.
@@ -132,7 +145,7 @@ func (t *Task) wantsEvent(event int32) bool {
 // event stops t at event, if its tracer has asked for that.
 func (t *Task) event(event int32, msg uint64) {
 	if t.wantsEvent(event) {
-		t.notify(int32(linux.SIGTRAP)|event<<8, msg, false)
+		t.notify(int32(linux.SIGTRAP)|event<<8, msg)
 	}
 }
 
@@ -190,9 +203,11 @@ func (t *Task) SeccompEvent(data uint16) bool {
 	return true
 }
 
-// stopForTracer is what becomes of a stop of the whole process, and of
-// PTRACE_INTERRUPT, in a tracee.
+// stopForTracer is what becomes of a stop of the whole process, of PTRACE_INTERRUPT
+// and, in a tracee that is seized, of SIGCONT. What the stop tells and what it answers
+// are one: of a SIGCONT that comes later it tells by another stop.
 func (t *Task) stopForTracer() {
+	fpu := t.ctx.FPU()
 	g := &t.tg.sig
 	g.mu.Lock()
 	t.attention.And(^attnTrap)
@@ -201,27 +216,27 @@ func (t *Task) stopForTracer() {
 		return
 	}
 	t.attention.And(^attnStop)
-	due, sig := t.trace.trap || t.stopping, g.stop.sig
-	g.mu.Unlock()
-	switch {
-	case !due:
-	case t.seized():
-		if sig == 0 {
-			sig = linux.SIGTRAP
-		}
-		t.notify(int32(sig)|linux.PTRACE_EVENT_STOP<<8, 0, true)
-	default:
-		if sig == 0 {
-			sig = linux.SIGSTOP
-		}
-		t.standStill(int32(sig), nil, 0, true)
+	if !t.trace.trap && !t.trace.again && !t.stopping {
+		g.mu.Unlock()
+		return
 	}
+	as, info := traceStop{fpu: fpu, code: int32(g.stop.sig)}, (*linux.SigInfo)(nil)
+	if t.seized() {
+		if as.code == 0 {
+			as.code = int32(linux.SIGTRAP)
+		}
+		as.code |= linux.PTRACE_EVENT_STOP << 8
+		info = t.stopInfo(as.code)
+	} else if as.code == 0 {
+		as.code = int32(linux.SIGSTOP)
+	}
+	t.standStillLocked(as, info, true)
 }
 
 // signalStop lets the tracer decide on the signal that t has taken and is about
 // to see to. It is false if there is none any more.
 func (t *Task) signalStop(info *linux.SigInfo) bool {
-	sig, ok := t.standStill(info.Signo, info, 0, false)
+	sig, ok := t.standStill(info.Signo, info, 0)
 	if !ok {
 		return true
 	}
@@ -280,7 +295,7 @@ func (t *Task) callStop(msg uint64) {
 		code |= 0x80
 	}
 	t.tg.sig.mu.Unlock()
-	if sig, ok := t.notify(code, msg, false); ok && sig != 0 {
+	if sig, ok := t.notify(code, msg); ok && sig != 0 {
 		t.Signal(KernelSignal(sig)) //nolint:errcheck // the queue may be full, as for anybody
 	}
 }

@@ -49,7 +49,7 @@ func (g *ThreadGroup) resume() {
 	st := &g.sig.stop
 	for _, t := range g.sig.tasks {
 		if t.seized() {
-			t.trace.trap = true
+			t.trace.again = true
 			t.attend(attnTrap)
 		}
 	}

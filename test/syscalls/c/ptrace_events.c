@@ -214,6 +214,61 @@ static void seize(int (*f)(void)) {
 	finish(pid);
 }
 
+static int calls(void) { for (;;) syscall(SYS_getppid); return 0; }
+
+// SIGCONT is told of by a stop of its own, whatever stop comes between.
+static void continued(void) {
+	pid_t pid = child(calls);
+	CHECK(PT(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL) == 0);
+	CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+	CHECK(stopped(pid, EVENT(PTRACE_EVENT_STOP)));
+	CHECK(PT(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGTRAP)); // the entry
+	kill(pid, SIGCONT);
+	CHECK(PT(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGTRAP)); // the exit
+	CHECK(PT(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	CHECK(stopped(pid, EVENT(PTRACE_EVENT_STOP)));
+	CHECK(PT(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGCONT));
+	CHECK(PT(PTRACE_SYSCALL, pid, 0, SIGCONT) == 0);
+	CHECK(stopped(pid, SIGTRAP));
+	// PTRACE_INTERRUPT is content with any stop.
+	CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+	CHECK(PT(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGTRAP));
+	for (int i = 0; i < 3; i++) {
+		CHECK(PT(PTRACE_SYSCALL, pid, 0, 0) == 0);
+		CHECK(stopped(pid, SIGTRAP));
+	}
+	finish(pid);
+}
+
+static int stops(void) { raise(SIGSTOP); return 5; }
+
+// SIGCONT just when a stopped process becomes a tracee's: its stop tells of the one
+// or the other, and if of the one, another one comes.
+static void continued_at_once(void) {
+	for (int i = 0; i < 300; i++) {
+		pid_t pid = child(stops);
+		int st;
+		CHECK(waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st));
+		CHECK(PT(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL) == 0);
+		CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+		kill(pid, SIGCONT);
+		CHECK(waitpid(pid, &st, 0) == pid);
+		if (st == ((SIGSTOP | PTRACE_EVENT_STOP << 8) << 8 | 0x7f)) {
+			CHECK(PT(PTRACE_LISTEN, pid, 0, 0) == 0);
+			CHECK(waitpid(pid, &st, 0) == pid);
+		}
+		CHECK(st == (EVENT(PTRACE_EVENT_STOP) << 8 | 0x7f));
+		CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+		CHECK(stopped(pid, SIGCONT));
+		CHECK(PT(PTRACE_CONT, pid, 0, SIGCONT) == 0);
+		CHECK(ended(pid, 5 << 8));
+	}
+}
+
 static void group_stop_of_old(void) {
 	pid_t pid = child(sleeps);
 	siginfo_t si;
@@ -374,6 +429,8 @@ int main(int argc, char **argv) {
 	CASE(last_end());
 	CASE(seize(sleeps));
 	CASE(seize(spins));
+	CASE(continued());
+	CASE(continued_at_once());
 	CASE(group_stop_of_old());
 	CASE(other_tracer(0, 0));
 	CASE(other_tracer(PTRACE_O_EXITKILL, 1));
