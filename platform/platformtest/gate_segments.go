@@ -8,6 +8,7 @@ import (
 
 // A guest that has taken GS for itself, unseen, makes its calls all the same.
 func testGateWithoutGS(t *testing.T, p platform.Platform) {
+	needsBases(t)
 	g := newGateGuest(t, p)
 	if g == nil {
 		return
@@ -27,6 +28,7 @@ func testGateWithoutGS(t *testing.T, p platform.Platform) {
 
 // What the guest has loaded into FS itself stays, whatever the reply needs.
 func testGateFS(t *testing.T, p platform.Platform) {
+	needsBases(t)
 	g := newGateGuest(t, p)
 	if g == nil {
 		return

@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
-	"golang.org/x/sys/unix"
 )
 
 // load8 and store8 access a byte that a guest accesses at the same time: b is a
@@ -24,19 +23,3 @@ func store8(b []byte, off int, v byte) {
 }
 
 func haveAVX() bool { return cpu.X86.HasAVX2 }
-
-// haveFSGSBASE reports whether user code may load segment bases: bit 1 of
-// AT_HWCAP2.
-func haveFSGSBASE() bool {
-	auxv, err := unix.Auxv()
-	if err != nil {
-		return false
-	}
-	const atHWCAP2 = 26
-	for _, a := range auxv {
-		if a[0] == atHWCAP2 {
-			return a[1]&2 != 0
-		}
-	}
-	return false
-}

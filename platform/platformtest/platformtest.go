@@ -6,6 +6,7 @@ package platformtest
 import (
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,9 +26,12 @@ type suiteTest struct {
 }
 
 // Test runs the suite, each test with a platform of its own that must leave no
-// process behind.
-func Test(t *testing.T, newPlatform New) {
+// process behind, but for the tests named.
+func Test(t *testing.T, newPlatform New, without ...string) {
 	each(t, func(t *testing.T, st suiteTest) {
+		if slices.Contains(without, st.name) {
+			t.Skip("not for this platform")
+		}
 		before := Children(t)
 		p := newPlatform(t)
 		st.bounded(t, p)

@@ -31,8 +31,9 @@ const (
 // made in the stub's own text is the guest's, and becomes SIGSYS, whatever it
 // is. In the stub's text, what can do no harm but to the thread itself passes,
 // and what changes memory or makes threads waits for the verifier. What can be
-// done beside that in only some processes has text of its own.
-func stubFilter() []unix.SockFilter {
+// done beside that in only some processes has text of its own. noBases: on a host
+// that has to be asked to load FS and GS.
+func stubFilter(noBases bool) []unix.SockFilter {
 	const trap, ask, allow = unix.SECCOMP_RET_TRAP, unix.SECCOMP_RET_USER_NOTIF, unix.SECCOMP_RET_ALLOW
 	f := program(
 		only(dataIPHigh, stubText>>32, trap),
@@ -50,6 +51,11 @@ func stubFilter() []unix.SockFilter {
 	for _, nr := range []uint32{unix.SYS_MMAP, unix.SYS_MREMAP, unix.SYS_CLONE, unix.SYS_GETPID} {
 		f = program(f, when(nr, verdict(ask)))
 	}
+	if noBases {
+		f = program(f, when(unix.SYS_ARCH_PRCTL,
+			only(argument(0)+4, 0, trap),
+			load(argument(0)), atLeast(archSetGS, trap), atMost(archSetFS, trap), verdict(allow)))
+	}
 	return program(f,
 		when(unix.SYS_RT_SIGPROCMASK,
 			arg(0, unix.SIG_SETMASK, trap), arg(1, stubMask, trap), arg(2, 0, trap), arg(3, 8, trap), verdict(allow)),
@@ -60,6 +66,12 @@ func stubFilter() []unix.SockFilter {
 		when(unix.SYS_MUNMAP, freeCalls(ask), verdict(allow)),
 		verdict(trap))
 }
+
+// What arch_prctl(2) is asked; stub_amd64.s has it, too.
+const (
+	archSetGS = 0x1001
+	archSetFS = 0x1002
+)
 
 // freeCalls is free, in BPF.
 func freeCalls(otherwise uint32) []unix.SockFilter {
@@ -178,8 +190,8 @@ func soloable(c *stub.Call) bool {
 }
 
 // filterBytes is stubFilter as an array of struct sock_filter.
-func filterBytes() (b []byte, n int) {
-	f := stubFilter()
+func filterBytes(noBases bool) (b []byte, n int) {
+	f := stubFilter(noBases)
 	for _, i := range f {
 		b = binary.LittleEndian.AppendUint16(b, i.Code)
 		b = append(b, i.Jt, i.Jf)

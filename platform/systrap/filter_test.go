@@ -23,7 +23,7 @@ func verdictOf(t *testing.T, c stub.Call, auditArch uint32, ip uint64) uint32 {
 	for i, a := range c.Args {
 		le.PutUint64(data[argument(uint32(i)):], a)
 	}
-	f := stubFilter()
+	f := stubFilter(true)
 	a := uint32(0)
 	for pc := 0; pc < len(f); pc++ {
 		i := f[pc]
@@ -83,6 +83,7 @@ func TestFilter(t *testing.T) {
 		{"getpid of a stub", unix.SYS_GETPID, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_USER_NOTIF},
 		{"getppid of a stub", unix.SYS_GETPPID, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 		{"a 32-bit call of a stub", unix.SYS_FUTEX, unix.AUDIT_ARCH_I386, here, unix.SECCOMP_RET_TRAP},
+		{"arch_prctl of a stub that says nothing", unix.SYS_ARCH_PRCTL, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 		{"an x32 call of a stub", unix.SYS_MMAP | 0x40000000, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 	} {
 		if got := verdictOf(t, stub.Call{Nr: test.nr}, test.arch, test.ip); got != test.want {
@@ -92,24 +93,30 @@ func TestFilter(t *testing.T) {
 }
 
 // Of calls that change other things than a guest's memory, the stub may make
-// exactly two that nobody verifies: to have the signals blocked that guest code
-// has blocked, and to write to the part of a region that it is to write.
+// exactly these that nobody verifies: to have the signals blocked that guest code
+// has blocked, to write to the part of a region that it is to write, and, if the host
+// has to be asked, to load its own FS and GS.
 func TestOwnCalls(t *testing.T) {
 	const rw = unix.PROT_READ | unix.PROT_WRITE
-	for _, right := range []stub.Call{
-		{Nr: unix.SYS_RT_SIGPROCMASK, Args: [6]uint64{unix.SIG_SETMASK, stubMask, 0, 8}},
-		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, stackEnd, rw}},
-		{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions + 5*regionSize, stackEnd, rw}},
+	for _, test := range []struct {
+		right stub.Call
+		args  int // that have to be those
+	}{
+		{stub.Call{Nr: unix.SYS_RT_SIGPROCMASK, Args: [6]uint64{unix.SIG_SETMASK, stubMask, 0, 8}}, 4},
+		{stub.Call{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, stackEnd, rw}}, 3},
+		{stub.Call{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions + 5*regionSize, stackEnd, rw}}, 3},
+		{stub.Call{Nr: unix.SYS_ARCH_PRCTL, Args: [6]uint64{archSetFS}}, 1},
+		{stub.Call{Nr: unix.SYS_ARCH_PRCTL, Args: [6]uint64{archSetGS, 1 << 40}}, 1},
 	} {
 		at := func(c stub.Call) uint32 { return verdictOf(t, c, unix.AUDIT_ARCH_X86_64, stubText+0x100) }
-		if got := at(right); got != unix.SECCOMP_RET_ALLOW {
-			t.Errorf("%v: %#x", right, got)
+		if got := at(test.right); got != unix.SECCOMP_RET_ALLOW {
+			t.Errorf("%v: %#x", test.right, got)
 		}
-		for i := range 4 {
+		for i := range test.args {
 			for _, bit := range []int{0, 1, 2, 12, 15, 32, 33, 63} {
-				wrong := right
+				wrong := test.right
 				wrong.Args[i] ^= 1 << bit
-				if got := at(wrong); got == unix.SECCOMP_RET_ALLOW && (right.Nr == unix.SYS_RT_SIGPROCMASK || i < 3) && !free(&wrong) {
+				if got := at(wrong); got == unix.SECCOMP_RET_ALLOW && !free(&wrong) {
 					t.Errorf("%v passes", wrong)
 				}
 			}
@@ -146,11 +153,11 @@ func TestSoloCalls(t *testing.T) {
 // Only where it is meant to be is there a system call in the stub's text,
 // whatever byte of it one begins at.
 func TestTextsHaveNoOtherCalls(t *testing.T) {
-	text := stubTexts()
+	text := stubTexts(true)
 	if len(text) != len(textPages)*arch.PageSize {
 		t.Fatalf("%d bytes of text", len(text))
 	}
-	for page, want := range []int{9 + 4 + 1, 1, 1} { // the handler's, the gate's, the way back's
+	for page, want := range []int{11 + 4 + 1, 1, 1} { // the handler's, the gate's, the way back's
 		b := text[page*arch.PageSize:][:arch.PageSize]
 		if n := bytes.Count(b, []byte{0x0f, 0x05}); n != want {
 			t.Errorf("page %d has %d SYSCALL instructions", page, n)

@@ -34,8 +34,9 @@ func gateText() ([]byte, gateStages) {
 	return text, gateStages{saved: at(0x51), waits: at(0x52), replied: at(0x53), end: stubGate + uint64(len(text))}
 }
 
-// stubPage is the content of the page of stub text.
-func stubPage() []byte {
+// stubPage is the content of the page of stub text: on a host that does not let
+// programs load FS and GS, if noBases is set.
+func stubPage(noBases bool) []byte {
 	handler := script.Text(stubAddress())
 	gate, _ := gateText()
 	back := script.Text(backAddress())
@@ -48,6 +49,10 @@ func stubPage() []byte {
 	copy(text[stubBack-stubText:], back)
 	blocked := uint64(openSignals)
 	binary.LittleEndian.PutUint64(text[stubMask-stubText:], ^blocked)
+	clear(text[stubBases-stubText:][:8])
+	if !noBases {
+		text[stubBases-stubText] = 1
+	}
 	return text
 }
 
@@ -58,8 +63,8 @@ const backMax = 0x200
 
 // stubTexts are the pages of a stub's text, one behind the other, as the file
 // has them: at stubText, stubThreads and stubSolo.
-func stubTexts() []byte {
-	text := stubPage()
+func stubTexts(noBases bool) []byte {
+	text := stubPage(noBases)
 	for _, address := range []uintptr{threadsAddress(), soloAddress()} {
 		page := bytes.Repeat([]byte{breakpoint}, arch.PageSize)
 		copy(page, script.Text(address))
@@ -68,8 +73,10 @@ func stubTexts() []byte {
 	return text
 }
 
-// begin prepares the page of a thread that has not run yet.
-func (p *page) begin(g *gateStages, threaded bool) {
+// begin prepares the page of a thread that has not run yet, in the region r.
+func (r region) begin(g *gateStages, threaded bool) {
+	p := r.page
+	p.self = r.addr()
 	p.threaded = 0
 	if threaded {
 		p.threaded = 1

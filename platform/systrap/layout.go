@@ -12,6 +12,7 @@ const (
 	stubText    = stubWindow            // stub_amd64.s, r-x
 	stubGate    = stubText + 0x800      // gate_amd64.s, in the same page,
 	stubBack    = stubText + 0xc00      // back_amd64.s, too,
+	stubBases   = stubText + 0xff0      // whether the host lets programs load FS and GS,
 	stubMask    = stubText + 0xff8      // and the signals that are blocked in guest code
 	stubThreads = stubWindow + 0x2000   // how threads return, r-x in processes that have had several
 	stubSolo    = stubWindow + 0x4000   // solo_amd64.s, r-x in those that have not
@@ -67,7 +68,8 @@ type page struct {
 	threaded  uint32 // the stub returns as threads do
 	waitStart uint64 // where the gate's text waits
 	waitLen   uint64
-	_         [3]uint64
+	self      uint64 // where the region is: the gate finds it by GS
+	_         [2]uint64
 
 	op [maxOps]struct {
 		call stub.Call

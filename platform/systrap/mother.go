@@ -54,7 +54,7 @@ var textPages = []uintptr{stubText, stubThreads, stubSolo}
 
 // motherScript is what the mother does from its exec until its first system
 // call is caught by the filter it has installed: it has the region at offset 0.
-func motherScript() *script.Script {
+func motherScript(noBases bool) *script.Script {
 	var s script.Script
 	i := script.Int
 	s.ReportTo(motherReport)
@@ -101,7 +101,7 @@ func motherScript() *script.Script {
 	// Descriptors that this process was itself born with survive an exec.
 	s.Call("close descriptors", unix.SYS_CLOSE_RANGE, i(motherELF), i(math.MaxUint32), i(0))
 	s.Call("close text", unix.SYS_CLOSE, i(motherText))
-	code, n := filterBytes()
+	code, n := filterBytes(noBases)
 	program := s.Buffer(16)
 	s.Store64(program.At(0), i(uintptr(n)))
 	s.Store64(program.At(8), s.Bytes(code))
@@ -128,13 +128,13 @@ func startMother(p *Platform, o Options) (*mother, error) {
 
 // start executes the mother and waits until it is caught.
 func (m *mother) start(o Options) error {
-	s := motherScript()
+	s := motherScript(o.NoBases)
 	elf, err := s.Memfd("stub-mother")
 	if err != nil {
 		return err
 	}
 	defer elf.Close()
-	text, err := stub.TextMemfd(stubTexts())
+	text, err := stub.TextMemfd(stubTexts(o.NoBases))
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (m *mother) start(o Options) error {
 	if err != nil {
 		return err
 	}
-	region.page.begin(&m.p.gate, false)
+	region.begin(&m.p.gate, false)
 	files := []uintptr{
 		stubControl: m.p.regions.file.Fd(), stubLifeline: uintptr(lifeline[0]),
 		motherText: text.Fd(), motherReport: w.Fd(), motherELF: elf.Fd(),

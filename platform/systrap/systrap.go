@@ -9,10 +9,7 @@
 package systrap
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +28,9 @@ type Options struct {
 
 	// Pool is how many clean stubs are made in advance; 0 means 1, less than 0 none.
 	Pool int
+
+	// NoBases is that programs can't load FS and GS themselves, where they can, too.
+	NoBases bool
 }
 
 // A Platform is the systrap platform.
@@ -69,9 +69,7 @@ func New(o Options) (*Platform, error) {
 	if o.Pool == 0 {
 		o.Pool = 1
 	}
-	if err := usable(o); err != nil {
-		return nil, err
-	}
+	o.NoBases = o.NoBases || !arch.HostLoadsBases()
 	if err := quietChildren(); err != nil {
 		return nil, err
 	}
@@ -98,21 +96,6 @@ func New(o Options) (*Platform, error) {
 	p.facts.FPUSize = len(p.initialFPU)
 	go p.mother.fill()
 	return p, nil
-}
-
-// usable says what the host lacks.
-func usable(o Options) error {
-	b, err := os.ReadFile(o.Proc + "/self/auxv")
-	if err != nil {
-		return fmt.Errorf("systrap: %w", err)
-	}
-	const atHWCap2, fsgsbase = 26, 2
-	for ; len(b) >= 16; b = b[16:] {
-		if binary.LittleEndian.Uint64(b) == atHWCap2 && binary.LittleEndian.Uint64(b[8:])&fsgsbase != 0 {
-			return nil
-		}
-	}
-	return errors.New("systrap: the host lets programs not write FS and GS (FSGSBASE)")
 }
 
 // Syscalls returns the numbers of all host calls that the platform makes after

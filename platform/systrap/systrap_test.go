@@ -8,9 +8,11 @@ import (
 	"garrison/platform/systrap"
 )
 
-func newPlatform(t testing.TB) platform.Platform {
+func newPlatform(t testing.TB) platform.Platform { return newWith(t, systrap.Options{}) }
+
+func newWith(t testing.TB, o systrap.Options) platform.Platform {
 	t.Helper()
-	p, err := systrap.New(systrap.Options{})
+	p, err := systrap.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,5 +20,12 @@ func newPlatform(t testing.TB) platform.Platform {
 }
 
 func TestPlatform(t *testing.T) { platformtest.Test(t, newPlatform) }
+
+// On a host that has to be asked to load FS and GS. Where it need not, a guest can
+// do so unseen.
+func TestPlatformWithoutBases(t *testing.T) {
+	platformtest.Test(t, func(t testing.TB) platform.Platform { return newWith(t, systrap.Options{NoBases: true}) },
+		"KernelSegmentBase", "GateWithoutGS", "GateFS")
+}
 
 func BenchmarkPlatform(b *testing.B) { platformtest.Benchmark(b, newPlatform) }

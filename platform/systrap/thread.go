@@ -284,8 +284,8 @@ func (t *thread) copyFrame(n *thread) {
 	delta := to.addr() - from.addr()
 	f.stack, f.stackFlag, f.stackSize = to.addr()+contextSize, 0, stackEnd-contextSize
 	f.fpstate += delta
+	to.begin(&t.p.gate, n.threaded)
 	p := to.page
-	p.begin(&t.p.gate, n.threaded)
 	p.state, p.sentryWaits, p.stubWaits = stateEvent, 0, 0
 	p.frame, p.fs, p.gs, p.result = to.addr()+uint64(t.frame), t.fs, t.gs, 0
 	p.spins, p.yields = 0, 0 // it begins on the processor of who serves it

@@ -62,7 +62,7 @@ type report struct {
 	groups   map[string]string // the verdicts of all, leaves or not
 	took     map[string]time.Duration
 	covers   map[string][]string
-	absent   map[string]bool // calls that the kernel was built without
+	absent   map[string]bool // what the kernel was built without, or the machine has not
 	finished bool
 	late     bool // it was ended at its time limit
 }
@@ -91,7 +91,7 @@ func (r *report) output(name string) string {
 var (
 	verdictLine = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+) \((\S+)\)`)
 	coversLine  = regexp.MustCompile(`(?m)^covers (\S+) (\S+)$`)
-	absentLine  = regexp.MustCompile(`(?m)^absent (\S+)$`)
+	absentLine  = regexp.MustCompile(`(?m)^absent (\S.*)$`)
 )
 
 func parse(text string) *report {

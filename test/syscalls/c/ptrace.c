@@ -361,6 +361,7 @@ static void debug_registers(void) {
 	struct user_regs_struct r;
 	siginfo_t si;
 	long v;
+	int st;
 	pid_t pid = traced(writes);
 	FAILS(debug_set(pid, 0, 1UL << 60), EINVAL);
 	CHECK(debug_set(pid, 0, (unsigned long)&watched) == 0);
@@ -369,7 +370,12 @@ static void debug_registers(void) {
 	// A write of 8 bytes at the first, execution at the second.
 	CHECK(debug_set(pid, 7, 1 | 9 << 16 | 4) == 0);
 	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
-	CHECK(stopped(pid, SIGTRAP));
+	CHECK(waitpid(pid, &st, 0) == pid);
+	if (st == 5 << 8) { // as in virtual machines that have none
+		puts("absent debug registers");
+		return;
+	}
+	CHECK(st == (SIGTRAP << 8 | 0x7f));
 	CHECK(PT(PTRACE_PEEKDATA, pid, &watched, &v) == 0 && v == 77);
 	CHECK(PT(PTRACE_PEEKUSER, pid, offsetof(struct user, u_debugreg) + 48, &v) == 0 && (v & 0xf) == 1);
 	CHECK(PT(PTRACE_GETSIGINFO, pid, 0, &si) == 0 && si.si_code == TRAP_HWBKPT);
