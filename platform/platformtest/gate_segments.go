@@ -8,12 +8,12 @@ import (
 
 // A guest that has taken GS for itself, unseen, makes its calls all the same.
 func testGateWithoutGS(t *testing.T, p platform.Platform) {
-	needsBases(t)
 	g := newGateGuest(t, p)
 	if g == nil {
 		return
 	}
 	defer g.release()
+	needsBases(t)
 	code := append([]byte{0xf3, 0x48, 0x0f, 0xae, 0xd8}, codeGate(p.Facts().Gate)...) // wrgsbase %rax
 	copy(g.mem.view[codeOff:], code)
 	for _, base := range []uint64{0x10, 0x222000} {
@@ -28,12 +28,12 @@ func testGateWithoutGS(t *testing.T, p platform.Platform) {
 
 // What the guest has loaded into FS itself stays, whatever the reply needs.
 func testGateFS(t *testing.T, p platform.Platform) {
-	needsBases(t)
 	g := newGateGuest(t, p)
 	if g == nil {
 		return
 	}
 	defer g.release()
+	needsBases(t)
 	code := append([]byte{0xf3, 0x48, 0x0f, 0xae, 0xd0}, codeGate(p.Facts().Gate)...) // wrfsbase %rax
 	code = append(code[:len(code)-2], 0xf3, 0x48, 0x0f, 0xae, 0xc3, 0xeb, 0xdb)       // rdfsbase %rbx, jmp to the start
 	copy(g.mem.view[codeOff:], code)
