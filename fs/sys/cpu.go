@@ -111,11 +111,7 @@ func cpuTable() []cpuEntry {
 	for i, c := range cpuCaches() {
 		caches = append(caches, cpuEntry{Name: fmt.Sprintf("index%d", i), Mode: 0o755, Table: c.table()})
 	}
-	if caches == nil {
-		caches = []cpuEntry{}
-	}
-	return []cpuEntry{
-		{Name: "cache", Mode: 0o755, Table: caches},
+	table := []cpuEntry{
 		{Name: "node0", Link: func(*processor, vfs.Ctx) (string, error) { return "../../node/node0", nil }},
 		{Name: "topology", Mode: 0o755, Table: []cpuEntry{
 			cpuFile("cluster_cpus", selfMask), cpuFile("cluster_cpus_list", self), cpuFile("cluster_id", func(*processor) string { return "65535" }),
@@ -126,6 +122,10 @@ func cpuTable() []cpuEntry {
 			cpuFile("thread_siblings", selfMask), cpuFile("thread_siblings_list", self),
 		}},
 	}
+	if caches != nil { // CPUID of some virtual machines tells of none
+		table = append(table, cpuEntry{Name: "cache", Mode: 0o755, Table: caches})
+	}
+	return table
 }
 
 // A cache is one that the CPUID instruction tells of.
