@@ -41,7 +41,8 @@ type filesystem struct {
 
 	hostReadOnly bool // the host's filesystem was so at first
 
-	later later
+	later  later
+	others func() // see New
 
 	edits atomic.Uint64 // changes of names, and doubts in names, in all directories
 
@@ -59,9 +60,10 @@ type filesystem struct {
 
 // New returns the root of a gofer's mount, by its place in the gofer's list, held
 // once. It may be a directory or any other file. logf is told what went wrong when
-// there is nobody else to tell.
-func New(c vfs.Ctx, client *wire.Client, mount uint32, logf func(format string, args ...any)) (vfs.Inode, error) {
-	fs := &filesystem{client: client, mount: mount, logf: logf, inodes: map[wire.ID]inode{}}
+// there is nobody else to tell. others has all mounts of the gofer do what they have put
+// off (vfs.Settler): a mount that others share may be a part of one that is not.
+func New(c vfs.Ctx, client *wire.Client, mount uint32, others func(), logf func(format string, args ...any)) (vfs.Inode, error) {
+	fs := &filesystem{client: client, mount: mount, others: others, logf: logf, inodes: map[wire.ID]inode{}}
 	fs.later.turn = make(chan struct{}, 1)
 	var at wire.AttachResp
 	if err := fs.call(c, &wire.AttachReq{Mount: mount}, &at, nil); err != nil {
@@ -91,6 +93,9 @@ func (fs *filesystem) call(c vfs.Ctx, q wire.Request, r wire.Message, fds *wire.
 	}
 	if err := fs.settle(done); err != nil {
 		return err
+	}
+	if fs.shared {
+		fs.others()
 	}
 	if op := q.Op(); op != wire.OpUnlink && !op.Looks() {
 		fs.later.endRow()

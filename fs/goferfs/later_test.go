@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"garrison/gofer"
 	"garrison/gofer/wire"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -145,6 +146,28 @@ func (w *world) fsync(name string) error {
 	d := w.open(name, linux.O_RDONLY|linux.O_DIRECTORY)
 	defer d.Release(w)
 	return d.Sync(w, false)
+}
+
+// A directory that is mounted a second time, as others share it, has no names that were
+// removed where it is mounted first.
+func TestRemoveElsewhere(t *testing.T) {
+	w := &world{TB: t, host: t.TempDir()}
+	if err := os.Mkdir(w.host+"/d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.mount(gofer.Mount{Path: w.host}, gofer.Mount{Path: w.host + "/d", Shared: true})
+	const files = 40
+	for i := range files {
+		w.open(nth("/d", i), linux.O_CREAT|linux.O_RDWR).Release(w)
+	}
+	n := w.waiting("/d", files)
+	if _, err := w.stat(nth("/1", n-1)); err != linux.ENOENT {
+		t.Error("it is there still:", err)
+	}
+	w.unlink("/d", n, files)
+	if left := w.list("/1"); len(left) != 2 {
+		t.Error(left)
+	}
 }
 
 // The attributes are the host's, at any time.

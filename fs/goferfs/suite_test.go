@@ -47,7 +47,7 @@ func suite(t *testing.T, m gofer.Mount, dir func(t *testing.T) string, lacks fst
 	}
 	mk := func(t *testing.T, s *vfs.System) *vfs.Filesystem {
 		m.Path = dir(t)
-		root, err := New(&vfs.Internal{Who: auth.Root(nil)}, serve(t, m), 0, t.Logf)
+		root, err := New(&vfs.Internal{Who: auth.Root(nil)}, serve(t, m), 0, func() {}, t.Logf)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package goferfs
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -37,8 +38,9 @@ func newWorld(t testing.TB, change func(*gofer.Mount)) *world {
 	return w
 }
 
-// mount makes m the root of the guest.
-func (w *world) mount(m gofer.Mount) {
+// mount makes m the root of the guest, and mounts the others, which are directories of
+// it, at /1, /2 and so on.
+func (w *world) mount(m gofer.Mount, others ...gofer.Mount) {
 	t := w.TB
 	t.Helper()
 	proc, err := unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -50,20 +52,34 @@ func (w *world) mount(m gofer.Mount) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- gofer.Serve(b, gofer.Config{Mounts: []gofer.Mount{m}, Proc: proc}) }()
+	go func() {
+		served <- gofer.Serve(b, gofer.Config{Mounts: append([]gofer.Mount{m}, others...), Proc: proc})
+	}()
 	client, err := wire.NewClient(a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sys := vfs.New(nil)
 	w.Internal = &vfs.Internal{Who: auth.Root(nil)}
-	root, err := New(w, client, 0, t.Logf)
+	root, err := New(w, client, 0, sys.Settle, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.fs = root.(inode).base().fs
 	ns := sys.NewMountNamespace(sys.NewFilesystemOf(&Type, root), "root", 0)
 	w.Internal.Place = vfs.NewFSContext(ns)
+	for i := range others {
+		root, err := New(w, client, uint32(1+i), sys.Settle, t.Logf)
+		w.ok(err)
+		fs := sys.NewFilesystemOf(&Type, root)
+		name := fmt.Sprintf("/%d", 1+i)
+		w.ok(vfs.Mkdir(w, at(name), 0o755))
+		p, err := vfs.Resolve(w, at(name))
+		w.ok(err)
+		w.ok(vfs.MountFS(w, p, fs, name, 0))
+		p.Drop()
+		fs.DecRef()
+	}
 	t.Cleanup(func() {
 		w.Internal.Place.DecRef()
 		_ = w.fs.settle(nil)

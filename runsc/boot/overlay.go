@@ -35,7 +35,7 @@ func (s *sandbox) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem,
 
 // goferRoot is the root of the gofer's mount number.
 func (s *sandbox) goferRoot(c vfs.Ctx, number int) (vfs.Inode, error) {
-	root, err := goferfs.New(c, s.gofer, uint32(number), logf)
+	root, err := goferfs.New(c, s.gofer, uint32(number), s.system.Settle, logf)
 	if err != nil {
 		return nil, fmt.Errorf("gofer's mount %d: %w", number, err)
 	}
