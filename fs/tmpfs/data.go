@@ -39,12 +39,61 @@ func extentOf(off uint64) (n int, start, end uint64) {
 type extent struct {
 	start  uint64 // in the file
 	mem    memfile.Range
-	have   []uint64 // a bit for each page: it is charged, and may hold data
-	n      int      // bits set in have
-	mapped bool     // guests see it: which pages hold data only the host knows
+	have   [][]uint64 // for each group of pages, nil or a bit for each: it is charged, and may hold data
+	n      int        // bits set in have
+	mapped bool       // guests see it: which pages hold data only the host knows
 }
 
-func (e *extent) has(page uint64) bool { return e.have[page/64]>>(page%64)&1 != 0 }
+// groupPages is how many pages have their bits in one piece. An extent that holds one
+// page must not take much more than that: files may be nearly all holes.
+const groupPages = 4096
+
+// newExtent is the extent that holds the file's bytes from start on, and no page yet.
+func newExtent(start uint64, mem memfile.Range) *extent {
+	return &extent{start: start, mem: mem, have: make([][]uint64, (mem.Len()/arch.PageSize+groupPages-1)/groupPages)}
+}
+
+func (e *extent) has(page uint64) bool { return e.next(page, page+1, true) == page }
+
+// set says that page is there, which it was not, or the other way round.
+func (e *extent) set(page uint64, there bool) {
+	g := &e.have[page/groupPages]
+	if *g == nil {
+		*g = make([]uint64, (min(groupPages, e.mem.Len()/arch.PageSize)+63)/64)
+	}
+	w, bit := &(*g)[page%groupPages/64], uint64(1)<<(page%64)
+	if there {
+		*w |= bit
+		e.n++
+	} else {
+		*w &^= bit
+		e.n--
+	}
+}
+
+// next is the first page from page on, below end, that is there, or that is not; end if
+// there is none.
+func (e *extent) next(page, end uint64, there bool) uint64 {
+	for page < end {
+		g := e.have[page/groupPages]
+		if g == nil {
+			if !there {
+				return page
+			}
+			page = (page/groupPages + 1) * groupPages
+			continue
+		}
+		w := g[page%groupPages/64]
+		if !there {
+			w = ^w
+		}
+		if w >>= page % 64; w != 0 {
+			return min(page+uint64(bits.TrailingZeros64(w)), end)
+		}
+		page = (page/64 + 1) * 64
+	}
+	return end
+}
 
 func (e *extent) end() uint64 { return e.start + e.mem.Len() }
 
@@ -56,13 +105,8 @@ func (e *extent) run(off, n uint64) (m uint64, there bool) {
 	}
 	p := (off - e.start) / arch.PageSize
 	there = e.has(p)
-	end := off + n
-	for off = e.start + (p+1)*arch.PageSize; off < end; off += arch.PageSize {
-		if p++; e.has(p) != there {
-			return n - (end - off), there
-		}
-	}
-	return n, there
+	p = e.next(p, (off+n-e.start+arch.PageMask)/arch.PageSize, !there)
+	return min(n, e.start+p*arch.PageSize-off), there
 }
 
 // data is what a regular file has in memory. All is protected by the inode's mu.
@@ -89,7 +133,7 @@ func (t *data) extent(fs *filesystem, off uint64) (*extent, error) {
 	if err != nil {
 		return nil, linux.ENOSPC
 	}
-	e := &extent{start: start, mem: mem, have: make([]uint64, ((end-start)/arch.PageSize+63)/64)}
+	e := newExtent(start, mem)
 	if n < doubling {
 		t.small[n] = e
 	} else {
@@ -139,18 +183,14 @@ func (t *data) sorted() []*extent {
 func (t *data) fill(fs *filesystem, e *extent, off, n uint64) (uint64, error) {
 	first := (off - e.start) / arch.PageSize
 	last := (off + n - 1 - e.start) / arch.PageSize
-	for p := first; p <= last; p++ {
-		if e.has(p) {
-			continue
-		}
+	for p := e.next(first, last+1, false); p <= last; p = e.next(p, last+1, false) {
 		if !fs.charge(1) {
 			if p == first {
 				return 0, linux.ENOSPC
 			}
 			return e.start + p*arch.PageSize - off, linux.ENOSPC
 		}
-		e.have[p/64] |= 1 << (p % 64)
-		e.n++
+		e.set(p, true)
 		t.pages++
 	}
 	return n, nil
@@ -166,13 +206,11 @@ func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Ra
 			t.learn(fs, e)
 		}
 		from, to := max(start, e.start), min(end, e.end())
-		for p := (from - e.start) / arch.PageSize; p < (to-e.start)/arch.PageSize; p++ {
-			if e.has(p) {
-				e.have[p/64] &^= 1 << (p % 64)
-				e.n--
-				t.pages--
-				fs.uncharge(1)
-			}
+		last := (to - e.start) / arch.PageSize
+		for p := e.next((from-e.start)/arch.PageSize, last, true); p < last; p = e.next(p, last, true) {
+			e.set(p, false)
+			t.pages--
+			fs.uncharge(1)
 		}
 		if e.n == 0 {
 			empty = append(empty, e)
@@ -233,13 +271,11 @@ func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
 		if e.mapped {
 			t.learn(fs, e)
 		}
-		for p := (off - e.start) / arch.PageSize; off < min(e.end(), size); p++ {
-			if found = e.has(p) != hole; found {
-				return false
-			}
-			off = e.start + (p+1)*arch.PageSize
-		}
-		return true
+		last := (e.end() - e.start) / arch.PageSize
+		p := e.next((off-e.start)/arch.PageSize, last, !hole)
+		off = max(off, e.start+p*arch.PageSize)
+		found = p < last
+		return !found
 	})
 	if found || hole {
 		return min(off, size)
@@ -250,15 +286,14 @@ func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
 // learn makes e's page bits, and with them what is charged, say what the host knows:
 // which pages guests have touched.
 func (t *data) learn(fs *filesystem, e *extent) {
+	was := e.n
 	clear(e.have)
-	n := 0
+	e.n = 0
 	fs.mem.EachResident(e.mem, func(r memfile.Range) {
 		for p := (r.Start - e.mem.Start) / arch.PageSize; p < (r.End-e.mem.Start)/arch.PageSize; p++ {
-			e.have[p/64] |= 1 << (p % 64)
-			n++
+			e.set(p, true)
 		}
 	})
-	fs.pages.Add(int64(n - e.n))
-	t.pages += int64(n - e.n)
-	e.n = n
+	fs.pages.Add(int64(e.n - was))
+	t.pages += int64(e.n - was)
 }

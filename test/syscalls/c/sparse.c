@@ -1,8 +1,9 @@
-// covers: lseek fallocate ftruncate memfd_create
+// covers: lseek fallocate ftruncate memfd_create preadv
 // Files in memory that are much larger than memory: what looks through them, or wants
 // all of it, comes to its end.
 #include "check.h"
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #define PATIENCE 10 // seconds; Linux takes microseconds
@@ -54,8 +55,26 @@ static void allocates(void) {
 	close(fd);
 }
 
+// reads reads a long hole with a page behind it.
+static void reads(void) {
+	enum { PIECES = 16, PIECE = 64 << 20 };
+	struct iovec v[PIECES];
+	char *m = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(m != MAP_FAILED);
+	for (int i = 0; i < PIECES; i++)
+		v[i] = (struct iovec){m, PIECE};
+	int fd = huge();
+	CHECK(pwrite(fd, "x", 1, (1L << 31) - 1) == 1);
+	m[PIECE - 1] = 'y';
+	time_t began = now();
+	CHECK(preadv(fd, v, PIECES, 1L << 30) == 1L << 30);
+	CHECK(now() - began < PATIENCE && m[PIECE - 1] == 'x' && m[PIECE - 2] == 0);
+	close(fd);
+}
+
 int main(void) {
-	seeks();
-	allocates();
+	CASE(seeks());
+	CASE(allocates());
+	CASE(reads());
 	return 0;
 }
