@@ -196,6 +196,33 @@ func (t *data) fill(fs *filesystem, e *extent, off, n uint64) (uint64, error) {
 	return n, nil
 }
 
+// put says that the pages of [off, off+n), which lie in e, are there. They have been
+// charged. It returns how many were not there.
+func (t *data) put(e *extent, off, n uint64) (news int64) {
+	first := (off - e.start) / arch.PageSize
+	last := (off + n - 1 - e.start) / arch.PageSize
+	for p := e.next(first, last+1, false); p <= last; p = e.next(p, last+1, false) {
+		e.set(p, true)
+		news++
+	}
+	t.pages += news
+	return news
+}
+
+// lacks is how many of the pages of [start, end) are not charged.
+func (t *data) lacks(start, end uint64) int64 {
+	start, end = start&^arch.PageMask, pageUp(end)
+	n := int64((end - start) / arch.PageSize)
+	t.each(start, end, func(e *extent) bool {
+		last := (min(end, e.end()) - e.start) / arch.PageSize
+		for p := e.next((max(start, e.start)-e.start)/arch.PageSize, last, true); p < last; p = e.next(p+1, last, true) {
+			n--
+		}
+		return true
+	})
+	return n
+}
+
 // drop takes the pages of [start, end), whole pages, away. It returns what of the page
 // file is to be given back: extents that are empty now, to be freed, and parts of
 // others, to be cleared. Guests are told in between.

@@ -329,7 +329,7 @@ func (o *openFile) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
 		}
 		r.punch(uint64(off), uint64(off+n))
 	case 0, linux.FALLOC_FL_KEEP_SIZE:
-		if err := r.reserve(uint64(off), uint64(off+n), mode == 0); err != nil {
+		if err := r.reserve(uint64(off), uint64(off+n)); err != nil {
 			return err
 		}
 	default:
@@ -360,24 +360,24 @@ func (r *regular) punch(start, end uint64) {
 }
 
 // reserve charges the pages of [start, end): ENOSPC, and then none. io is held.
-func (r *regular) reserve(start, end uint64, grow bool) error {
+func (r *regular) reserve(start, end uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if grow && r.seals&linux.F_SEAL_GROW != 0 && end > uint64(r.attr.Size) {
+	if r.seals&linux.F_SEAL_GROW != 0 && end > uint64(r.attr.Size) {
 		return linux.EPERM
 	}
-	if need := int64((pageUp(end) - start) / arch.PageSize); need-r.data.pages > r.fs.most()-r.fs.pages.Load() {
+	need := r.data.lacks(start, end)
+	if need > 0 && (need > r.fs.most()-r.fs.pages.Load() || !r.fs.charge(need)) {
 		return linux.ENOSPC
 	}
+	defer func() { r.fs.uncharge(need) }() // what is left
 	for off := start; off < end; {
 		_, _, next := extentOf(off)
 		e, err := r.data.extent(r.fs, off)
 		if err != nil {
 			return err
 		}
-		if _, err := r.data.fill(r.fs, e, off, min(next, end)-off); err != nil {
-			return err
-		}
+		need -= r.data.put(e, off, min(next, end)-off)
 		off = next
 	}
 	return nil

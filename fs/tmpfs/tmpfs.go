@@ -173,12 +173,15 @@ func (fs *filesystem) limit(o vfs.Options) error {
 
 // charge takes n pages of the filesystem's size; false if there are not as many.
 func (fs *filesystem) charge(n int64) bool {
-	limit := fs.maxPages.Load()
-	if fs.pages.Add(n) > limit && limit != 0 {
-		fs.pages.Add(-n)
-		return false
+	for {
+		had := fs.pages.Load()
+		if limit := fs.maxPages.Load(); limit != 0 && had+n > limit {
+			return false
+		}
+		if fs.pages.CompareAndSwap(had, had+n) {
+			return true
+		}
 	}
-	return true
 }
 
 // most is how many pages may be asked for at once: without a limit, as many as there is

@@ -1,0 +1,69 @@
+// fallocate(2) in memory: all or nothing.
+// covers: fallocate
+#include "mounts.h"
+#include <sys/mman.h>
+#include <sys/statfs.h>
+
+enum { PAGE = 4096, ALL = 256 }; // pages
+
+static long left(void) {
+	struct statfs st;
+	CHECK(statfs("small", &st) == 0 && st.f_blocks == ALL);
+	return st.f_bfree;
+}
+
+static int file(const char *name) {
+	int fd = open(name, O_RDWR | O_CREAT, 0644);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static void small(void) {
+	dir("small");
+	CHECK(mount("none", "small", "tmpfs", 0, "size=1m") == 0);
+}
+
+// Who does not get all has no more than before.
+static void all_or_nothing(void) {
+	struct stat st;
+	small();
+	int fd = file("small/f");
+	CHECK(fallocate(fd, 0, 0, 100 * PAGE) == 0 && left() == ALL - 100);
+	FAILS(fallocate(fd, 0, 100 * PAGE, 200 * PAGE), ENOSPC);
+	CHECK(left() == ALL - 100 && fstat(fd, &st) == 0 && st.st_size == 100 * PAGE && st.st_blocks == 100 * PAGE / 512);
+	FAILS(fallocate(fd, FALLOC_FL_KEEP_SIZE, PAGE / 2, ALL * PAGE), ENOSPC);
+	CHECK(left() == ALL - 100);
+	CHECK(fallocate(fd, 0, 50 * PAGE, (ALL - 50) * PAGE) == 0 && left() == 0);
+	CHECK(fallocate(fd, 0, 1, ALL * PAGE - 1) == 0);
+	FAILS(fallocate(fd, 0, 1, ALL * PAGE), ENOSPC);
+	CHECK(ftruncate(fd, 0) == 0 && left() == ALL);
+}
+
+// A page is one however little of it is asked for.
+static void pages_are_whole(void) {
+	small();
+	int fd = file("small/f"), other = file("small/g");
+	CHECK(fallocate(other, 0, 0, (ALL - 1) * PAGE) == 0 && left() == 1);
+	FAILS(fallocate(fd, 0, PAGE - 1, 2), ENOSPC);
+	CHECK(left() == 1 && fallocate(fd, 0, PAGE - 1, 1) == 0 && left() == 0);
+}
+
+static void what_must_not_grow(void) {
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+	CHECK(ftruncate(fd, PAGE) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
+	FAILS(fallocate(fd, 0, 0, 2 * PAGE), EPERM);
+	FAILS(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 2 * PAGE), EPERM);
+	CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PAGE) == 0);
+}
+
+static void all(void) {
+	APART(all_or_nothing());
+	APART(what_must_not_grow());
+}
+
+static void more(void) { APART(pages_are_whole()); }
+
+int main(void) {
+	CHECK(apart(all) == 0 && apart(more) == 0);
+	return 0;
+}
