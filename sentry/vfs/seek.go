@@ -168,13 +168,15 @@ func truncate(c Ctx, node Inode, size int64) error {
 // Allocate is fallocate(2).
 func (d *FileDescription) Allocate(c Ctx, mode uint32, off, n int64) error {
 	switch {
-	case d.IsPath() || !d.Flags().Writable():
+	case d.IsPath():
 		return linux.EBADF
 	case off < 0 || n <= 0:
 		return linux.EINVAL
 	case !validAllocate(mode):
 		return linux.EOPNOTSUPP
-	case d.stream:
+	case !d.Flags().Writable():
+		return linux.EBADF
+	case d.path.d.typ == linux.S_IFIFO:
 		return linux.ESPIPE
 	case d.path.IsDir():
 		return linux.EISDIR

@@ -1,7 +1,8 @@
-// fallocate(2) in memory: all or nothing.
+// fallocate(2) in memory: all or nothing, and in what order it is refused.
 // covers: fallocate
 #include "mounts.h"
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/statfs.h>
 
 enum { PAGE = 4096, ALL = 256 }; // pages
@@ -56,9 +57,25 @@ static void what_must_not_grow(void) {
 	CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PAGE) == 0);
 }
 
+static void what_is_refused_first(void) {
+	int r = open("/dev/null", O_RDONLY), path = open("/dev/null", O_PATH), d = open(".", O_RDONLY), p[2], s[2];
+	CHECK(pipe(p) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+	FAILS(fallocate(path, 0, -1, 1), EBADF);
+	FAILS(fallocate(r, 0, -1, 1), EINVAL);
+	FAILS(fallocate(r, 0, 0, 0), EINVAL);
+	FAILS(fallocate(r, 1 << 20, 0, 1), EOPNOTSUPP);
+	FAILS(fallocate(r, FALLOC_FL_PUNCH_HOLE, 0, 1), EOPNOTSUPP);
+	FAILS(fallocate(r, 0, 0, 1), EBADF);
+	FAILS(fallocate(d, 0, 0, 1), EBADF);
+	FAILS(fallocate(p[1], 0, 0, 1), ESPIPE);
+	FAILS(fallocate(s[0], 0, 0, 1), ENODEV);
+	FAILS(fallocate(open("/dev/null", O_RDWR), 0, 0, 1), ENODEV);
+}
+
 static void all(void) {
 	APART(all_or_nothing());
 	APART(what_must_not_grow());
+	APART(what_is_refused_first());
 }
 
 static void more(void) { APART(pages_are_whole()); }
