@@ -47,7 +47,7 @@ guest:
 	MOVQ	SP, 16(BX)
 	MOVQ	$0x7fffc0000ff0, AX // stubBases
 	CMPL	0(AX), $0
-	JEQ	known
+	JEQ	selectors
 	RDFSBASEQ	AX
 	MOVQ	AX, 192(BX)
 	RDGSBASEQ	AX
@@ -227,8 +227,21 @@ clone:
 	MOVQ	16(BX), SP
 	JMP	wait
 
-	// Where only the host can load FS and GS, only it changes them, too: what
-	// the sentry has written last is what there is.
+	// Where only the host can load FS and GS, what the sentry has written last is
+	// what there is, unless the guest has loaded a selector: they all have base 0.
+selectors:
+	BYTE	$0x8c; BYTE $0xe0 // MOVL FS, AX
+	TESTL	AX, AX
+	JEQ	selectorGS
+	MOVQ	$0, 192(BX)
+
+selectorGS:
+	BYTE	$0x8c; BYTE $0xe8 // MOVL GS, AX
+	TESTL	AX, AX
+	JEQ	known
+	MOVQ	$0, 200(BX)
+	JMP	known
+
 ask:
 	MOVL	$0x1002, DI // ARCH_SET_FS
 	MOVQ	192(BX), SI
