@@ -88,6 +88,9 @@ func (t *Task) Interrupt(x *Task) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x.trace.trap = true
+	if x.trace.stop.listening {
+		x.trace.again = true // any other stop would have done
+	}
 	x.attend(attnTrap)
 	return nil
 }

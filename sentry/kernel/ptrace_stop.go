@@ -63,7 +63,7 @@ func (t *Task) released() bool {
 	switch {
 	case s.frozen:
 		return false
-	case !s.in, s.listening && (t.trace.trap || t.trace.again || t.stopping):
+	case !s.in, s.listening && (t.trace.again || t.stopping):
 	case s.exit && s.killed, !s.exit && t.attention.Load()&attnKill != 0:
 	default:
 		return false

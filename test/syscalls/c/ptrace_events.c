@@ -269,6 +269,27 @@ static void continued_at_once(void) {
 	}
 }
 
+// PTRACE_INTERRUPT of who has stopped is for when it goes on, which it doesn't with
+// PTRACE_LISTEN.
+static void interrupted_before_it_listens(void) {
+	pid_t pid = child(sleeps);
+	CHECK(PT(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL) == 0);
+	kill(pid, SIGSTOP);
+	CHECK(stopped(pid, SIGSTOP));
+	CHECK(PT(PTRACE_CONT, pid, 0, SIGSTOP) == 0);
+	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
+	CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+	CHECK(PT(PTRACE_LISTEN, pid, 0, 0) == 0);
+	usleep(20000);
+	CHECK(waitpid(pid, NULL, WNOHANG) == 0);
+	FAILS(PT(PTRACE_CONT, pid, 0, 0), ESRCH);
+	kill(pid, SIGCONT);
+	CHECK(stopped(pid, EVENT(PTRACE_EVENT_STOP)));
+	CHECK(PT(PTRACE_CONT, pid, 0, 0) == 0);
+	CHECK(stopped(pid, SIGCONT));
+	finish(pid);
+}
+
 static void group_stop_of_old(void) {
 	pid_t pid = child(sleeps);
 	siginfo_t si;
@@ -431,6 +452,7 @@ int main(int argc, char **argv) {
 	CASE(seize(spins));
 	CASE(continued());
 	CASE(continued_at_once());
+	CASE(interrupted_before_it_listens());
 	CASE(group_stop_of_old());
 	CASE(other_tracer(0, 0));
 	CASE(other_tracer(PTRACE_O_EXITKILL, 1));
