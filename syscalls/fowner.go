@@ -128,10 +128,14 @@ func setLease(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) 
 	return 0, d.SetLease(t, int(int32(arg)), newOwner(t, pid, linux.F_OWNER_PID), int32(fd))
 }
 
-// there reports whether anybody is left to be told.
+// there reports whether anybody is left to be told. A thread that was chosen as a process
+// is told, and is none: as on Linux.
 func (o *ioOwner) there() bool {
-	if o.kind == linux.F_OWNER_PGRP {
+	switch o.kind {
+	case linux.F_OWNER_PGRP:
 		return len(o.k.GroupMembers(o.pid)) > 0
+	case linux.F_OWNER_PID:
+		return o.k.PIDGroup(o.pid) != nil
 	}
 	return o.k.PIDTask(o.pid) != nil
 }

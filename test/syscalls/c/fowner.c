@@ -2,6 +2,7 @@
 // choice keeps what.
 // covers: fcntl unshare
 #include "child.h"
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 
@@ -72,6 +73,32 @@ static void an_equal_may(void) {
 	CHECK(heard(chooser) && write(pipes[0][1], "x", 1) == 1 && heard(p));
 }
 
+static void *is_chosen(void *a) {
+	int *p = a;
+	sigset_t io;
+	struct timespec t = {1, 0};
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	struct f_owner_ex ex = {-1, -1};
+	pid_t self = syscall(SYS_gettid);
+	owned(p, self);
+	CHECK(fcntl(p[0], F_GETOWN) == 0 && fcntl(p[0], F_GETOWN_EX, &ex) == 0 && ex.type == F_OWNER_PID && ex.pid == 0);
+	CHECK(write(p[1], "x", 1) == 1 && sigtimedwait(&io, NULL, &t) == SIGIO);
+	ex = (struct f_owner_ex){F_OWNER_TID, self};
+	CHECK(fcntl(p[0], F_SETOWN_EX, &ex) == 0 && fcntl(p[0], F_GETOWN_EX, &ex) == 0 && ex.type == F_OWNER_TID && ex.pid == self);
+	return NULL;
+}
+
+// A thread that is chosen as a process is told, and shown as nobody.
+static void a_thread_is_no_process(void) {
+	pthread_t th;
+	sigset_t io;
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	sigprocmask(SIG_BLOCK, &io, NULL);
+	CHECK(pthread_create(&th, NULL, is_chosen, pipes[0]) == 0 && pthread_join(th, NULL) == 0);
+}
+
 // Where there may be few networks, each goes with the process that made it, though its
 // pipe names that process for ever.
 static void the_owners_network_is_not_kept(void) {
@@ -103,6 +130,7 @@ int main(void) {
 	APART(by_the_right_of_who_chose());
 	APART(not_of_who_writes());
 	APART(an_equal_may());
+	APART(a_thread_is_no_process());
 	APART(the_owners_network_is_not_kept());
 	return 0;
 }
