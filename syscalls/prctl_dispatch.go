@@ -38,7 +38,7 @@ func newUserDispatch(mode, start, n uint64, selector arch.Addr) (kernel.UserDisp
 	default:
 		return d, linux.EINVAL
 	}
-	if selector >= 1<<47 {
+	if selector > taskSize {
 		return d, linux.EFAULT
 	}
 	return d, nil
