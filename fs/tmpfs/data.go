@@ -111,9 +111,10 @@ func (e *extent) run(off, n uint64) (m uint64, there bool) {
 
 // data is what a regular file has in memory. All is protected by the inode's mu.
 type data struct {
-	small [doubling]*extent // the first GiB
-	large map[int]*extent   // what comes after
-	pages int64             // charged
+	small  [doubling]*extent // the first GiB
+	large  map[int]*extent   // what comes after
+	pages  int64             // charged
+	mapped int               // extents that are
 }
 
 func (t *data) at(n int) *extent {
@@ -248,6 +249,9 @@ func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Ra
 		return true
 	})
 	for _, e := range empty {
+		if e.mapped {
+			t.mapped--
+		}
 		n, _, _ := extentOf(e.start)
 		if n < doubling {
 			t.small[n] = nil

@@ -45,7 +45,10 @@ func (r *regular) Pages(off, n uint64, _ arch.Access) (mm.Pages, error) {
 	if n, err = r.data.fill(r.fs, e, off, n); n == 0 {
 		return mm.Pages{}, err
 	}
-	e.mapped = true
+	if !e.mapped {
+		e.mapped = true
+		r.data.mapped++
+	}
 	return mm.Pages{
 		Memory: r.fs.mem, Off: e.mem.Start + off - e.start, Len: n &^ arch.PageMask,
 		Access: arch.Read | arch.Write | arch.Exec,

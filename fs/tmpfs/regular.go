@@ -54,23 +54,10 @@ func (r *regular) Attr(vfs.Ctx) (vfs.Attr, error) {
 	defer r.mu.Unlock()
 	a := r.attr
 	a.Blocks = uint64(r.data.pages) * (arch.PageSize / 512)
-	if r.everMapped() {
+	if r.data.mapped > 0 { // guests may have touched pages that are not charged
 		a.Blocks = uint64(r.data.resident(r.fs.mem)) * (arch.PageSize / 512)
 	}
 	return a, nil
-}
-
-// everMapped reports whether guests may have touched pages that are not charged. mu is
-// held.
-func (r *regular) everMapped() (yes bool) {
-	if r.data.pages == 0 {
-		return false
-	}
-	r.data.each(0, math.MaxInt64, func(e *extent) bool {
-		yes = e.mapped
-		return !yes
-	})
-	return yes
 }
 
 // SetAttr implements vfs.Inode.

@@ -3,6 +3,7 @@
 // all of it, comes to its end.
 #include "check.h"
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -72,9 +73,22 @@ static void reads(void) {
 	close(fd);
 }
 
+// writes makes many pages that lie far from each other.
+static void writes(void) {
+	enum { PAGES = 4000 };
+	struct stat st;
+	int fd = huge();
+	for (long i = 0; i < PAGES; i++)
+		CHECK(pwrite(fd, "x", 1, i << 30) == 1);
+	CHECK(fstat(fd, &st) == 0 && st.st_blocks == PAGES * 8);
+	CHECK(ftruncate(fd, 0) == 0 && fstat(fd, &st) == 0 && st.st_blocks == 0);
+	close(fd);
+}
+
 int main(void) {
 	CASE(seeks());
 	CASE(allocates());
 	CASE(reads());
+	CASE(writes());
 	return 0;
 }
