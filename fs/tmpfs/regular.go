@@ -277,10 +277,14 @@ func (r *regular) room(off, n uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n, err = r.data.fill(r.fs, e, off, n); n == 0 {
+	b := r.fs.mem.Bytes(e.mem.Start+off-e.start, n)
+	if b == nil {
+		return nil, linux.ENOMEM
+	}
+	if n, err = r.data.fill(r.fs, e, off, uint64(len(b))); n == 0 {
 		return nil, err
 	}
-	return r.fs.mem.Bytes(e.mem.Start+off-e.start, n), nil
+	return b[:n], nil
 }
 
 // Seek implements vfs.Seeker.

@@ -11,6 +11,10 @@ const (
 	chunkShift = 30
 	chunkSize  = 1 << chunkShift
 	leafShift  = 10 // chunks in a leaf of the directory
+
+	// maxWindows is how many chunks are mapped at most: half of what a host lets a
+	// process map (vm.max_map_count). Go ends the process if it gets no mapping.
+	maxWindows = 1 << 15
 )
 
 // A window is the first byte of the sentry's mapping of one chunk of the file.
@@ -24,6 +28,7 @@ type leaf [1 << leafShift]atomic.Pointer[window]
 // first needed and stay: chunks are large, and most are never touched.
 type directory struct {
 	leaves [maxOffset >> (chunkShift + leafShift)]atomic.Pointer[leaf]
+	n      atomic.Int64 // windows that are mapped, or about to be
 }
 
 func (d *directory) slot(off uint64) *atomic.Pointer[window] {
@@ -61,8 +66,13 @@ func ChunkStart(off uint64) uint64 { return off &^ (chunkSize - 1) }
 // mapChunk maps the chunk at off. The file reaches at least to the chunk's end:
 // sizes are powers of two, no smaller than a chunk.
 func (f *File) mapChunk(s *atomic.Pointer[window], off uint64) *window {
+	if f.windows.n.Add(1) > maxWindows {
+		f.windows.n.Add(-1)
+		return nil
+	}
 	p, err := unix.MmapPtr(f.fd, int64(off), nil, chunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_NORESERVE)
 	if err != nil {
+		f.windows.n.Add(-1)
 		return nil
 	}
 	// The sentry's core dump is not for guest data; an old kernel that can't is no harm.
@@ -70,6 +80,7 @@ func (f *File) mapChunk(s *atomic.Pointer[window], off uint64) *window {
 	w := (*window)(p)                                                     // the kernel returned chunkSize bytes at p, outside Go's heap
 	if !s.CompareAndSwap(nil, w) {
 		unix.MunmapPtr(p, chunkSize) //nolint:errcheck // cannot fail on what was just mapped
+		f.windows.n.Add(-1)
 		w = s.Load()
 	}
 	return w

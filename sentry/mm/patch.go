@@ -124,8 +124,8 @@ func (s *Space) edit(p arch.Range, x *run, vr arch.Range, f func([]byte) bool) {
 	}
 	b := make([]byte, p.Len())
 	mem := s.env.memory.Bytes(y.off, p.Len())
-	_, ok := memfile.Copy(b, mem)
-	if ok = ok && f(b); ok {
+	got, ok := memfile.Copy(b, mem)
+	if ok = ok && got == len(b) && f(b); ok {
 		_, ok = memfile.Copy(mem, b)
 	}
 	if !ok {
@@ -191,7 +191,11 @@ func (s *Space) newTrampoline(r arch.Range) *trampoline {
 
 // write writes b at offset at of the page file's page that x shows.
 func (s *Space) write(x *run, at int, b []byte) bool {
-	_, ok := memfile.Copy(s.env.memory.Bytes(x.off, arch.PageSize)[at:], b)
+	mem := s.env.memory.Bytes(x.off, arch.PageSize)
+	if mem == nil {
+		return false
+	}
+	_, ok := memfile.Copy(mem[at:], b)
 	return ok
 }
 
