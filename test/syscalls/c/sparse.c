@@ -56,7 +56,7 @@ static void allocates(void) {
 	close(fd);
 }
 
-// reads reads a long hole with a page behind it.
+// reads reads a hole with a page behind it.
 static void reads(void) {
 	enum { PIECES = 8, PIECE = 16 << 20, LEN = PIECES * PIECE };
 	struct iovec v[PIECES];
@@ -67,9 +67,8 @@ static void reads(void) {
 	int fd = huge();
 	CHECK(pwrite(fd, "x", 1, (1L << 31) - 1) == 1);
 	m[PIECE - 1] = 'y';
-	time_t began = now();
 	CHECK(preadv(fd, v, PIECES, (1L << 31) - LEN) == LEN);
-	CHECK(now() - began < PATIENCE && m[PIECE - 1] == 'x' && m[PIECE - 2] == 0);
+	CHECK(m[PIECE - 1] == 'x' && m[PIECE - 2] == 0);
 	close(fd);
 }
 
