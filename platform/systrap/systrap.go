@@ -29,7 +29,8 @@ type Options struct {
 	// Pool is how many clean stubs are made in advance; 0 means 1, less than 0 none.
 	Pool int
 
-	// NoBases is that programs can't load FS and GS themselves, where they can, too.
+	// NoBases has stubs ask the host to load FS and GS, as where programs can't do so
+	// themselves (no FSGSBASE): there it is always so.
 	NoBases bool
 }
 

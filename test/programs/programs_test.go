@@ -61,7 +61,7 @@ func TestPrograms(t *testing.T) {
 }
 
 // absentLine is what a job says when the host has not got what it looks at.
-var absentLine = regexp.MustCompile(`(?m)^absent: (.*)$`)
+var absentLine = regexp.MustCompile(`(?m)^absent (\S.*)$`)
 
 // needs is what the jobs can't do without.
 func needs(t *testing.T, jobs ...string) {

@@ -20,5 +20,5 @@ timeout 100 gdb -q -nx -batch -iex 'set debuginfod enabled off' -ex 'set paginat
 	-ex 'break 6' -ex run -ex 'watch half' -ex 'hbreak worker' -ex continue -ex continue -ex delete -ex continue ./p 2>&1 |
 	sed -E 's/Thread [0-9]+ "p" hit/Thread N "p" hit/; s/arg=0x[12]/arg=A/; s/0x[0-9a-f]{6,}/ADDR/g; s/process [0-9]+/process N/g' |
 	grep -v -E '^\[(New|Switching|Thread|Detaching)|^Using host|^\[Thread debugging|warning: |^Downloading|^$' >out
-grep -q 'Old value = 1' out || echo "absent: debug registers that stop a program"
+grep -q 'Old value = 1' out || echo "absent debug registers"
 cat out

@@ -171,6 +171,14 @@ static pid_t child(int (*f)(void)) {
 	return pid;
 }
 
+// group_stop has sig stop pid's process, and its tracer see that.
+static void group_stop(pid_t pid, int sig) {
+	kill(pid, sig);
+	CHECK(stopped(pid, sig));
+	CHECK(PT(PTRACE_CONT, pid, 0, SIGSTOP) == 0);
+	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
+}
+
 static void seize(int (*f)(void)) {
 	pid_t pid = child(f);
 	siginfo_t si;
@@ -199,10 +207,7 @@ static void seize(int (*f)(void)) {
 	CHECK(stopped(pid, SIGCONT));
 	CHECK(PT(PTRACE_CONT, pid, 0, SIGCONT) == 0);
 	// INTERRUPT of one that listens.
-	kill(pid, SIGTSTP);
-	CHECK(stopped(pid, SIGTSTP));
-	CHECK(PT(PTRACE_CONT, pid, 0, SIGSTOP) == 0);
-	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
+	group_stop(pid, SIGTSTP);
 	CHECK(PT(PTRACE_LISTEN, pid, 0, 0) == 0);
 	CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
 	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
@@ -274,10 +279,7 @@ static void continued_at_once(void) {
 static void interrupted_before_it_listens(void) {
 	pid_t pid = child(sleeps);
 	CHECK(PT(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL) == 0);
-	kill(pid, SIGSTOP);
-	CHECK(stopped(pid, SIGSTOP));
-	CHECK(PT(PTRACE_CONT, pid, 0, SIGSTOP) == 0);
-	CHECK(stopped(pid, SIGSTOP | PTRACE_EVENT_STOP << 8));
+	group_stop(pid, SIGSTOP);
 	CHECK(PT(PTRACE_INTERRUPT, pid, 0, 0) == 0);
 	CHECK(PT(PTRACE_LISTEN, pid, 0, 0) == 0);
 	usleep(20000);
