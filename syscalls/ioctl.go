@@ -26,18 +26,27 @@ func ioctl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (uint64, error)
 		if cmd == linux.FIONBIO {
 			return 0, d.SetNonBlocking(t, on != 0)
 		}
-		flags := d.Flags() &^ linux.O_ASYNC
-		if on != 0 {
-			flags |= linux.O_ASYNC
-		}
-		d.SetAsync(int32(fd), flags)
-		return 0, d.SetFlags(t, flags)
+		return 0, setAsync(t, fd, d, on != 0)
 	}
 	n, err := d.Ioctl(t, t, cmd, arg)
 	if err == linux.ENOTTY {
 		return regularIoctl(t, d, cmd, arg)
 	}
 	return n, err
+}
+
+// setAsync is FIOASYNC: ENOTTY if the file would have to change and can't.
+func setAsync(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, on bool) error {
+	flags := d.Flags()
+	if was := flags&linux.O_ASYNC != 0; was == on {
+		return nil
+	}
+	if !d.CanSignal() {
+		return linux.ENOTTY
+	}
+	flags ^= linux.O_ASYNC
+	d.SetAsync(int32(fd), flags)
+	return d.SetFlags(t, flags)
 }
 
 // regularIoctl is the commands of files in filesystems, ioctl_fat(2) and others aside.

@@ -76,6 +76,9 @@ func (*full) Write(_ vfs.Ctx, src usermem.Seq, _ int64) (int64, error) { return 
 // once there is entropy, and here there always is.
 type random struct{ still }
 
+// Async implements vfs.Asyncer. Random bytes never run out, so nothing is signalled.
+func (*random) Async() {}
+
 // randomChunk is how much one step makes.
 const randomChunk = 4096
 

@@ -55,6 +55,9 @@ func (fs *FS) OpenMaster(c vfs.Ctx, p vfs.Path, _ linux.OpenFlags) (vfs.File, er
 // Stream implements vfs.Streamer.
 func (*master) Stream() {}
 
+// Async implements vfs.Asyncer.
+func (*master) Async() {}
+
 // Close implements vfs.File: the line is cut.
 func (m *master) Close(vfs.Ctx) {
 	m.fs.hide(m.n)

@@ -16,6 +16,9 @@ type stream struct{ file }
 // Stream implements vfs.Streamer.
 func (*stream) Stream() {}
 
+// Async implements vfs.Asyncer.
+func (*stream) Async() {}
+
 // Watch implements wait.Object.
 func (s *stream) Watch(w *wait.Watch) { s.d.queue.Watch(w) }
 

@@ -143,7 +143,7 @@ func (i *Instance) tell(w *watch, e vfs.WatchEvent) {
 		i.mu.Unlock()
 		return
 	}
-	i.queueLocked(event{w.wd, e.Mask, e.Cookie, e.Name})
+	fresh := i.queueLocked(event{w.wd, e.Mask, e.Cookie, e.Name})
 	once := w.mask&linux.IN_ONESHOT != 0 && always == 0
 	if once {
 		i.queueLocked(event{wd: w.wd, mask: linux.IN_IGNORED})
@@ -155,23 +155,26 @@ func (i *Instance) tell(w *watch, e vfs.WatchEvent) {
 	if once {
 		w.Remove()
 	}
-	i.Notify(wait.Readable)
+	if fresh || once {
+		i.Notify(wait.Readable)
+	}
 }
 
-// queueLocked puts e last, unless it repeats the last one.
-func (i *Instance) queueLocked(e event) {
+// queueLocked puts e last, unless it repeats the last one, and reports whether it has.
+func (i *Instance) queueLocked(e event) bool {
 	n := len(i.events)
 	if n > 0 && i.events[n-1] == e {
-		return
+		return false
 	}
 	if n >= maxQueued {
 		if i.events[n-1].mask == linux.IN_Q_OVERFLOW {
-			return
+			return false
 		}
 		e = event{wd: -1, mask: linux.IN_Q_OVERFLOW}
 	}
 	i.events = append(i.events, e)
 	i.bytes += e.size()
+	return true
 }
 
 // Remove is inotify_rm_watch(2): EINVAL.
@@ -193,6 +196,9 @@ func (i *Instance) Remove(wd int32) error {
 
 // Stream implements vfs.Streamer.
 func (i *Instance) Stream() {}
+
+// Async implements vfs.Asyncer.
+func (*Instance) Async() {}
 
 // Ready implements wait.Object.
 func (i *Instance) Ready(mask wait.Events) wait.Events {

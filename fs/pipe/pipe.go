@@ -88,6 +88,9 @@ func Same(a, b *End) bool { return a.p == b.p }
 // Stream implements vfs.Streamer.
 func (e *End) Stream() {}
 
+// Async implements vfs.Asyncer.
+func (*End) Async() {}
+
 // Close implements vfs.File.
 func (e *End) Close(vfs.Ctx) {
 	e.leave()

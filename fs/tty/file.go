@@ -72,6 +72,9 @@ func (f *File) Terminal() *Terminal { return f.t }
 // Stream implements vfs.Streamer.
 func (*File) Stream() {}
 
+// Async implements vfs.Asyncer.
+func (*File) Async() {}
+
 // SetFlags implements vfs.FlagSetter.
 func (f *File) SetFlags(_ vfs.Ctx, flags linux.OpenFlags) error {
 	f.nonblock.Store(flags&linux.O_NONBLOCK != 0)

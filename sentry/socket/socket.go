@@ -86,6 +86,9 @@ var (
 // Stream implements vfs.Streamer: no socket has offsets.
 func (s *Socket) Stream() {}
 
+// Async implements vfs.Asyncer.
+func (*Socket) Async() {}
+
 // SignalsPipe implements vfs.Piper: streams do.
 func (s *Socket) SignalsPipe() bool { return s.stream }
 

@@ -8,7 +8,8 @@ import (
 // An IOOwner is sent SIGIO when a file with O_ASYNC becomes ready: fcntl(F_SETOWN).
 type IOOwner interface {
 	// SignalIO sends sig (0: SIGIO, without information) for events e of the file
-	// that was descriptor fd when it was asked for. It is called in a goroutine of its own.
+	// that was descriptor fd when it was asked for. It is called by whoever makes the
+	// file ready, and takes the locks that a signal takes.
 	SignalIO(sig linux.Signal, fd int32, e wait.Events)
 }
 
@@ -27,16 +28,24 @@ type asyncWatch struct {
 	d *FileDescription
 }
 
-// Wake implements wait.Waker. Signals take locks, which a Waker must not.
+// Sleeps implements wait.Sleeper: signals take locks, which a Waker must not while the
+// queue is locked, and are sent before the call returns that made the file ready.
+func (w *asyncWatch) Sleeps() {}
+
+// Wake implements wait.Waker.
 func (w *asyncWatch) Wake(_ *wait.Watch, e wait.Events) {
-	go func() {
-		w.d.hookMu.Lock()
-		a := w.d.async
-		w.d.hookMu.Unlock()
-		if a.owner != nil && a.on {
-			a.owner.SignalIO(a.sig, a.fd, e)
-		}
-	}()
+	w.d.hookMu.Lock()
+	a := w.d.async
+	w.d.hookMu.Unlock()
+	if a.owner != nil && a.on {
+		a.owner.SignalIO(a.sig, a.fd, e)
+	}
+}
+
+// CanSignal reports whether d's file has signal-driven I/O.
+func (d *FileDescription) CanSignal() bool {
+	_, ok := d.file.(Asyncer)
+	return ok
 }
 
 // SetOwner is fcntl(F_SETOWN): nil is nobody.

@@ -106,7 +106,11 @@ func (d *FileDescription) SetFlags(c Ctx, f linux.OpenFlags) error {
 			return linux.EPERM
 		}
 	}
-	next := old&^settableFlags | f&settableFlags
+	settable := linux.OpenFlags(settableFlags)
+	if !d.CanSignal() {
+		settable &^= linux.O_ASYNC
+	}
+	next := old&^settable | f&settable
 	if x, ok := d.file.(FlagSetter); ok {
 		if err := x.SetFlags(c, next); err != nil {
 			return err
@@ -114,9 +118,11 @@ func (d *FileDescription) SetFlags(c Ctx, f linux.OpenFlags) error {
 	}
 	for !d.flags.CompareAndSwap(uint32(old), uint32(next)) {
 		old = d.Flags()
-		next = old&^settableFlags | f&settableFlags
+		next = old&^settable | f&settable
 	}
-	d.setAsync(next&linux.O_ASYNC != 0)
+	if (old^next)&linux.O_ASYNC != 0 {
+		d.setAsync(next&linux.O_ASYNC != 0)
+	}
 	return nil
 }
 

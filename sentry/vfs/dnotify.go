@@ -69,7 +69,7 @@ func (n *dirNotify) Event(_ *Watch, e WatchEvent) {
 	o, sig, fd := d.async.owner, d.async.sig, n.fd
 	d.hookMu.Unlock()
 	if mine && o != nil {
-		go o.SignalIO(sig, fd, dirChanged) // signals take locks, which a Watcher must not
+		o.SignalIO(sig, fd, dirChanged)
 	}
 }
 

@@ -87,6 +87,10 @@ type (
 		Timeout(write bool) time.Duration
 	}
 
+	// Asyncer has signal-driven I/O: fcntl(2), O_ASYNC. F_SETFL leaves the flag of
+	// others as it is, and FIOASYNC is ENOTTY.
+	Asyncer interface{ Async() }
+
 	// Fcntler has commands of fcntl(2) of its own: a pipe's size, a memfd's seals.
 	// EINVAL for a command that it does not know.
 	Fcntler interface {

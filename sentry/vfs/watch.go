@@ -14,8 +14,8 @@ type Watch struct {
 	st *inodeState // a use of it, while watching
 }
 
-// A Watcher is told of events. It does not block, and takes no lock but leaves. It may
-// remove the watch.
+// A Watcher is told of events. It does not block, and takes no lock but leaves and
+// those of signals. It may remove the watch.
 type Watcher interface {
 	// Event is one event with inotify's bits; name is of the entry of a watched
 	// directory that it concerns, unlinked that this name is gone (IN_EXCL_UNLINK).
