@@ -88,6 +88,7 @@ func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process) (*kernel.ProcessSpec,
 		return nil, lookupProblem(p.Args[0], err)
 	}
 	ps.Path = name
+	ps.Filter, ps.FilterFlags = s.profile, s.profileFlags()
 	return ps, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/memfile"
+	"garrison/sentry/seccomp"
 	"garrison/sentry/vfs"
 )
 
@@ -37,6 +38,7 @@ type sandbox struct {
 	pids      *kernel.PIDNamespace // the container's
 	proc      proc.Config
 	tmpfs     tmpfs.Config
+	profile   *seccomp.Program // judges the processes from outside; nil for none
 
 	over     chan struct{} // closed when all is done
 	warnings []string      // of what boot left out
@@ -90,6 +92,9 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 		return nil, err
 	}
 	clock.step("mounts")
+	if err := s.loadProfile(); err != nil {
+		return nil, err
+	}
 	s.init, err = s.newProcess(doc.Spec.Process, &doc.Init, given, doc.Options.Mortal)
 	if err != nil {
 		return nil, err

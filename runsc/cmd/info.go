@@ -178,7 +178,7 @@ func featureDocument() features.Features {
 			Namespaces:   []string{"cgroup", "ipc", "mount", "network", "pid", "uts"},
 			Capabilities: spec.AllCapabilities(),
 			Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &no, Rdma: &yes},
-			Seccomp:      &features.Seccomp{Enabled: &no},
+			Seccomp:      spec.SeccompFeatures(),
 			Apparmor:     &features.Apparmor{Enabled: &no},
 			Selinux:      &features.Selinux{Enabled: &no},
 		},

@@ -11,9 +11,8 @@ import (
 
 // Validate checks what the OCI runtime specification demands of a
 // configuration, and refuses what Garrison does not do. What has no meaning
-// for a sandbox (AppArmor and SELinux labels, the host's seccomp profile), and
-// that engines set for every container, is accepted: the guest never reaches
-// what they guard.
+// for a sandbox (AppArmor and SELinux labels), and that engines set for every
+// container, is accepted: the guest never reaches what they guard.
 func Validate(s *specs.Spec) error {
 	if s.Version == "" {
 		return errors.New("ociVersion is missing")
@@ -156,7 +155,7 @@ func validateLinux(l *specs.Linux) error {
 	case l.Personality != nil && l.Personality.Domain != specs.PerLinux:
 		return unsupported("linux.personality", "guests are 64-bit")
 	}
-	if err := validateSeccomp(l.Seccomp); err != nil {
+	if err := validateSeccomp(Seccomp(&specs.Spec{Linux: l})); err != nil {
 		return err
 	}
 	if err := validateSysctl(l); err != nil {

@@ -9,6 +9,7 @@ import (
 	"garrison/sentry/loader"
 	"garrison/sentry/memfile"
 	"garrison/sentry/mm"
+	"garrison/sentry/seccomp"
 	"garrison/sentry/vfs"
 	"garrison/sentry/wait"
 )
@@ -257,4 +258,9 @@ type ProcessSpec struct {
 	Mortal bool
 
 	Personality uint32
+
+	// Filter, if not nil, judges the process's calls from the first on, as if it had
+	// installed it by seccomp(2) with FilterFlags.
+	Filter      *seccomp.Program
+	FilterFlags linux.SeccompFlags
 }

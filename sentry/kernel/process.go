@@ -49,7 +49,7 @@ func (c *Container) NewProcess(s *ProcessSpec) (*ThreadGroup, error) {
 	return t.tg, nil
 }
 
-// outfit gives t files, a working directory and a program.
+// outfit gives t files, a working directory, a program, and who judges its calls.
 func (t *Task) outfit(s *ProcessSpec) error {
 	t.FS().SetUmask(s.Umask)
 	for i, f := range s.Files {
@@ -93,7 +93,10 @@ func (t *Task) outfit(s *ProcessSpec) error {
 	t.comm = l.name
 	t.SetName(l.name)
 	t.beginProgram(l.image.Entry, l.image.SP)
-	return nil
+	if s.Filter != nil {
+		_, err = t.AddFilter(s.Filter, s.FilterFlags, nil)
+	}
+	return err
 }
 
 // admit gives t a number and its place in the container.

@@ -40,7 +40,7 @@ var layers = []string{
 	"fs/*",
 	"syscalls",
 	"runsc/spec runsc/control runsc/logging",
-	"runsc/cgroup runsc/filter",
+	"runsc/cgroup runsc/filter runsc/profile",
 	"runsc/container",
 	"runsc/sandbox runsc/boot",
 	"runsc/cmd",
