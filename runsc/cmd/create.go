@@ -15,6 +15,7 @@ import (
 
 // creation is the flags that create and run share.
 type creation struct {
+	command       *cobra.Command
 	bundle        string
 	consoleSocket string
 	pidFile       string
@@ -22,6 +23,7 @@ type creation struct {
 }
 
 func (o *creation) register(c *cobra.Command) {
+	o.command = c
 	f := c.Flags()
 	f.StringVarP(&o.bundle, "bundle", "b", ".", "directory that holds config.json and the root filesystem")
 	f.StringVar(&o.consoleSocket, "console-socket", "", "unix socket that receives the master of the container's terminal")
@@ -50,16 +52,20 @@ func (a *app) createCommand() *cobra.Command {
 // create makes container id of a bundle. Detached, its terminal needs somebody
 // to give it to.
 func (a *app) create(o *creation, id string, detached bool) (*sandbox.Sandbox, error) {
+	bundle, err := filepath.Abs(o.bundle)
+	if err != nil {
+		return nil, err
+	}
+	s, err := spec.Load(bundle)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.flagsFromAnnotations(o.command, s.Annotations); err != nil {
+		return nil, err
+	}
 	cfg := sandbox.Config{
-		Store: a.store(), ID: id, Options: a.options(), Overlay: a.overlay, SystemdCgroup: a.systemd,
+		Store: a.store(), ID: id, Bundle: bundle, Spec: s, Options: a.options(), Overlay: a.overlay, SystemdCgroup: a.systemd,
 		ConsoleSocket: o.consoleSocket, PIDFile: o.pidFile, PreserveFDs: o.preserveFDs,
-	}
-	var err error
-	if cfg.Bundle, err = filepath.Abs(o.bundle); err != nil {
-		return nil, err
-	}
-	if cfg.Spec, err = spec.Load(cfg.Bundle); err != nil {
-		return nil, err
 	}
 	if err := checkConsole(cfg.Spec.Process.Terminal, o.consoleSocket, detached); err != nil {
 		return nil, err
@@ -78,7 +84,7 @@ func (a *app) create(o *creation, id string, detached bool) (*sandbox.Sandbox, e
 // createSandbox is sandbox.Create with the logs of the command line.
 func (a *app) createSandbox(cfg sandbox.Config) (*sandbox.Sandbox, error) {
 	var err error
-	if cfg.DebugLog, err = a.openDebugLog(); err != nil {
+	if cfg.DebugLog, err = a.openDebugLog(cfg.ID); err != nil {
 		return nil, err
 	}
 	if a.strace && cfg.DebugLog == nil {

@@ -28,6 +28,8 @@ type app struct {
 	release    string
 	breakCalls map[string]string
 	systemd    bool
+	allowed    string // the file that names the flags which annotations may set
+	command    string // the one that runs
 
 	log  logger
 	code int // exit status of a command that succeeded
@@ -67,6 +69,7 @@ func (a *app) rootCommand() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			a.log.open(a.logPath, a.logFormat, a.debug)
+			a.command = c.Name()
 			return a.check(c)
 		},
 	}
@@ -78,7 +81,8 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVar(&a.logPath, "log", "", "file that errors are appended to, beside standard error")
 	f.StringVar(&a.logFormat, "log-format", "text", "format of --log: text or json")
 	f.BoolVar(&a.debug, "debug", false, "log more")
-	f.StringVar(&a.debugLog, "debug-log", "", "file that the sandbox's own processes write to (default: one in --root, deleted with the container)")
+	f.StringVar(&a.debugLog, "debug-log", "", "file that the sandbox's own processes write to; %ID% and %COMMAND% stand for the container's and the command's (default: one in --root, deleted with the container)")
+	f.StringVar(&a.allowed, "allowed-annotations", defaultAllowed, "file of root's that names the flags which annotations dev.garrison.FLAG may set")
 	f.StringVar(&a.platform, "platform", control.DefaultPlatform, "what runs the guest's code (see: runsc platforms)")
 	f.StringVar(&a.network, "network", "none", "network of the sandbox: none (a loopback of its own)")
 	f.StringVar(&a.overlay, "overlay", "none", "where writes to the root go: none (the root itself), memory, or dir=/path")
@@ -95,8 +99,8 @@ func (a *app) rootCommand() *cobra.Command {
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(
 		a.checkCommand(), a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.execCommand(), a.featuresCommand(),
-		a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(), a.resumeCommand(),
-		a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.versionCommand(),
+		a.installCommand(), a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(), a.resumeCommand(),
+		a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.uninstallCommand(), a.versionCommand(),
 	)
 	return c
 }
@@ -104,7 +108,7 @@ func (a *app) rootCommand() *cobra.Command {
 // noRoot are the commands that anybody may use.
 var noRoot = map[string]bool{
 	"runsc": true, "spec": true, "version": true, "platforms": true, "syscalls": true, "features": true, "help": true,
-	"completion": true, "bash": true, "zsh": true, "fish": true, "powershell": true, "debug": true, "check": true,
+	"completion": true, "bash": true, "zsh": true, "fish": true, "powershell": true, "debug": true, "check": true, "install": true, "uninstall": true,
 }
 
 // check refuses what can't work before anything is begun.
@@ -143,12 +147,13 @@ func (a *app) options() control.Options {
 	}
 }
 
-// openDebugLog opens --debug-log, or returns nil if there is none.
-func (a *app) openDebugLog() (*os.File, error) {
+// openDebugLog opens --debug-log for container id, or returns nil if there is none.
+func (a *app) openDebugLog(id string) (*os.File, error) {
 	if a.debugLog == "" {
 		return nil, nil
 	}
-	f, err := os.OpenFile(a.debugLog, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	path := strings.NewReplacer("%ID%", id, "%COMMAND%", a.command).Replace(a.debugLog)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("--debug-log: %w", err)
 	}

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -209,5 +210,66 @@ func TestNoPrivileges(t *testing.T) {
 		if r.code != 1 || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "needs root") {
 			t.Errorf("%s: %+v", command, r)
 		}
+	}
+}
+
+// TestAnnotations: flags that annotations ask for count if root has allowed them.
+func TestAnnotations(t *testing.T) {
+	if native {
+		t.Skip("runc has no such annotations")
+	}
+	list := filepath.Join(t.TempDir(), "allowed")
+	write := func(text string, mode os.FileMode) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(list, []byte(text), mode), os.Chmod(list, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(key, value string) result {
+		t.Helper()
+		b := newBox(t, []string{"uname", "-r"}, func(s *specs.Spec) { s.Annotations = map[string]string{key: value, "other": "x"} })
+		return b.do("", "--allowed-annotations", list, "run", b.id)
+	}
+	const release = "dev.garrison.kernel-release"
+	for _, c := range []struct {
+		text             string
+		mode             os.FileMode
+		key, value, want string
+	}{
+		{"platform\n", 0o644, release, "9.9.9", release + ": not allowed on this host"},
+		{"kernel-release\n", 0o646, release, "9.9.9", "must be root's, and writable by nobody else"},
+		{"kernel-release\nroot\n", 0o644, "dev.garrison.root", "/tmp", "no such flag"},
+		{"platform\n", 0o644, "dev.garrison.platform", "nonsense", "no such platform"},
+		{"debug\n", 0o644, "dev.garrison.debug", "nonsense", "invalid syntax"},
+	} {
+		write(c.text, c.mode)
+		if r := run(c.key, c.value); r.code == 0 || !strings.Contains(r.words(), c.want) {
+			t.Errorf("%s=%s: %+v", c.key, c.value, r)
+		}
+	}
+	write("# what tenants may choose\nkernel-release # uname\n", 0o644)
+	if r := run(release, "9.9.9"); r.code != 0 || r.out != "9.9.9\n" {
+		t.Errorf("%+v", r)
+	}
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	if r := run(release, "9.9.9"); r.code == 0 || !strings.Contains(r.words(), "not allowed") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestDebugLogName: a log for each container and command.
+func TestDebugLogName(t *testing.T) {
+	if native {
+		t.Skip("runc has no such flag")
+	}
+	dir := t.TempDir()
+	b := newBox(t, []string{"true"}, nil)
+	if r := b.do("", "--debug-log", filepath.Join(dir, "%ID%.%COMMAND%.log"), "run", b.id); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Stat(filepath.Join(dir, b.id+".run.log")); err != nil {
+		t.Error(err)
 	}
 }
