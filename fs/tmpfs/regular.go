@@ -319,7 +319,10 @@ func (o *openFile) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
 			return linux.EPERM
 		}
 		r.punch(uint64(off), uint64(off+n))
-	case 0, linux.FALLOC_FL_KEEP_SIZE:
+	case 0, linux.FALLOC_FL_KEEP_SIZE: // as Linux has it, the limit is for both
+		if err := vfs.CheckSize(c, off+n); err != nil {
+			return err
+		}
 		if err := r.reserve(uint64(off), uint64(off+n)); err != nil {
 			return err
 		}

@@ -144,7 +144,7 @@ func Truncate(c Ctx, p Path, size int64) error {
 	if err := p.Permit(c, MayWrite); err != nil {
 		return err
 	}
-	if err := checkSize(c, size); err != nil {
+	if err := CheckSize(c, size); err != nil {
 		return err
 	}
 	if err := p.beginWrite(); err != nil {

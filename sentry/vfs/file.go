@@ -71,7 +71,8 @@ type (
 	}
 
 	// Allocater: fallocate(2), with mode's FALLOC_FL_* bits. EOPNOTSUPP. vfs has
-	// checked the arguments' ranges.
+	// checked the arguments' ranges, but for RLIMIT_FSIZE: what counts is up to the
+	// filesystem (CheckSize).
 	Allocater interface {
 		Allocate(c Ctx, mode uint32, off, n int64) error
 	}

@@ -131,7 +131,7 @@ func (d *FileDescription) Truncate(c Ctx, size int64) error {
 	case size < 0, d.path.d.typ != linux.S_IFREG, !f.Writable():
 		return linux.EINVAL
 	}
-	if err := checkSize(c, size); err != nil {
+	if err := CheckSize(c, size); err != nil {
 		return err
 	}
 	if err := truncate(c, d.path.d.node, size); err != nil {
@@ -141,7 +141,8 @@ func (d *FileDescription) Truncate(c Ctx, size int64) error {
 	return nil
 }
 
-func checkSize(c Ctx, size int64) error {
+// CheckSize holds a file's new size against RLIMIT_FSIZE: EFBIG, with SIGXFSZ.
+func CheckSize(c Ctx, size int64) error {
 	if limit := c.Limit(limits.FSize); uint64(size) > limit {
 		c.Raise(linux.SIGXFSZ)
 		return linux.EFBIG
@@ -188,11 +189,6 @@ func (d *FileDescription) Allocate(c Ctx, mode uint32, off, n int64) error {
 	x, ok := d.file.(Allocater)
 	if !ok {
 		return linux.EOPNOTSUPP
-	}
-	if mode&linux.FALLOC_FL_KEEP_SIZE == 0 {
-		if err := checkSize(c, off+n); err != nil {
-			return err
-		}
 	}
 	err := x.Allocate(c, mode, off, n)
 	if err == nil {

@@ -1,7 +1,9 @@
 // fallocate(2) in memory: all or nothing, and in what order it is refused.
 // covers: fallocate
 #include "mounts.h"
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 
@@ -72,10 +74,26 @@ static void what_is_refused_first(void) {
 	FAILS(fallocate(open("/dev/null", O_RDWR), 0, 0, 1), ENODEV);
 }
 
+// RLIMIT_FSIZE is for the space beyond it, whatever becomes of the size; not for holes.
+static void within_the_limit(void) {
+	int fd = memfd_create("limited", 0);
+	struct rlimit old, one = {PAGE, 0};
+	CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	one.rlim_max = old.rlim_max;
+	CHECK(setrlimit(RLIMIT_FSIZE, &one) == 0);
+	CHECK(fallocate(fd, 0, 0, PAGE) == 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PAGE) == 0);
+	FAILS(fallocate(fd, 0, 1, PAGE), EFBIG);
+	FAILS(fallocate(fd, FALLOC_FL_KEEP_SIZE, PAGE, 1), EFBIG);
+	FAILS(fallocate(fd, FALLOC_FL_ZERO_RANGE, PAGE, 1), EOPNOTSUPP);
+	CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, PAGE, PAGE) == 0);
+	CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+}
+
 static void all(void) {
 	APART(all_or_nothing());
 	APART(what_must_not_grow());
 	APART(what_is_refused_first());
+	APART(within_the_limit());
 }
 
 static void more(void) { APART(pages_are_whole()); }
