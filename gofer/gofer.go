@@ -36,7 +36,7 @@ type Mount struct {
 	Root     int     `json:"-"`                  // if not 0: an O_PATH descriptor to take over, of which Path is only the name
 	ReadOnly bool    `json:"readonly,omitempty"` // nothing is changed and no writable descriptor donated
 	Shared   bool    `json:"shared,omitempty"`   // others change it too: the sandbox shall revalidate
-	NoXDev   bool    `json:"noxdev,omitempty"`   // do not cross into what is mounted below
+	NoXDev   bool    `json:"noxdev,omitempty"`   // what is mounted below is not there
 	Sockets  Sockets `json:"sockets,omitempty"`
 }
 

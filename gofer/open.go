@@ -23,6 +23,9 @@ func (s *server) openAt(t *tree, dir int, name string, flags int, mode uint32) (
 		if err == unix.EINTR || err == unix.EAGAIN || err == unix.EMFILE && s.makeRoom() {
 			continue
 		}
+		if err == unix.EXDEV && t.NoXDev {
+			err = unix.ENOENT
+		}
 		return fd, err
 	}
 }

@@ -73,6 +73,29 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// TestMounts: what is mounted below a tree is a part of it, unless the tree is told not to.
+func TestMounts(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: it mounts a filesystem")
+	}
+	for alone, want := range map[bool]int{false: 2, true: 0} {
+		p := newPeer(t, func(c *Config) { c.Mounts[0].NoXDev = alone })
+		if err := os.Mkdir(p.dir+"/d", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("none", p.dir+"/d", "tmpfs", 0, "size=64k"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(p.dir+"/d", unix.MNT_DETACH) })
+		p.write("d/f", "text")
+		var w wire.WalkResp
+		p.ok(&wire.WalkReq{Dir: p.root, Names: []string{"d", "f"}}, &w)
+		if len(w.Nodes) != want || want == 0 && w.Errno != uint32(unix.ENOENT) {
+			t.Errorf("alone %v: %d nodes, errno %v", alone, len(w.Nodes), syscall.Errno(w.Errno))
+		}
+	}
+}
+
 func TestOpen(t *testing.T) {
 	p := newPeer(t, nil)
 	p.write("f", "text")

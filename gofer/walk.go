@@ -51,7 +51,7 @@ func (s *server) look(dir *node, fd int, name string) (*node, wire.Node, error) 
 		return nil, wire.Node{}, err
 	}
 	if dir.tree.NoXDev && st.Mnt_id != dir.tree.mntID {
-		return nil, wire.Node{}, unix.EXDEV
+		return nil, wire.Node{}, unix.ENOENT
 	}
 	var target string
 	if uint32(st.Mode)&unix.S_IFMT == unix.S_IFLNK {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/sys/userns"
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/cgroups/manager"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -120,7 +121,8 @@ func (g *Group) Destroy() error {
 
 // translate turns the OCI's words into those of the cgroups package.
 func (c Config) translate() (*cgroups.Cgroup, error) {
-	cg := &cgroups.Cgroup{Systemd: c.Systemd}
+	// An ordinary user may have none; that counts if there are limits to set.
+	cg := &cgroups.Cgroup{Systemd: c.Systemd, Rootless: userns.RunningInUserNS()}
 	switch {
 	case c.Systemd && c.Path == "":
 		cg.Parent, cg.ScopePrefix, cg.Name = "system.slice", "runsc", c.ID

@@ -12,6 +12,7 @@ import (
 
 	"garrison/runsc/container"
 	"garrison/runsc/control"
+	"garrison/runsc/sandbox"
 )
 
 // app is what the global flags say.
@@ -28,6 +29,8 @@ type app struct {
 	release    string
 	breakCalls map[string]string
 	systemd    bool
+	rootless   string // true, false or, for runc's sake, auto
+	args       []string
 	allowed    string // the file that names the flags which annotations may set
 	command    string // the one that runs
 
@@ -42,7 +45,7 @@ const defaultRoot = "/run/garrison"
 func Main(args []string) int {
 	// A command is over before collecting garbage would have paid off.
 	debug.SetGCPercent(-1)
-	a := &app{}
+	a := &app{args: args}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	command, err := root.ExecuteC()
@@ -90,9 +93,10 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVar(&a.release, "kernel-release", "", "release that uname(2) reports in the sandbox (default 6.12.0)")
 	f.BoolVar(&a.systemd, "systemd-cgroup", false, "make cgroups by systemd; cgroupsPath is slice:prefix:name")
 	f.StringToStringVar(&a.breakCalls, "break-syscall", nil, "NAME=ENOSYS or NAME=nothing, for tests")
-	f.String("rootless", "", "accepted for runc's sake")
+	f.StringVar(&a.rootless, "rootless", "false", "true: as an ordinary user, in a user namespace with the ids of /etc/subuid and /etc/subgid")
+	f.Lookup("rootless").NoOptDefVal = "true"
 	f.String("criu", "", "accepted for runc's sake")
-	for _, hidden := range []string{"break-syscall", "rootless", "criu"} {
+	for _, hidden := range []string{"break-syscall", "criu"} {
 		_ = f.MarkHidden(hidden)
 	}
 	c.Flags().BoolP("version", "v", false, "print the version")
@@ -127,15 +131,35 @@ func (a *app) check(c *cobra.Command) error {
 			return fmt.Errorf("--break-syscall=%s=%s: must be ENOSYS or nothing", name, how)
 		}
 	}
-	if !noRoot[c.Name()] && os.Geteuid() != 0 {
-		return errors.New("needs root: it makes namespaces, mounts and cgroups (use sudo)")
-	}
 	root, err := filepath.Abs(a.root)
 	if err != nil {
 		return err
 	}
 	a.root = root
+	if !noRoot[c.Name()] && os.Geteuid() != 0 {
+		return a.becomeRoot(c)
+	}
 	return nil
+}
+
+// becomeRoot executes this command again as root of a user namespace, if --rootless
+// asks for that. It returns only if it fails.
+func (a *app) becomeRoot(c *cobra.Command) error {
+	switch a.rootless {
+	case "true":
+	case "false", "auto":
+		return errors.New("needs root: it makes namespaces, mounts and cgroups (use sudo, or --rootless)")
+	default:
+		return fmt.Errorf("--rootless=%s: must be true or false", a.rootless)
+	}
+	if !c.Flags().Changed("root") {
+		dir := os.Getenv("XDG_RUNTIME_DIR")
+		if dir == "" {
+			return errors.New("--rootless: neither --root nor XDG_RUNTIME_DIR says where containers can be on record")
+		}
+		a.root = filepath.Join(dir, "garrison")
+	}
+	return sandbox.BecomeRoot(a.store(), append([]string{"runsc", "--root", a.root}, a.args...))
 }
 
 func (a *app) store() container.Store { return container.Store{Root: a.root} }

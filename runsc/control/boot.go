@@ -147,6 +147,8 @@ type GoferMount struct {
 	File     bool `json:"file,omitempty"`
 	ReadOnly bool `json:"readOnly,omitempty"`
 	Shared   bool `json:"shared,omitempty"`
+	// NoXDev: what is mounted below Root is not there.
+	NoXDev bool `json:"noXDev,omitempty"`
 	// Path is where it is on the host, for messages.
 	Path string `json:"path"`
 }

@@ -71,7 +71,7 @@ func configure(boot *control.GoferBoot, files []*os.File) (gofer.Config, int, er
 		if err != nil {
 			return cfg, -1, err
 		}
-		cfg.Mounts = append(cfg.Mounts, gofer.Mount{Path: m.Path, Root: root, ReadOnly: m.ReadOnly, Shared: m.Shared})
+		cfg.Mounts = append(cfg.Mounts, gofer.Mount{Path: m.Path, Root: root, ReadOnly: m.ReadOnly, NoXDev: m.NoXDev, Shared: m.Shared})
 	}
 	socket, err := take(boot.Socket)
 	return cfg, socket, err

@@ -72,6 +72,7 @@ func newPageMount(limit uint64) (*os.File, error) {
 type hostTree struct {
 	root  *os.File // O_PATH
 	file  bool     // not a directory
+	alone bool     // what its mount brings along from below is not to be seen
 	flags uint64   // MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC that its mount has on the host
 }
 
@@ -103,6 +104,11 @@ func openTree(path string, o treeOptions) (*hostTree, error) {
 		recursive = unix.AT_RECURSIVE
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, path, flags|recursive)
+	if err == unix.EINVAL && recursive == 0 && !t.file {
+		// In a user namespace the mounts below it are locked to it.
+		recursive, t.alone = unix.AT_RECURSIVE, true
+		fd, err = unix.OpenTree(unix.AT_FDCWD, path, flags|recursive)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open_tree: %w", err)
 	}

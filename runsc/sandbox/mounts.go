@@ -44,7 +44,7 @@ func (l *layout) serve(path string, o treeOptions, shared bool) (int, *hostTree,
 		return 0, nil, err
 	}
 	l.trees = append(l.trees, t)
-	l.gofer = append(l.gofer, control.GoferMount{File: t.file, ReadOnly: o.readOnly, Shared: shared, Path: path})
+	l.gofer = append(l.gofer, control.GoferMount{File: t.file, ReadOnly: o.readOnly, Shared: shared, NoXDev: t.alone, Path: path})
 	return len(l.gofer) - 1, t, nil
 }
 
