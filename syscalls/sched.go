@@ -366,7 +366,7 @@ func schedSetaffinity(t *kernel.Task, pid int32, n uint32, at address) (int, err
 	for i := range set {
 		set[i] &= all[i]
 	}
-	if set.Count() == 0 {
+	if may := x.Container().CPUs(); !may.Meets(&set) {
 		return 0, linux.EINVAL
 	}
 	if s := x.Sched(); s.Policy == linux.SCHED_DEADLINE && set != all {

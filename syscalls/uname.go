@@ -70,7 +70,7 @@ func sysinfo(t *kernel.Task, out usermem.Ptr[linux.Sysinfo]) (int, error) {
 	k := t.Kernel()
 	s := k.Stats()
 	used, _ := t.Container().Memory.Usage()
-	total := max(k.Options().Memory, used)
+	total := max(k.Memory(), used)
 	v := linux.Sysinfo{
 		Uptime: (k.Uptime() + t.TimeOffset(linux.CLOCK_BOOTTIME) + 999_999_999) / 1e9, Procs: uint16(s.Tasks), Unit: 1,
 		Totalram: total, Freeram: total - used,

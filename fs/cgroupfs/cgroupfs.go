@@ -19,7 +19,9 @@ type Limits struct {
 	Memory, MemoryHigh, MemoryLow uint64 // bytes
 	Swap                          uint64 // bytes beside Memory; NoSwap for none
 	CPUQuota, CPUPeriod           uint64 // microseconds
+	CPUBurst                      uint64 // microseconds
 	CPUWeight                     uint64 // 1-10000
+	CPUIdle                       bool   // SCHED_IDLE
 	Pids                          uint64
 	CPUs, Mems                    string // cpuset's lists
 }
@@ -115,9 +117,9 @@ func table() []entry {
 		limit("cgroup.subtree_control", func(Limits) string { return "" }),
 		{Name: "cgroup.threads", Mode: 0o644, Show: showThreads, Store: join},
 		fixed("cgroup.type", "domain\n"),
-		limit("cpu.idle", func(Limits) string { return "0" }),
+		limit("cpu.idle", cpuIdle),
 		limit("cpu.max", cpuMax),
-		limit("cpu.max.burst", func(Limits) string { return "0" }),
+		limit("cpu.max.burst", func(l Limits) string { return fmt.Sprint(l.CPUBurst) }),
 		fixed("cpu.pressure", pressure),
 		file("cpu.stat", showCPUStat),
 		limit("cpu.weight", func(l Limits) string { return fmt.Sprint(weight(l)) }),
@@ -143,9 +145,11 @@ func table() []entry {
 		fixed("memory.swap.events", "high 0\nmax 0\nfail 0\n"),
 		limit("memory.swap.high", func(Limits) string { return "max" }),
 		limit("memory.swap.max", swapMax),
-		file("pids.current", func(g *group, _ vfs.Ctx) string { return fmt.Sprintln(g.threads()) }),
-		fixed("pids.events", "max 0\n"),
+		file("pids.current", func(g *group, _ vfs.Ctx) string { return fmt.Sprintln(g.x.Tasks().Now) }),
+		file("pids.events", showPidsEvents),
+		file("pids.events.local", showPidsEvents),
 		limit("pids.max", func(l Limits) string { return orMax(l.Pids) }),
+		file("pids.peak", func(g *group, _ vfs.Ctx) string { return fmt.Sprintln(g.x.Tasks().Peak) }),
 	}
 }
 
@@ -155,6 +159,13 @@ func cpuMax(l Limits) string {
 		period = 100000
 	}
 	return fmt.Sprintf("%s %d", orMax(l.CPUQuota), period)
+}
+
+func cpuIdle(l Limits) string {
+	if l.CPUIdle {
+		return "1"
+	}
+	return "0"
 }
 
 func weight(l Limits) uint64 {
@@ -191,16 +202,9 @@ func (g *group) memory() uint64 {
 	return n
 }
 
-func (g *group) threads() (n int) {
-	for _, p := range g.x.Groups() {
-		n += p.Threads()
-	}
-	return n
-}
-
 func showEvents(g *group, _ vfs.Ctx) string {
 	populated := 0
-	if g.threads() > 0 {
+	if g.x.Tasks().Now > 0 {
 		populated = 1
 	}
 	return fmt.Sprintf("populated %d\nfrozen 0\n", populated)
@@ -234,15 +238,12 @@ func showThreads(g *group, c vfs.Ctx, w *bytes.Buffer) error {
 func join(*group, vfs.Ctx, []byte) error { return nil }
 
 func showCPUStat(g *group, _ vfs.Ctx) string {
-	var user, system int64
-	for _, p := range g.x.Groups() {
-		u, s := p.CPUTime()
-		cu, cs := p.ChildrenTime()
-		user, system = user+u+cu, system+s+cs
-	}
+	user, system := g.x.CPUTime()
 	return fmt.Sprintf("usage_usec %d\nuser_usec %d\nsystem_usec %d\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0\nnr_bursts 0\nburst_usec 0\n",
 		(user+system)/1000, user/1000, system/1000)
 }
+
+func showPidsEvents(g *group, _ vfs.Ctx) string { return fmt.Sprintf("max %d\n", g.x.Tasks().Refused) }
 
 func showMemoryEvents(g *group, _ vfs.Ctx) string {
 	n := g.x.OutOfMemories()

@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 	for name, want := range map[string]string{
 		"memory.max": "67108864\n", "cpu.max": "50000 100000\n", "pids.max": "100\n", "memory.swap.max": "0\n",
 		"cpu.weight": "100\n", "memory.high": "max\n", "pids.current": "1\n", "cgroup.procs": "1\n",
-		"cpuset.cpus.effective": "0-1\n",
+		"cpuset.cpus.effective": "0-1\n", "pids.peak": "1\n", "pids.events": "max 0\n", "cpu.idle": "0\n", "cpu.max.burst": "0\n",
 	} {
 		if got, err := w.Read("/cg/" + name); err != nil || got != want {
 			t.Errorf("%s: %q %v", name, got, err)

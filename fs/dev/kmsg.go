@@ -19,7 +19,7 @@ type Log struct{ lines []string }
 func NewLog(k *kernel.Kernel) *Log {
 	return &Log{[]string{
 		fmt.Sprintf("Linux version %s (garrison) %s", k.UTSRelease(), k.UTSVersion()),
-		fmt.Sprintf("Memory: %dK available", k.Options().Memory>>10),
+		fmt.Sprintf("Memory: %dK available", k.Memory()>>10),
 		fmt.Sprintf("smp: Brought up 1 node, %d CPUs", k.CPUs()),
 		"Run /sbin/init as init process",
 	}}

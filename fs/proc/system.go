@@ -131,7 +131,7 @@ func (fs *FS) memoryUse(c vfs.Ctx) (total, used uint64) {
 	if fs.conf.Memory != nil {
 		return fs.conf.Memory(c)
 	}
-	total = fs.k.Options().Memory
+	total = fs.k.Memory()
 	for _, x := range fs.k.Containers() {
 		if n, err := x.Memory.Usage(); err == nil {
 			used += n

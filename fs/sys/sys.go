@@ -161,7 +161,7 @@ func nodeTable() []entry {
 }
 
 func showNodeMemory(fs *FS, _ vfs.Ctx, w *bytes.Buffer) error {
-	total := fs.k.Options().Memory
+	total := fs.k.Memory()
 	used := uint64(0)
 	for _, c := range fs.k.Containers() {
 		if n, err := c.Memory.Usage(); err == nil {

@@ -31,7 +31,7 @@ func (t *Task) attach(n *Task, c *CloneSpec) error {
 	if t.tg.sig.exiting || t.attention.Load()&(attnSignal|attnKill) != 0 {
 		return linux.ERESTARTNOINTR
 	}
-	if k.live >= k.opts.MaxTasks {
+	if k.live >= k.opts.MaxTasks || t.tg.container.cgroup.tasks.full() {
 		return linux.EAGAIN
 	}
 	pid, err := n.ns.PIDForChildren.allocPID(c.SetTID)
@@ -110,6 +110,7 @@ func (g *ThreadGroup) addThread(n *Task) {
 	g.threads++
 	g.alive++
 	g.k.live++
+	g.container.cgroup.tasks.add(1)
 	g.sig.tasks = append(g.sig.tasks, n)
 	g.k.users.account(n.Creds().RUID).threads.Add(1)
 	if g.k.Paused() {
@@ -156,6 +157,7 @@ func (g *ThreadGroup) removeThread(n *Task) {
 		g.alive--
 	}
 	g.k.live--
+	g.container.cgroup.tasks.add(-1)
 	g.k.users.account(n.Creds().RUID).threads.Add(-1)
 	g.lost(n.pid)
 	n.pid.leaves()

@@ -43,7 +43,9 @@ type Container struct {
 	UserNS *auth.UserNamespace
 	NS     Namespaces
 
-	k *Kernel
+	k         *Kernel
+	cgroup    controlGroup
+	noticeOOM func() // ContainerSpec.OutOfMemory
 
 	mu   sync.Mutex
 	init *ThreadGroup // protected by mu
@@ -61,13 +63,16 @@ type ContainerSpec struct {
 	IPC      *IPCNamespace
 	Net      *NetNamespace
 	Hostname string
+	// OutOfMemory, if not nil, is called when a process is about to be killed for
+	// lack of memory. It must not wait for anything.
+	OutOfMemory func()
 }
 
 // NewContainer makes a container without processes. EEXIST if there is one of that ID.
 func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
-	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: k.rootUserNS, k: k}
+	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: k.rootUserNS, k: k, noticeOOM: s.OutOfMemory}
 	c.Env = mm.NewEnv(k.platform, s.Memory)
-	c.Env.SetTotalMemory(k.opts.Memory)
+	c.Env.SetTotalMemory(k.Memory())
 	// The kernel's own copies to guest memory meet the limit too, with locks held.
 	c.Env.SetOutOfMemory(func() { go c.makeRoom(nil) })
 	vdso, err := loader.NewVDSO(k.facts, s.Memory, false)
@@ -193,6 +198,9 @@ func (c *Container) makeRoom(short *ThreadGroup) *ThreadGroup {
 	c.oom++
 	c.mu.Unlock()
 	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
+	if c.noticeOOM != nil {
+		c.noticeOOM()
+	}
 	victim.Kill()
 	return victim
 }
@@ -234,7 +242,7 @@ func (g *ThreadGroup) Badness() (score int64, ok bool) {
 	if adjust == never {
 		return 0, false
 	}
-	return pages + adjust*int64(g.k.opts.Memory>>12)/1000, true
+	return pages + adjust*int64(g.k.Memory()>>12)/1000, true
 }
 
 // ProcessSpec says what a process that comes from outside is to be: a container's

@@ -98,6 +98,7 @@ func (t *Task) takeLead() {
 	old.place.Remove()
 	g.threads--
 	t.k.live--
+	g.container.cgroup.tasks.add(-1)
 	old.pid, t.pid = own, g.pid
 	g.pid.task = t
 	g.leader = t

@@ -35,7 +35,7 @@ type Options struct {
 
 	// CPUs is how many processors the guest sees; 0 is the host's count.
 	CPUs int
-	// Memory is the bytes of memory that sysinfo and /proc/meminfo report.
+	// Memory is the bytes of memory that sysinfo and /proc/meminfo report at first.
 	Memory uint64
 	// MaxTasks is how many tasks there may be at a time (threads-max); 0 is as
 	// many as the host threads that Go lets a program have, with some to spare.
@@ -78,6 +78,7 @@ type Kernel struct {
 	cgroupNS   *CgroupNamespace // the first
 	users      userTable
 	boot       int64 // CLOCK_BOOTTIME of New
+	memory     atomic.Uint64
 	inodes     atomic.Uint64
 
 	pi lock.Mutex[lock.Futex] // serialises hand-overs of futexes
@@ -126,6 +127,7 @@ func New(o Options) *Kernel {
 	k.rootPIDNS = newPIDNamespace(nil, k.rootUserNS, k.NewInode())
 	k.containers, k.terminals = map[string]*Container{}, map[Terminal]*control{}
 	k.boot = k.Clocks.Boottime.Now()
+	k.memory.Store(o.Memory)
 	return k
 }
 
@@ -156,6 +158,17 @@ func (k *Kernel) Options() Options { return k.opts }
 
 // CPUs is how many processors the guest sees.
 func (k *Kernel) CPUs() int { return k.opts.CPUs }
+
+// Memory is the bytes of memory that sysinfo and /proc/meminfo report.
+func (k *Kernel) Memory() uint64 { return k.memory.Load() }
+
+// SetMemory changes them: the limit of the sandbox is another.
+func (k *Kernel) SetMemory(n uint64) {
+	k.memory.Store(n)
+	for _, c := range k.Containers() {
+		c.Env.SetTotalMemory(n)
+	}
+}
 
 // Uptime is the nanoseconds since New.
 func (k *Kernel) Uptime() int64 { return k.Clocks.Boottime.Now() - k.boot }

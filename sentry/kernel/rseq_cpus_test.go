@@ -21,7 +21,7 @@ func (c *busyContext) Interrupt()     { c.interrupted.Add(1) }
 
 func onCPUs(may ...int) (*Task, *busyContext) {
 	ctx := &busyContext{}
-	t := &Task{taskSleep: newTaskSleep()}
+	t := &Task{taskSleep: newTaskSleep(), tg: &ThreadGroup{container: &Container{}}}
 	t.ctx = ctx
 	for _, n := range may {
 		t.affinity[n/64] |= 1 << (n % 64)

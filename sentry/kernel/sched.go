@@ -27,6 +27,20 @@ func (s *CPUSet) Count() (n int) {
 	return n
 }
 
+// and is the processors that are in both s and o.
+func (s CPUSet) and(o CPUSet) CPUSet {
+	for i := range s {
+		s[i] &= o[i]
+	}
+	return s
+}
+
+// Meets reports whether any processor is in both s and o.
+func (s *CPUSet) Meets(o *CPUSet) bool {
+	both := s.and(*o)
+	return both.Count() > 0
+}
+
 // Has reports whether processor n is in s.
 func (s *CPUSet) Has(n int) bool { return n < len(s)*64 && s[n/64]>>(n%64)&1 != 0 }
 
@@ -94,11 +108,18 @@ func (p schedParm) inherit() schedParm {
 	return p
 }
 
-// Affinity is the processors t may run on, sched_setaffinity(2). Any goroutine may ask.
+// Affinity is the processors t may run on: those of sched_setaffinity(2) that its
+// container may use. Any goroutine may ask.
 func (t *Task) Affinity() CPUSet {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.affinity
+	s := t.affinity
+	t.mu.Unlock()
+	if may := t.tg.container.cgroup.cpus.Load(); may != nil {
+		if s = s.and(*may); s.Count() == 0 {
+			return *may
+		}
+	}
+	return s
 }
 
 // SetAffinity changes them. The caller has checked them.

@@ -1,0 +1,85 @@
+package kernel
+
+import "sync/atomic"
+
+// controlGroup is what the control group of a container (cgroups(7)) makes the kernel
+// itself keep to: the pids and the cpuset controller.
+type controlGroup struct {
+	cpus atomic.Pointer[CPUSet] // nil for all there are
+
+	// Protected by Kernel.tasks:
+
+	tasks TaskCount
+}
+
+// A TaskCount is what a pids controller tells. Zombies count.
+type TaskCount struct {
+	Now, Peak uint64
+	Limit     uint64 // 0 for none
+	Refused   uint64 // how often clone(2) has failed for the limit
+}
+
+// add counts n more tasks. What comes from outside is not refused, as who joins a
+// control group of Linux is not.
+func (c *TaskCount) add(n int) {
+	c.Now += uint64(n)
+	c.Peak = max(c.Peak, c.Now)
+}
+
+// full says whether clone(2) has to fail, and counts that it did.
+func (c *TaskCount) full() bool {
+	if c.Limit == 0 || c.Now < c.Limit {
+		return false
+	}
+	c.Refused++
+	return true
+}
+
+// Tasks is how many tasks the container has and may have.
+func (c *Container) Tasks() TaskCount {
+	c.k.tasks.RLock()
+	defer c.k.tasks.RUnlock()
+	return c.cgroup.tasks
+}
+
+// SetTaskLimit limits the tasks that the container may have; 0 lifts the limit. More
+// than that may be there already: they stay, and there are no new ones.
+func (c *Container) SetTaskLimit(n uint64) {
+	c.k.tasks.Lock()
+	defer c.k.tasks.Unlock()
+	c.cgroup.tasks.Limit = n
+}
+
+// CPUTime is the nanoseconds that the container's processes have used, those that
+// were waited for included.
+func (c *Container) CPUTime() (user, system int64) {
+	for _, g := range c.Groups() {
+		u, s := g.CPUTime()
+		cu, cs := g.ChildrenTime()
+		user, system = user+u+cu, system+s+cs
+	}
+	return user, system
+}
+
+// CPUs are the processors that the container's tasks may run on.
+func (c *Container) CPUs() CPUSet {
+	if s := c.cgroup.cpus.Load(); s != nil {
+		return *s
+	}
+	return AllCPUs(c.k.CPUs())
+}
+
+// SetCPUs changes them, to all there are if none of s is. What tasks have asked for
+// by sched_setaffinity(2) holds within it; where nothing is left, all of it.
+func (c *Container) SetCPUs(s CPUSet) {
+	s = s.and(AllCPUs(c.k.CPUs()))
+	if s.Count() == 0 {
+		s = AllCPUs(c.k.CPUs())
+	}
+	c.cgroup.cpus.Store(&s)
+	for _, g := range c.Groups() {
+		for _, t := range c.k.Tasks(g) {
+			t.attend(attnMove)
+		}
+	}
+}
