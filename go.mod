@@ -4,6 +4,7 @@ go 1.26.3
 
 require (
 	github.com/containerd/console v1.0.5
+	github.com/docker/go-units v0.5.0
 	github.com/moby/sys/userns v0.1.0
 	github.com/opencontainers/cgroups v0.1.0
 	github.com/opencontainers/runtime-spec v1.3.0

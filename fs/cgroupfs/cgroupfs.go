@@ -18,8 +18,7 @@ import (
 type Limits struct {
 	Memory, MemoryHigh, MemoryLow uint64 // bytes
 	Swap                          uint64 // bytes beside Memory; NoSwap for none
-	CPUQuota, CPUPeriod           uint64 // microseconds
-	CPUBurst                      uint64 // microseconds
+	CPUQuota, CPUPeriod, CPUBurst uint64 // microseconds
 	CPUWeight                     uint64 // 1-10000
 	CPUIdle                       bool   // SCHED_IDLE
 	Pids                          uint64

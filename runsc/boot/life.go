@@ -79,6 +79,7 @@ func (s *sandbox) finish(status linux.WaitStatus) {
 	}
 	s.system.Sync(s.system.Internal())
 	s.gofer.Flush()
+	s.watchers.close(status)
 	s.init.report(status)
 	close(s.over)
 }

@@ -102,7 +102,7 @@ func (s *sandbox) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, erro
 		return s.system.NewFilesystemOf(s.system.Type("sysfs"), sys.Root(c, s.kernel, n)), nil
 	case "cgroup", "cgroup2":
 		// There is one hierarchy, the unified one, whatever the host has.
-		return s.system.NewFilesystemOf(s.system.Type("cgroup2"), cgroupfs.Root(c, s.kernel, s.container, s.limits)), nil
+		return s.system.NewFilesystemOf(s.system.Type("cgroup2"), cgroupfs.Root(c, s.kernel, s.container, s.shownLimits)), nil
 	}
 	t := s.system.Type(m.Type)
 	if t == nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"garrison/fs/host"
 	"garrison/fs/proc"
@@ -40,6 +41,8 @@ type sandbox struct {
 	tmpfs     tmpfs.Config
 	profile   *seccomp.Program // judges the processes from outside; nil for none
 
+	limits   atomic.Pointer[control.Limits]
+	watchers watchers
 	over     chan struct{} // closed when all is done
 	warnings []string      // of what boot left out
 
@@ -58,6 +61,7 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 	given := &descriptors{files: files}
 	defer given.closeRest()
 	s := &sandbox{doc: doc, over: make(chan struct{}), processes: map[*process]struct{}{}, consoles: map[*tty.Terminal]struct{}{}}
+	s.limits.Store(&doc.Limits)
 	if err := s.open(given); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
@@ -39,11 +40,19 @@ func (s *sandbox) answer(conn *control.Conn) {
 	_ = conn.SetDeadline(time.Time{})
 	given := &descriptors{files: files}
 	defer given.closeRest()
+	if q.Watch != nil {
+		s.watchers.serve(conn)
+		return
+	}
 	a := new(control.Reply)
 	if err := s.do(&q, given, a); err != nil {
 		a = &control.Reply{Problem: problem(err)}
 	}
-	if err := conn.Send(a); err != nil {
+	var along []*os.File
+	if q.PageMount != nil {
+		along = append(along, s.pageMount)
+	}
+	if err := conn.Send(a, along...); err != nil {
 		logf("control reply: %v", err)
 	}
 }
@@ -67,6 +76,15 @@ func (s *sandbox) do(q *control.Request, given *descriptors, a *control.Reply) (
 		return nil
 	case q.Resume != nil:
 		s.kernel.Resume()
+		return nil
+	case q.Update != nil:
+		a.Use, err = s.update(&q.Update.Limits)
+		return err
+	case q.PageMount != nil:
+		s.pages.Reclaim()
+		return nil
+	case q.Stats != nil:
+		a.Use = s.use()
 		return nil
 	case q.Debug != nil && q.Debug.What == control.DebugStacks:
 		a.Text = stacks()

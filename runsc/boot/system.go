@@ -101,7 +101,7 @@ func (s *sandbox) registerTypes() {
 		proc.Type(s.kernel, &s.proc),
 		sys.Type(s.kernel),
 		devpts.Type(s.kernel),
-		cgroupfs.Type(s.kernel, s.limits),
+		cgroupfs.Type(s.kernel, s.shownLimits),
 		overlay.Type(),
 	} {
 		s.system.RegisterType(t)
@@ -119,25 +119,16 @@ func (s *sandbox) procFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, 
 	return s.system.NewFilesystemOf(t, root), nil
 }
 
-// limits is what cgroup files show of the container's limits.
-func (s *sandbox) limits(*kernel.Container) cgroupfs.Limits {
-	return cgroupfs.Limits{Memory: s.doc.Options.MemoryLimit}
-}
-
-// memory is how much memory the guest is told of: its limit, or the host's.
-func (s *sandbox) memory() uint64 {
-	if n := s.doc.Options.MemoryLimit; n != 0 {
-		return min(n, hostMemory())
-	}
-	return hostMemory()
-}
-
 // makeContainer makes the container with its namespaces.
 func (s *sandbox) makeContainer(mounts *vfs.MountNamespace) (err error) {
 	s.container, err = s.kernel.NewContainer(kernel.ContainerSpec{
 		ID: s.doc.ID, Memory: s.pages, Mounts: mounts, PIDs: s.pids, Hostname: s.doc.Spec.Hostname,
+		OutOfMemory: func() { s.watchers.tell(control.Event{OOM: true}) },
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.limit(&s.doc.Limits); err != nil {
 		return err
 	}
 	if domain := s.doc.Spec.Domainname; domain != "" {

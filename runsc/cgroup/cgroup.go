@@ -79,6 +79,27 @@ func Open(c Config, paths map[string]string) (*Group, error) {
 	return &Group{m}, nil
 }
 
+// Set gives the cgroups other limits. What r leaves out stays as it is.
+func (g *Group) Set(in *specs.LinuxResources) error {
+	r, err := resources(in)
+	if err == nil {
+		err = g.m.Set(r)
+	}
+	if err != nil {
+		return fmt.Errorf("cgroup: %w", err)
+	}
+	return nil
+}
+
+// Stats is what everything in the cgroups uses: guest, sentry and gofer.
+func (g *Group) Stats() (*cgroups.Stats, error) {
+	s, err := g.m.GetStats()
+	if err != nil {
+		return nil, fmt.Errorf("cgroup: %w", err)
+	}
+	return s, nil
+}
+
 // Paths are where the cgroups are, by controller, for Open.
 func (g *Group) Paths() map[string]string { return g.m.GetPaths() }
 
@@ -158,9 +179,12 @@ func resources(in *specs.LinuxResources) (*cgroups.Resources, error) {
 	if in.Pids != nil && in.Pids.Limit != nil {
 		// The host's threads are the sentry's: a guest process costs one or two,
 		// and the guest's own limit is the sentry's to keep.
-		if n := *in.Pids.Limit; n > 0 {
+		n := *in.Pids.Limit
+		if n > 0 {
 			n = n*2 + sentryThreads
-			r.PidsLimit = &n
+		}
+		if n != 0 {
+			r.PidsLimit = &n // -1: unlimited
 		}
 	}
 	if err := setBlockIO(r, in.BlockIO); err != nil {

@@ -104,7 +104,8 @@ func (a *app) rootCommand() *cobra.Command {
 	c.AddCommand(
 		a.checkCommand(), a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.execCommand(), a.featuresCommand(),
 		a.installCommand(), a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(), a.resumeCommand(),
-		a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.uninstallCommand(), a.versionCommand(),
+		a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.uninstallCommand(), a.updateCommand(),
+		a.versionCommand(),
 	)
 	return c
 }

@@ -30,12 +30,17 @@ type State struct {
 
 	// UID is the unprivileged host user that the sentry runs as.
 	UID uint32 `json:"uid"`
+	// PageDevice is the device number of the filesystem that the guest's memory is in.
+	PageDevice uint64 `json:"pageDevice,omitempty"`
 	// Cgroups are the paths of the sandbox's cgroups by controller, as
 	// github.com/opencontainers/cgroups keeps them; none when none was asked for.
 	Cgroups map[string]string `json:"cgroups,omitempty"`
 	// CgroupsPath and SystemdCgroup are what the paths were made from.
 	CgroupsPath   string `json:"cgroupsPath,omitempty"`
 	SystemdCgroup bool   `json:"systemdCgroup,omitempty"`
+	// Resources are the limits that hold now: config.json's, but for what update has
+	// changed since.
+	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// CgroupOwned says that this container made its cgroups.
 	CgroupOwned bool `json:"cgroupOwned,omitempty"`
 

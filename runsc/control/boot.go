@@ -23,12 +23,14 @@ type Boot struct {
 	Mounts []Mount `json:"mounts"`
 	// Options are what the command line chose.
 	Options Options `json:"options"`
+	// Limits are those that the container starts with.
+	Limits Limits `json:"limits"`
 
 	// Control is a listening unix socket, where requests are accepted.
 	Control int `json:"control"`
 	// PageFile is the file that holds guest memory, PageFileRO the same opened
-	// for reading only. PageMount is the mount that it is on, kept for a later
-	// change of its size.
+	// for reading only. PageMount is the mount that it is on, kept for runsc to
+	// change its size: see PageMount.
 	PageFile   int `json:"pageFile"`
 	PageFileRO int `json:"pageFileRO"`
 	PageMount  int `json:"pageMount"`
@@ -46,8 +48,6 @@ type Options struct {
 	Debug    bool   `json:"debug,omitempty"`
 	// Release is what uname(2) says of the kernel's release; empty is the default.
 	Release string `json:"release,omitempty"`
-	// MemoryLimit is the size of the page file's mount in bytes, 0 for none.
-	MemoryLimit uint64 `json:"memoryLimit,omitempty"`
 	// Mortal makes init die of signals that it has no handler for, as any other
 	// process, also of those that the container sends.
 	Mortal bool `json:"mortal,omitempty"`

@@ -12,6 +12,11 @@ type Request struct {
 	Pause  *Pause  `json:"pause,omitempty"`
 	Resume *Resume `json:"resume,omitempty"`
 	Debug  *Debug  `json:"debug,omitempty"`
+
+	Update    *Update    `json:"update,omitempty"`
+	PageMount *PageMount `json:"pageMount,omitempty"`
+	Stats     *Stats     `json:"stats,omitempty"`
+	Watch     *Watch     `json:"watch,omitempty"`
 }
 
 // A Start lets the container's init run. Hooks are run in the container first.
@@ -58,6 +63,30 @@ type Debug struct {
 	What string `json:"what"`
 }
 
+// An Update gives the container other limits. The size of the page file's mount is
+// the caller's to change, before it lowers Limits.Memory or after it raises it.
+type Update struct {
+	ID     string `json:"id"`
+	Limits Limits `json:"limits"`
+}
+
+// A PageMount asks for the mount that the page file is on. It rides on the answer;
+// what guests have freed has been given back to it.
+type PageMount struct {
+	ID string `json:"id"`
+}
+
+// A Stats asks what the container uses.
+type Stats struct {
+	ID string `json:"id"`
+}
+
+// A Watch asks to be told what happens to the container: the answer is Events, until
+// one that is its end or until the connection is closed.
+type Watch struct {
+	ID string `json:"id"`
+}
+
 // What Debug can ask for.
 const (
 	DebugStacks   = "stacks"         // of the sentry's goroutines
@@ -73,6 +102,31 @@ type Reply struct {
 	Processes []ProcessInfo `json:"processes,omitempty"`
 	// Text answers Debug.
 	Text string `json:"text,omitempty"`
+	// Use answers Stats, and Update.
+	Use *Use `json:"use,omitempty"`
+}
+
+// A Use is what a container uses, as only its kernel knows.
+type Use struct {
+	UserNanos   int64  `json:"userNanos"` // of processor time
+	SystemNanos int64  `json:"systemNanos"`
+	Memory      uint64 `json:"memory"` // bytes
+	OOMKills    uint64 `json:"oomKills"`
+	Tasks       uint64 `json:"tasks"`
+}
+
+// An Event is something that has happened to a container. One field is set.
+type Event struct {
+	// OOM: a process is killed for lack of memory.
+	OOM bool `json:"oom,omitempty"`
+	// Exit: init has ended, and with it the container.
+	Exit *Exit `json:"exit,omitempty"`
+}
+
+// An Exit is how a container's init ended.
+type Exit struct {
+	// Status is its exit status, or 128 and the number of the signal that killed it.
+	Status int `json:"status"`
 }
 
 // A ProcessInfo is one process of a container, as ps(1) shows it.

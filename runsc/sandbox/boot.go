@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"garrison/runsc/cgroup"
 	"garrison/runsc/container"
 	"garrison/runsc/control"
 )
@@ -99,18 +101,23 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 		return err
 	}
 	defer listener.Close()
-	if m := s.memoryLimit(); m > 0 {
-		s.Options.MemoryLimit = m
+	limits := cgroup.LimitsOf(s.Spec.Linux.Resources)
+	if limits.CPUs != "" {
+		// The sentry starts within the cpuset: it can't see how many there are.
+		s.Options.CPUs = runtime.NumCPU()
 	}
-	pages, err := newPageFile(s.Options.MemoryLimit, s.uid)
+	pages, err := newPageFile(limits.Memory, s.uid)
 	if err != nil {
 		return err
 	}
 	defer pages.close()
+	if s.rec.PageDevice, err = pages.device(); err != nil {
+		return err
+	}
 
 	var files fileList
 	doc := control.Boot{
-		ID: s.ID, Spec: s.Spec, Mounts: l.mounts, Options: s.Options,
+		ID: s.ID, Spec: s.Spec, Mounts: l.mounts, Options: s.Options, Limits: limits,
 		Control: files.add(listener), PageFile: files.add(pages.file), PageFileRO: files.add(pages.readOnly), PageMount: files.add(pages.mount), Gofer: files.add(gofer),
 	}
 	stdio, err := inheritedFiles(s.PreserveFDs)
@@ -223,15 +230,6 @@ func inheritedFiles(preserve int) (files []*os.File, err error) {
 		files = append(files, os.NewFile(uintptr(n), "stdio"))
 	}
 	return files, nil
-}
-
-// memoryLimit is the guest's memory limit in bytes, or 0.
-func (s *Sandbox) memoryLimit() uint64 {
-	r := s.Spec.Linux.Resources
-	if r == nil || r.Memory == nil || r.Memory.Limit == nil || *r.Memory.Limit <= 0 {
-		return 0
-	}
-	return uint64(*r.Memory.Limit)
 }
 
 // setOOMScore makes the host's OOM killer prefer or spare a process. Only a

@@ -110,7 +110,7 @@ func (s *Sandbox) begin() error {
 		ID: s.ID, Bundle: s.Bundle, Rootfs: s.Spec.Root.Path, Created: time.Now().UTC(), Annotations: s.Spec.Annotations,
 		Owner: os.Getuid(), Phase: container.Creating, Creator: self, UID: s.uid,
 		Platform: s.Options.Platform, Hooks: s.Spec.Hooks, Process: s.Spec.Process,
-		CgroupsPath: s.Spec.Linux.CgroupsPath, SystemdCgroup: s.SystemdCgroup,
+		CgroupsPath: s.Spec.Linux.CgroupsPath, SystemdCgroup: s.SystemdCgroup, Resources: s.Spec.Linux.Resources,
 	}
 	s.log = s.DebugLog
 	if s.log == nil {

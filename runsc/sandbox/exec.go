@@ -9,7 +9,6 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"garrison/runsc/cgroup"
 	"garrison/runsc/container"
 	"garrison/runsc/control"
 )
@@ -88,7 +87,7 @@ func (e *Execed) start(c *container.Container) (err error) {
 		return err
 	}
 	if len(c.Cgroups) > 0 {
-		g, err := cgroup.Open(cgroup.Config{ID: c.ID, Path: c.CgroupsPath, Systemd: c.SystemdCgroup}, c.Cgroups)
+		g, err := openCgroup(c)
 		if err == nil {
 			err = g.Add(e.holder.PID)
 		}

@@ -20,6 +20,10 @@ type pageFile struct {
 
 func (p *pageFile) close() { control.CloseFiles([]*os.File{p.file, p.readOnly, p.mount}) }
 
+// noLimit is the size in bytes of a page file without a limit: a tmpfs that has none
+// can't be given one later.
+const noLimit = 1 << 60
+
 // newPageFile makes a page file on a tmpfs of its own, which goes with the last
 // descriptor. limit is its size in bytes, the container's memory limit; 0 is no
 // limit. The file belongs to uid.
@@ -44,6 +48,15 @@ func newPageFile(limit uint64, uid uint32) (*pageFile, error) {
 	return p, nil
 }
 
+// device is the number of the filesystem that p is in.
+func (p *pageFile) device() (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(p.file.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("page file: %w", err)
+	}
+	return st.Dev, nil
+}
+
 // newPageMount is a detached tmpfs of limit bytes.
 func newPageMount(limit uint64) (*os.File, error) {
 	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
@@ -51,7 +64,7 @@ func newPageMount(limit uint64) (*os.File, error) {
 		return nil, fmt.Errorf("fsopen: %w", err)
 	}
 	defer unix.Close(fs)
-	for _, o := range [][2]string{{"size", strconv.FormatUint(limit, 10)}, {"mode", "0700"}, {"source", "garrison"}} {
+	for _, o := range [][2]string{{"size", pageSize(limit)}, {"mode", "0700"}, {"source", "garrison"}} {
 		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
 			return nil, fmt.Errorf("%s=%s: %w", o[0], o[1], err)
 		}
@@ -65,6 +78,28 @@ func newPageMount(limit uint64) (*os.File, error) {
 		return nil, fmt.Errorf("fsmount: %w", err)
 	}
 	return os.NewFile(uintptr(m), "page mount"), nil
+}
+
+// pageSize is limit as tmpfs(5) reads it.
+func pageSize(limit uint64) string {
+	if limit == 0 {
+		limit = noLimit
+	}
+	return strconv.FormatUint(limit, 10)
+}
+
+// resizePageMount gives a mount that newPageMount made another limit. EINVAL: more
+// than that is in use.
+func resizePageMount(mount *os.File, limit uint64) error {
+	fs, err := unix.Fspick(int(mount.Fd()), "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+	if err != nil {
+		return fmt.Errorf("fspick: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigSetString(fs, "size", pageSize(limit)); err != nil {
+		return fmt.Errorf("size=%d: %w", limit, err)
+	}
+	return unix.FsconfigReconfigure(fs)
 }
 
 // A hostTree is a file or directory of the host as the gofer gets it: a mount

@@ -31,37 +31,53 @@ var ErrNoAnswer = errors.New("the sandbox does not answer (delete --force ends i
 // request sends q to the sentry of c and returns the answer. No deadline is
 // set if timeout is 0.
 func request(c *container.Container, q *control.Request, timeout time.Duration, files ...*os.File) (*control.Reply, error) {
-	conn, err := control.Dial(c.Dir(), container.ControlName)
+	a, received, err := exchange(c, q, timeout, files)
+	control.CloseFiles(received) // none was asked for
+	return a, err
+}
+
+// exchange is request for an answer with descriptors.
+func exchange(c *container.Container, q *control.Request, timeout time.Duration, files []*os.File) (*control.Reply, []*os.File, error) {
+	conn, err := dial(c)
 	if err != nil {
-		if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
-			return nil, container.ErrNotRunning
-		}
-		return nil, err
+		return nil, nil, err
 	}
 	defer conn.Close()
 	if timeout > 0 {
 		if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	var a control.Reply
-	err = conn.Send(q, files...)
-	if err == nil {
-		var received []*os.File
+	var received []*os.File
+	if err = conn.Send(q, files...); err == nil {
 		received, err = conn.Receive(&a)
-		control.CloseFiles(received) // a sentry has none to give
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, ErrNoAnswer
-	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
-		return nil, container.ErrNotRunning
+		return nil, nil, ErrNoAnswer
+	case broken(err):
+		return nil, nil, container.ErrNotRunning
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case a.Problem != nil:
-		return nil, a.Problem
+		return nil, received, a.Problem
 	}
-	return &a, nil
+	return &a, received, nil
+}
+
+// dial connects to the sentry of c.
+func dial(c *container.Container) (*control.Conn, error) {
+	conn, err := control.Dial(c.Dir(), container.ControlName)
+	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
+		return nil, container.ErrNotRunning
+	}
+	return conn, err
+}
+
+// broken says whether err is that of a connection whose other end has gone.
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)
 }
 
 // Start lets the init of a created container run.
@@ -199,10 +215,20 @@ func running(store container.Store, id string) (*container.Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c, mustLive(c)
+}
+
+// mustLive is container.ErrNotRunning for a container in which nothing may run.
+func mustLive(c *container.Container) error {
 	if status := c.Status(); status == container.Stopped || status == string(container.Creating) {
-		return nil, container.ErrNotRunning
+		return container.ErrNotRunning
 	}
-	return c, nil
+	return nil
+}
+
+// openCgroup is the cgroups that c has.
+func openCgroup(c *container.Container) (*cgroup.Group, error) {
+	return cgroup.Open(cgroup.Config{ID: c.ID, Path: c.CgroupsPath, Systemd: c.SystemdCgroup}, c.Cgroups)
 }
 
 // Pause stops every process of a container until Resume.
@@ -255,7 +281,7 @@ func Delete(store container.Store, id string, force bool) error {
 		return err
 	}
 	if len(c.Cgroups) > 0 {
-		g, err := cgroup.Open(cgroup.Config{ID: c.ID, Path: c.CgroupsPath, Systemd: c.SystemdCgroup}, c.Cgroups)
+		g, err := openCgroup(c)
 		if err == nil {
 			err = g.Destroy()
 		}

@@ -72,11 +72,12 @@ func (c *Container) CPUs() CPUSet {
 // SetCPUs changes them, to all there are if none of s is. What tasks have asked for
 // by sched_setaffinity(2) holds within it; where nothing is left, all of it.
 func (c *Container) SetCPUs(s CPUSet) {
-	s = s.and(AllCPUs(c.k.CPUs()))
-	if s.Count() == 0 {
-		s = AllCPUs(c.k.CPUs())
+	all := AllCPUs(c.k.CPUs())
+	if s = s.and(all); s.Count() == 0 || s == all {
+		c.cgroup.cpus.Store(nil)
+	} else {
+		c.cgroup.cpus.Store(&s)
 	}
-	c.cgroup.cpus.Store(&s)
 	for _, g := range c.Groups() {
 		for _, t := range c.k.Tasks(g) {
 			t.attend(attnMove)
