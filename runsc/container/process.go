@@ -98,22 +98,58 @@ func (p Process) open() (int, error) {
 	return fd, nil
 }
 
+// ExitStatus is how the process has ended, if nobody has waited for it yet: its exit
+// status, or 128 and the number of the signal that killed it. unix.ESRCH when somebody
+// has, EBUSY when it has not ended.
+func (p Process) ExitStatus() (int, error) {
+	fields, err := statFields(p.PID)
+	if err != nil {
+		return 0, unix.ESRCH
+	}
+	switch start, err := strconv.ParseUint(string(fields[startField]), 10, 64); {
+	case err != nil || start != p.Start:
+		return 0, unix.ESRCH
+	case fields[0][0] != 'Z':
+		return 0, unix.EBUSY
+	}
+	n, err := strconv.Atoi(string(fields[exitField]))
+	if err != nil {
+		return 0, fmt.Errorf("process %d: malformed stat: %w", p.PID, err)
+	}
+	w := unix.WaitStatus(n)
+	if w.Signaled() {
+		return 128 + int(w.Signal()), nil
+	}
+	return w.ExitStatus(), nil
+}
+
 // stat reads a process's state letter and start time.
 func stat(pid int) (state byte, start uint64, err error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	fields, err := statFields(pid)
 	if err != nil {
 		return 0, 0, err
 	}
-	// The command's name may hold spaces and parentheses: the last ")" ends it.
-	end := bytes.LastIndexByte(data, ')')
-	if end < 0 {
-		return 0, 0, fmt.Errorf("process %d: malformed stat", pid)
-	}
-	const startField = 22 - 3 // of those after the name, from 0
-	fields := bytes.Fields(data[end+1:])
-	if len(fields) <= startField {
-		return 0, 0, fmt.Errorf("process %d: malformed stat", pid)
-	}
 	start, err = strconv.ParseUint(string(fields[startField]), 10, 64)
 	return fields[0][0], start, err
+}
+
+// Fields of proc_pid_stat(5), of those after the name, from 0.
+const (
+	startField = 22 - 3
+	exitField  = 52 - 3
+)
+
+// statFields are the fields of /proc/pid/stat after the command's name.
+func statFields(pid int) ([][]byte, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, err
+	}
+	// The command's name may hold spaces and parentheses: the last ")" ends it.
+	end := bytes.LastIndexByte(data, ')')
+	fields := bytes.Fields(data[end+1:])
+	if end < 0 || len(fields) <= exitField {
+		return nil, fmt.Errorf("process %d: malformed stat", pid)
+	}
+	return fields, nil
 }
