@@ -102,10 +102,10 @@ func (a *app) rootCommand() *cobra.Command {
 	c.Flags().BoolP("version", "v", false, "print the version")
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(
-		a.checkCommand(), a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.eventsCommand(), a.execCommand(),
-		a.featuresCommand(), a.installCommand(), a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(), a.psCommand(),
-		a.resumeCommand(), a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(), a.syscallsCommand(), a.uninstallCommand(),
-		a.updateCommand(), a.versionCommand(), a.waitCommand(),
+		a.checkCommand(), a.checkpointCommand(), a.createCommand(), a.deleteCommand(), a.debugCommand(), a.doCommand(), a.eventsCommand(),
+		a.execCommand(), a.featuresCommand(), a.installCommand(), a.killCommand(), a.listCommand(), a.pauseCommand(), a.platformsCommand(),
+		a.psCommand(), a.restoreCommand(), a.resumeCommand(), a.runCommand(), a.specCommand(), a.startCommand(), a.stateCommand(),
+		a.syscallsCommand(), a.uninstallCommand(), a.updateCommand(), a.versionCommand(), a.waitCommand(),
 	)
 	return c
 }

@@ -248,3 +248,23 @@ func TestWait(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+func TestCheckpoint(t *testing.T) {
+	b := newBox(t, []string{"sleep", "1000"}, nil)
+	b.must("run", "--detach", b.id)
+	for _, args := range [][]string{
+		{"checkpoint", "--image-path", t.TempDir(), b.id},
+		{"restore", "--image-path", t.TempDir(), "--bundle", b.bundle, b.id + "-restored"},
+	} {
+		r := b.do("", args...)
+		if r.code != 1 || !native && (strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, args[0]+" is not supported")) {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	if s := b.state().Status; s != "running" {
+		t.Errorf("after a refusal it is %s", s)
+	}
+	if out := b.must("list", "-q"); out != b.id+"\n" {
+		t.Errorf("containers: %q", out)
+	}
+}
