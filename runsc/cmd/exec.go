@@ -29,6 +29,8 @@ type execFlags struct {
 	caps          []string
 	noNewPrivs    bool
 	preserveFDs   int
+	cgroups       []string
+	ignorePaused  bool
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -59,14 +61,20 @@ func (a *app) execCommand() *cobra.Command {
 	f.StringSliceVarP(&o.caps, "cap", "c", nil, "more capabilities")
 	f.BoolVar(&o.noNewPrivs, "no-new-privs", false, "set no_new_privs")
 	f.IntVar(&o.preserveFDs, "preserve-fds", 0, "pass this many more descriptors than the three")
-	for _, ignored := range []string{"process-label", "apparmor", "cgroup"} {
-		f.String(ignored, "", "accepted for runc's sake")
+	f.StringArrayVar(&o.cgroups, "cgroup", nil, "[CONTROLLER:]/ for the container's own cgroup; there are none below it")
+	f.BoolVar(&o.ignorePaused, "ignore-paused", false, "allow it in a paused container, where it begins when that goes on")
+	for _, label := range []string{"process-label", "apparmor"} {
+		f.String(label, "", "accepted for runc's sake: it would guard the host's kernel, which guests never reach")
 	}
-	f.Bool("ignore-paused", false, "accepted for runc's sake")
 	return c
 }
 
 func (a *app) exec(o *execFlags, id string, args []string) error {
+	for _, g := range o.cgroups {
+		if _, path, found := strings.Cut(g, ":"); !found && g != "/" || found && path != "/" {
+			return fmt.Errorf("--cgroup=%s: there are no cgroups below the container's, which all its processes share", g)
+		}
+	}
 	p, err := a.execProcess(o, id, args)
 	if err != nil {
 		return err
@@ -77,6 +85,7 @@ func (a *app) exec(o *execFlags, id string, args []string) error {
 	signals := catchSignals()
 	e, err := sandbox.Exec(sandbox.ExecConfig{
 		Store: a.store(), ID: id, Process: p, ConsoleSocket: o.consoleSocket, PIDFile: o.pidFile, PreserveFDs: o.preserveFDs,
+		IgnorePaused: o.ignorePaused,
 	})
 	if err != nil || o.detach {
 		return err

@@ -21,6 +21,7 @@ type ExecConfig struct {
 	ConsoleSocket string
 	PIDFile       string
 	PreserveFDs   int
+	IgnorePaused  bool // start it in a paused container too, where it runs when that goes on
 }
 
 // An Execed is a process that this one has started in a container.
@@ -52,8 +53,8 @@ func Exec(cfg ExecConfig) (*Execed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Phase == container.Paused {
-		return nil, errors.New("cannot exec in a paused container")
+	if c.Phase == container.Paused && !cfg.IgnorePaused {
+		return nil, errors.New("cannot exec in a paused container (use --ignore-paused to override)")
 	}
 	e := &Execed{Config: cfg}
 	if err := e.start(c); err != nil {
