@@ -64,7 +64,7 @@ func (u *update) run() error {
 		_ = u.host(cgroup.Restore(u.old, u.new))
 		return err
 	}
-	if err := u.host(withTasks(u.new, use.Tasks)); err != nil {
+	if err := u.host(withTasks(u.new, min(use.Tasks, mostTasks(u.old)))); err != nil {
 		_, _ = u.guest(u.new, u.old)
 		_ = u.host(cgroup.Restore(u.old, u.new))
 		return err
@@ -81,6 +81,16 @@ func withTasks(r *specs.LinuxResources, n uint64) *specs.LinuxResources {
 	tasks, out := int64(n), *r
 	out.Pids = &specs.LinuxPids{Limit: &tasks}
 	return &out
+}
+
+// mostTasks is what a sentry that is limited to r may say that its guest has: it is
+// not trusted to widen what the host allows it.
+func mostTasks(r *specs.LinuxResources) uint64 {
+	const unlimited = 10_000 // more threads than Go lets a sentry have
+	if n := cgroup.LimitsOf(r).Pids; n != 0 {
+		return min(n, unlimited)
+	}
+	return unlimited
 }
 
 func (u *update) host(r *specs.LinuxResources) error {

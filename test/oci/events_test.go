@@ -17,7 +17,8 @@ type line struct {
 	Type, ID string
 	Data     struct {
 		CPU struct {
-			Usage struct{ Total, Kernel, User uint64 }
+			Usage      struct{ Total, Kernel, User uint64 }
+			Throttling struct{ ThrottledPeriods uint64 }
 		}
 		Memory struct {
 			Usage struct{ Limit, Usage, Failcnt uint64 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -176,8 +177,18 @@ func TestUpdateCPU(t *testing.T) {
 	if max != "25000 50000" {
 		t.Errorf("cpu.max: %q", max)
 	}
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	b.must("exec", "--detach", "--pid-file", pidFile, b.id, "sh", "-c", "while :; do :; done")
+	b.must("update", "--cpu-period", "100000", "--cpu-quota", "5000", b.id)
+	eventually(t, "throttling", func() bool { return b.stats().Data.CPU.Throttling.ThrottledPeriods > 0 })
 	b.must("update", "--cpu-quota", "-1", b.id)
-	if q := b.hostLimit("cpu", "cpu.cfs_quota_us", "cpu.max"); q != "-1" && q != "max 50000" {
+	data, _ := os.ReadFile(pidFile)
+	pid, _ := strconv.Atoi(string(data))
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	b.reap(pid)
+	if q := b.hostLimit("cpu", "cpu.cfs_quota_us", "cpu.max"); q != "-1" && q != "max 100000" {
 		t.Errorf("quota on the host: %q", q)
 	}
 }
