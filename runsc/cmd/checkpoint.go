@@ -11,15 +11,8 @@ import (
 func refusal(use, short, why string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Example: "  runsc " + use,
-		DisableFlagParsing: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			for _, arg := range args {
-				if arg == "--help" || arg == "-h" {
-					return c.Help()
-				}
-			}
-			return errors.New(why)
-		},
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE:               func(*cobra.Command, []string) error { return errors.New(why) },
 	}
 }
 

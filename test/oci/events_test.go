@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -257,7 +258,11 @@ func TestCheckpoint(t *testing.T) {
 		{"checkpoint", "--image-path", t.TempDir(), b.id},
 		{"restore", "--image-path", t.TempDir(), "--bundle", b.bundle, b.id + "-restored"},
 	} {
-		r := b.do("", args...)
+		log := filepath.Join(t.TempDir(), "log.json")
+		r := b.do("", append([]string{"--log", log, "--log-format", "json"}, args...)...)
+		if !native {
+			checkLog(t, log, args[0]+" is not supported")
+		}
 		if r.code != 1 || !native && (strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, args[0]+" is not supported")) {
 			t.Errorf("%v: %+v", args, r)
 		}
