@@ -45,9 +45,10 @@ func archive(t *testing.T, layer []byte) []byte {
 	return b.Bytes()
 }
 
-func TestContainerd(t *testing.T) {
-	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
-	dir := filepath.Join(work, "c")
+// containerd starts a daemon that keeps everything below work/name, with our image,
+// and returns its client, and a function that starts it again.
+func containerd(t *testing.T, name string) (e *engine, restart func()) {
+	dir := filepath.Join(work, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +64,24 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	if err := os.WriteFile(dir+"/config.toml", []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{t: t, args: []string{"ctr", "--address", dir + "/s"}}
-	daemon(t, func() bool { return e.command("version").Run() == nil }, "containerd", "--config", dir+"/config.toml")
+	e = &engine{t: t, args: []string{"ctr", "--address", dir + "/s"}}
+	start := func() func() {
+		return daemon(t, func() bool { return e.command("version").Run() == nil }, "containerd", "--config", dir+"/config.toml")
+	}
+	stop := start()
 	if err := os.WriteFile(dir+"/box.tar", archive(t, image(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e.must("image", "import", dir+"/box.tar")
+	return e, func() {
+		stop()
+		stop = start()
+	}
+}
+
+func TestContainerd(t *testing.T) {
+	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
+	e, _ := containerd(t, "c")
 	run := func(id string, args ...string) []string {
 		return append([]string{"run", "--rm", "--runc-binary", runtime, "localhost/box:latest", id}, args...)
 	}

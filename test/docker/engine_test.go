@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,8 +117,9 @@ func image(t *testing.T) []byte {
 }
 
 // daemon starts an engine's daemon and waits until ready says that it answers.
-// It is stopped at the end of the test; what it logged is shown if that failed.
-func daemon(t *testing.T, ready func() bool, args ...string) {
+// It is stopped at the end of the test, or by stop; what it logged is shown if the
+// test failed.
+func daemon(t *testing.T, ready func() bool, args ...string) (stop func()) {
 	t.Helper()
 	log, err := os.CreateTemp(t.TempDir(), "log")
 	if err != nil {
@@ -131,7 +133,7 @@ func daemon(t *testing.T, ready func() bool, args ...string) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(unix.SIGTERM)
 		select {
 		case <-ended:
@@ -139,6 +141,9 @@ func daemon(t *testing.T, ready func() bool, args ...string) {
 			t.Errorf("%s does not stop", args[0])
 			_ = cmd.Process.Kill()
 		}
+	})
+	t.Cleanup(func() {
+		stop()
 		unmountBelow(work)
 		if t.Failed() {
 			data, _ := os.ReadFile(log.Name())
@@ -157,6 +162,7 @@ func daemon(t *testing.T, ready func() bool, args ...string) {
 			t.Fatalf("%s is not ready", args[0])
 		}
 	}
+	return stop
 }
 
 // unmountBelow undoes mounts that an engine has left.
