@@ -16,7 +16,7 @@ PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
-	$(BUILD) -o bin/ ./runsc ./runsc/runsc-gofer ./runsc/runsc-sentry
+	$(BUILD) -o bin/ ./runsc ./runsc/runsc-gofer ./runsc/runsc-sentry ./runsc/containerd-shim-runsc-v1
 
 run: needs-root build ## a sandboxed command on this host's own root, which it can't change
 	bin/runsc do -- sh -c 'uname -a; id; ps aux'

@@ -43,8 +43,8 @@ var layers = []string{
 	"runsc/cgroup runsc/filter runsc/profile",
 	"runsc/container",
 	"runsc/sandbox runsc/boot",
-	"runsc/cmd",
-	"runsc/runsc-gofer runsc/runsc-sentry",
+	"runsc/cmd runsc/shim",
+	"runsc/runsc-gofer runsc/runsc-sentry runsc/containerd-shim-runsc-v1",
 	"runsc",
 }
 
