@@ -257,15 +257,17 @@ func likeFile(f *os.File, path string) error {
 	return errors.Join(f.Chown(int(st.Uid), int(st.Gid)), f.Chmod(fi.Mode().Perm()))
 }
 
-// containerdEntry is what goes to containerd's config.toml.
+// containerdEntry is what goes to containerd's config.toml. The shim calls the
+// runsc that it stands beside.
 func containerdEntry(name, path string) string {
 	return fmt.Sprintf(`For containerd, in /etc/containerd/config.toml:
 
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%s]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%s.options]
-      BinaryName = %q
-`, name, name, path)
+    runtime_type = "io.containerd.runsc.v1"
+
+and %s/containerd-shim-runsc-v1 in containerd's $PATH. Flags of runsc go to a
+table [runsc_config] of /etc/containerd/runsc.toml.
+`, name, filepath.Dir(path))
 }
 
 // runtimeClass is what Kubernetes is told.
