@@ -2,13 +2,20 @@ package docker
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	api "github.com/containerd/containerd/api/runtime/task/v2"
+	"github.com/containerd/ttrpc"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // listen collects the topics of events from now on, and returns what tells those of
@@ -54,6 +61,60 @@ func testShimEvents(s *shimTest) {
 	want := []string{"create", "start", "exec-added", "exec-started", "exit", "paused", "resumed", "exit", "delete"}
 	if got := topics(); !slices.Equal(got, want) {
 		s.t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// A limit of memory ends a process of the guest, which is told before its end; and
+// the limit can be changed.
+func testShimLimits(s *shimTest) {
+	topics := s.listen()
+	s.must(s.run("-d --memory-limit 67108864", "gs-l1", "sleep", "1000")...)
+	s.expect(137, "", "task", "exec", "--exec-id", "x", "gs-l1", "tail", "/dev/zero")
+	s.await("gs-l1", "RUNNING")
+	before := s.memoryLimit("gs-l1")
+	s.update("gs-l1", `{"memory": {"limit": 134217728}}`)
+	if after := s.memoryLimit("gs-l1"); after-before != 64<<20 {
+		s.t.Errorf("a limit of %d was raised by 64 MiB to %d", before, after)
+	}
+	s.remove("gs-l1")
+	want := []string{"create", "start", "exec-added", "exec-started", "oom", "exit", "exit", "delete"}
+	if got := topics(); !slices.Equal(got, want) {
+		s.t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// memoryLimit is what metrics say of a container's limit of memory, in bytes.
+func (s *shimTest) memoryLimit(id string) int {
+	s.t.Helper()
+	for line := range strings.Lines(s.must("task", "metrics", id)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "memory.limit_in_bytes" {
+			n, err := strconv.Atoi(f[1])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	s.t.Fatal("no limit of memory in the metrics")
+	return 0
+}
+
+// update asks the shim of container id for other limits, as ctr can't.
+func (s *shimTest) update(id, resources string) {
+	s.t.Helper()
+	conn, err := net.Dial("unix", s.socket(id))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	client := ttrpc.NewClient(conn)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = api.NewTaskClient(client).Update(ctx, &api.UpdateTaskRequest{
+		ID: id, Resources: &anypb.Any{TypeUrl: "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources", Value: []byte(resources)},
+	})
+	if err != nil {
+		s.t.Errorf("update: %v", err)
 	}
 }
 

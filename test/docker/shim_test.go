@@ -135,6 +135,7 @@ func TestContainerdShim(t *testing.T) {
 	t.Run("terminal", func(t *testing.T) { testShimTerminal(s.in(t)) })
 	t.Run("task", func(t *testing.T) { testShimTask(s.in(t)) })
 	t.Run("events", func(t *testing.T) { testShimEvents(s.in(t)) })
+	t.Run("limits", func(t *testing.T) { testShimLimits(s.in(t)) })
 	t.Run("pod", func(t *testing.T) { testShimPod(s.in(t)) })
 	t.Run("restart and kill", func(t *testing.T) { testShimAlone(s.in(t)) })
 }
