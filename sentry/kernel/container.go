@@ -49,7 +49,9 @@ type Container struct {
 
 	mu   sync.Mutex
 	init *ThreadGroup // protected by mu
-	oom  uint64       // protected by mu: tasks killed for lack of memory
+	oom  uint64       // protected by mu: processes killed for lack of memory
+	// victim is the last of them; protected by mu.
+	victim *ThreadGroup
 }
 
 // ContainerSpec is what NewContainer needs; the namespaces that are nil are new
@@ -195,7 +197,13 @@ func (c *Container) makeRoom(short *ThreadGroup) *ThreadGroup {
 		return victim
 	}
 	c.mu.Lock()
+	if v := c.victim; v != nil && !v.Exited() {
+		// It has yet to hear of it: more than one has met the limit.
+		c.mu.Unlock()
+		return v
+	}
 	c.oom++
+	c.victim = victim
 	c.mu.Unlock()
 	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
 	if c.noticeOOM != nil {
