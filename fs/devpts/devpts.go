@@ -10,6 +10,7 @@ import (
 
 	"garrison/fs/pseudo"
 	"garrison/fs/tty"
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/lock"
@@ -84,6 +85,8 @@ func newFS(k *kernel.Kernel, c vfs.Ctx, a *vfs.NewArgs) (*FS, error) {
 	}).Root()
 	fs.ptmx = newNode(c, pseudo.Place{FS: fs.place.FS, Ino: 2}, linux.S_IFCHR|linux.FileMode(ptmxMode)&0o777,
 		linux.Makedev(linux.TTYAUX_MAJOR, 2))
+	root := auth.Root(c.Creds().UserNS)
+	fs.ptmx.attr.UID, fs.ptmx.attr.GID = root.EUID, root.EGID
 	fs.ptmx.open = fs.OpenMaster
 	return fs, nil
 }

@@ -45,7 +45,7 @@ func Type(k *kernel.Kernel, initial *kernel.IPCNamespace) *vfs.Type {
 			if t, ok := kernel.Caller(c); ok {
 				return t.Namespaces().IPC.UserNS
 			}
-			return nil
+			return initial.UserNS
 		},
 		New: func(c vfs.Ctx, _ *vfs.NewArgs) (vfs.Inode, error) {
 			ns := initial

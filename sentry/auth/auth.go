@@ -77,9 +77,15 @@ type Creds struct {
 	UserNS     *UserNamespace
 }
 
-// Root is the credentials of uid 0 with every capability in ns.
+// Root is the credentials of ns's user and group 0 with every capability there. Before
+// ns maps them they are NoID.
 func Root(ns *UserNamespace) *Creds {
-	return &Creds{Permitted: AllCaps, Effective: AllCaps, Bounding: AllCaps, UserNS: ns}
+	u, _ := ns.MakeUID(0)
+	g, _ := ns.MakeGID(0)
+	return &Creds{
+		RUID: u, EUID: u, SUID: u, FSUID: u, RGID: g, EGID: g, SGID: g, FSGID: g,
+		Permitted: AllCaps, Effective: AllCaps, Bounding: AllCaps, UserNS: ns,
+	}
 }
 
 // Clone is a copy of c to be changed.

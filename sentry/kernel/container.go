@@ -60,6 +60,7 @@ type ContainerSpec struct {
 	ID       string
 	Memory   *memfile.File
 	Mounts   *vfs.MountNamespace // one reference passes to the container
+	UserNS   *auth.UserNamespace // nil for the first one; new namespaces belong to it
 	PIDs     *PIDNamespace
 	UTS      *UTSNamespace
 	IPC      *IPCNamespace
@@ -72,7 +73,11 @@ type ContainerSpec struct {
 
 // NewContainer makes a container without processes. EEXIST if there is one of that ID.
 func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
-	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: k.rootUserNS, k: k, noticeOOM: s.OutOfMemory}
+	user := s.UserNS
+	if user == nil {
+		user = k.rootUserNS
+	}
+	c := &Container{ID: s.ID, Memory: s.Memory, Mounts: s.Mounts, PIDs: s.PIDs, UserNS: user, k: k, noticeOOM: s.OutOfMemory}
 	c.Env = mm.NewEnv(k.platform, s.Memory)
 	c.Env.SetTotalMemory(k.Memory())
 	// The kernel's own copies to guest memory meet the limit too, with locks held.
@@ -84,17 +89,17 @@ func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 	c.VDSO = vdso
 	c.NS = Namespaces{UTS: s.UTS, IPC: s.IPC, Net: s.Net, Cgroup: k.cgroupNS, Time: k.timeNS, TimeForChildren: k.timeNS}
 	if c.PIDs == nil {
-		c.PIDs = k.NewPIDNamespace(k.rootPIDNS, k.rootUserNS)
+		c.PIDs = k.NewPIDNamespace(k.rootPIDNS, user)
 	}
 	c.NS.PIDForChildren = c.PIDs
 	if c.NS.UTS == nil {
-		c.NS.UTS = k.NewUTS(s.Hostname, "(none)", k.rootUserNS)
+		c.NS.UTS = k.NewUTS(s.Hostname, "(none)", user)
 	}
 	if c.NS.IPC == nil {
-		c.NS.IPC = k.NewIPC(k.rootUserNS)
+		c.NS.IPC = k.NewIPC(user)
 	}
 	if c.NS.Net == nil {
-		c.NS.Net = k.newNetwork(k.rootUserNS)
+		c.NS.Net = k.newNetwork(user)
 	}
 	k.tasks.Lock()
 	defer k.tasks.Unlock()

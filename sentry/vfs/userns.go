@@ -9,6 +9,9 @@ import (
 // change the tree.
 func (ns *MountNamespace) UserNS() *auth.UserNamespace { return ns.user }
 
+// GiveTo makes ns, in which no process is yet, belong to user.
+func (ns *MountNamespace) GiveTo(user *auth.UserNamespace) { ns.user = user }
+
 // UserNS is the user namespace that fs belongs to: that of who mounted it. Ids that
 // it does not map can own nothing on fs, and devices on fs are nobody's but the first
 // one's.
