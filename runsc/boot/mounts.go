@@ -10,6 +10,7 @@ import (
 	"garrison/fs/dev"
 	"garrison/fs/sys"
 	"garrison/runsc/control"
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
@@ -108,6 +109,11 @@ func (s *sandbox) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, erro
 	if t == nil {
 		return nil, fmt.Errorf("there is no filesystem of type %q", m.Type)
 	}
+	if path.Clean(m.Destination) != "/dev" {
+		// As the container's root mounts it. On what belongs to a user namespace
+		// there are no devices.
+		c = &vfs.Internal{Who: auth.Root(s.userNS), Place: c.FS()}
+	}
 	fs, err := s.system.NewFilesystem(c, t, &vfs.NewArgs{
 		Source: m.Source, Options: vfs.ParseOptions(m.Data), Flags: linux.MountFlags(m.Flags),
 	})
@@ -165,7 +171,7 @@ func (s *sandbox) populateDev(c vfs.Ctx) error {
 	nodes := dev.Standard()
 	if s.doc.Spec.Process.Terminal {
 		console := dev.Console()
-		console.UID = s.doc.Spec.Process.User.UID
+		console.UID, _ = s.userNS.MakeUID(s.doc.Spec.Process.User.UID)
 		nodes = append(nodes, console)
 	}
 	if err := dev.Populate(c, dir, nodes); err != nil {
@@ -216,10 +222,10 @@ func (s *sandbox) makeDevices(c vfs.Ctx) error {
 		if d.UID != nil || d.GID != nil {
 			uid, gid := ^uint32(0), ^uint32(0)
 			if d.UID != nil {
-				uid = *d.UID
+				uid, _ = s.userNS.MakeUID(*d.UID)
 			}
 			if d.GID != nil {
-				gid = *d.GID
+				gid, _ = s.userNS.MakeGID(*d.GID)
 			}
 			err = vfs.Chown(c, p, uid, gid)
 		}

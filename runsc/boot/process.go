@@ -41,14 +41,18 @@ func (s *sandbox) newProcess(p *specs.Process, in *control.Stdio, given *descrip
 	if out.pidfd, err = given.take(in.HolderPID); err != nil {
 		return nil, fmt.Errorf("holder: %w", err)
 	}
+	user, err := s.mapUser(p.User)
+	if err != nil {
+		return nil, err
+	}
 	c, done := s.rootContext(s.container.Mounts)
 	defer done()
-	ps, err := s.processSpec(c, p)
+	ps, err := s.processSpec(c, p, user)
 	if err != nil {
 		return nil, err
 	}
 	ps.Mortal = mortal
-	o, err := s.openStdio(c, in, given, p.User.UID, p.User.GID)
+	o, err := s.openStdio(c, in, given, user.UID, user.GID)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +69,12 @@ func (s *sandbox) newProcess(p *specs.Process, in *control.Stdio, given *descrip
 	return out, nil
 }
 
-// processSpec turns the OCI's words into the kernel's, and finds the program.
-func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process) (*kernel.ProcessSpec, error) {
+// processSpec turns the OCI's words into the kernel's, and finds the program. user is
+// p's, mapped.
+func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process, user specs.User) (*kernel.ProcessSpec, error) {
 	ps := &kernel.ProcessSpec{
 		Container: s.container, Argv: p.Args, Env: p.Env, Cwd: p.Cwd,
-		Creds: s.creds(p), Limits: rlimits(p.Rlimits), Umask: 0o022,
+		Creds: s.creds(p, user), Limits: rlimits(p.Rlimits), Umask: 0o022,
 	}
 	if p.User.Umask != nil {
 		ps.Umask = linux.FileMode(*p.User.Umask) & 0o777
@@ -106,13 +111,12 @@ func (s *sandbox) findCwd(c vfs.Ctx, cwd string) error {
 	return nil
 }
 
-// creds are who the process runs as.
-func (s *sandbox) creds(p *specs.Process) *auth.Creds {
-	u := p.User
+// creds are who the process p runs as: u, its user, mapped.
+func (s *sandbox) creds(p *specs.Process, u specs.User) *auth.Creds {
 	c := &auth.Creds{
 		RUID: u.UID, EUID: u.UID, SUID: u.UID, FSUID: u.UID,
 		RGID: u.GID, EGID: u.GID, SGID: u.GID, FSGID: u.GID,
-		Groups: u.AdditionalGids, NoNewPrivs: p.NoNewPrivileges, UserNS: s.kernel.RootUserNS(),
+		Groups: u.AdditionalGids, NoNewPrivs: p.NoNewPrivileges, UserNS: s.userNS,
 	}
 	if p.Capabilities == nil {
 		return c

@@ -32,7 +32,8 @@ type sandbox struct {
 	poller    *host.Poller
 	gofer     *wire.Client
 	listener  *net.UnixListener
-	pageMount *os.File // held, as what mounts the page file is its size
+	pageMount *os.File            // held, as what mounts the page file is its size
+	userNS    *auth.UserNamespace // the container's: the first one, or one of its own
 	container *kernel.Container
 	init      *process
 	pages     *memfile.File        // the container's page file
@@ -95,6 +96,7 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 	if err := s.mountRest(); err != nil {
 		return nil, err
 	}
+	s.container.Mounts.GiveTo(s.userNS)
 	clock.step("mounts")
 	if err := s.loadProfile(); err != nil {
 		return nil, err
@@ -160,12 +162,14 @@ func (s *sandbox) openMemory(given *descriptors) (*memfile.File, error) {
 	return memfile.New(fd, ro)
 }
 
-// rootContext is the kernel itself as a caller in the mount namespace ns. done
-// gives up what it holds.
+// rootContext is the kernel itself as a caller in the mount namespace ns. What it
+// makes there belongs to the container's root. done gives up what it holds.
 func (s *sandbox) rootContext(ns *vfs.MountNamespace) (c vfs.Ctx, done func()) {
 	place := vfs.NewFSContext(ns)
 	place.SetUmask(0)
-	return &vfs.Internal{Who: auth.Root(s.kernel.RootUserNS()), Place: place}, place.DecRef
+	who := auth.Root(s.userNS)
+	who.UserNS = s.kernel.RootUserNS()
+	return &vfs.Internal{Who: who, Place: place}, place.DecRef
 }
 
 // descriptors are those that came with a message. What is not taken is closed.

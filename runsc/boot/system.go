@@ -57,7 +57,10 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	s.system.SetLeaseParams(func() vfs.LeaseParams {
 		return vfs.LeaseParams{Enable: params.Int("fs/leases-enable") != 0, BreakTime: params.Int("fs/lease-break-time")}
 	})
-	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.kernel.RootUserNS())
+	if s.userNS, err = s.newUserNS(); err != nil {
+		return err
+	}
+	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.userNS)
 	s.system.SetCacheSize(int(min(s.memory()/cacheShare, maxNames)))
 	s.registerTypes()
 	s.system.RegisterFIFOs(pipe.FIFOs{})
@@ -122,7 +125,7 @@ func (s *sandbox) procFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, 
 // makeContainer makes the container with its namespaces.
 func (s *sandbox) makeContainer(mounts *vfs.MountNamespace) (err error) {
 	s.container, err = s.kernel.NewContainer(kernel.ContainerSpec{
-		ID: s.doc.ID, Memory: s.pages, Mounts: mounts, PIDs: s.pids, Hostname: s.doc.Spec.Hostname,
+		ID: s.doc.ID, Memory: s.pages, Mounts: mounts, UserNS: s.userNS, PIDs: s.pids, Hostname: s.doc.Spec.Hostname,
 		OutOfMemory: func() { s.watchers.tell(control.Event{OOM: true}) },
 	})
 	if err != nil {

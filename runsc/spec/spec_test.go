@@ -69,7 +69,6 @@ func TestErrorsSayWhere(t *testing.T) {
 		{edit(func(s *specs.Spec) { s.Root.Path = "none" }), "rootfs "},
 		{edit(func(s *specs.Spec) { s.Root.Path = ConfigName }), "not a directory"},
 		{edit(func(s *specs.Spec) { s.Windows = new(specs.Windows) }), "windows is not supported"},
-		{edit(func(s *specs.Spec) { s.Linux.UIDMappings = make([]specs.LinuxIDMapping, 1) }), "linux.uidMappings is not supported"},
 		{edit(func(s *specs.Spec) { s.Linux.Namespaces[0].Path = "/proc/1/ns/pid" }), "joining the pid namespace"},
 		{edit(func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "x"}}} }), "not absolute"},
 	} {

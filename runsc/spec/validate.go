@@ -144,8 +144,6 @@ func unsupported(field, why string) error {
 
 func validateLinux(l *specs.Linux) error {
 	switch {
-	case len(l.UIDMappings)+len(l.GIDMappings) > 0:
-		return unsupported("linux.uidMappings", "the sandbox has a user namespace of its own already")
 	case l.IntelRdt != nil:
 		return unsupported("linux.intelRdt", "cache allocation is the host's business")
 	case l.MemoryPolicy != nil:
@@ -179,12 +177,14 @@ func validateLinux(l *specs.Linux) error {
 				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
 			}
 		case specs.UserNamespace:
-			return unsupported("a user namespace", "the sandbox has one of its own already")
+			if ns.Path != "" {
+				return unsupported("joining the user namespace at "+ns.Path, "the sandbox keeps its own")
+			}
 		default:
 			return fmt.Errorf("namespace %q does not exist", ns.Type)
 		}
 	}
-	return nil
+	return validateMappings(l, seen[specs.UserNamespace])
 }
 
 // Namespace returns the entry of type t, or nil when the container does not ask

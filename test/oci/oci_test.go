@@ -62,6 +62,10 @@ func setUp(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	// The root of a user namespace is somebody else here.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return 1, err
+	}
 	rootfs = filepath.Join(dir, "rootfs")
 	if err := makeRootfs(rootfs); err != nil {
 		return 1, err
