@@ -95,7 +95,11 @@ func (s *sandbox) optional(m *control.Mount) bool {
 func (s *sandbox) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
 	switch m.Type {
 	case "gofer":
-		return s.goferFilesystem(c, m)
+		fs, err := s.goferFilesystem(c, m)
+		if err == nil && m.Bind {
+			fs.PartOf(m.Source) // from which programs tell what container they are in
+		}
+		return fs, err
 	case "proc":
 		return s.procFilesystem(c, m)
 	case "sysfs":

@@ -69,6 +69,8 @@ type Mount struct {
 	Gofer int `json:"gofer"`
 	// File says that the mount's root is not a directory.
 	File bool `json:"file,omitempty"`
+	// Bind says that Source is what the configuration mounts from the host.
+	Bind bool `json:"bind,omitempty"`
 	// Shared says that the host may change the files behind the sandbox's back.
 	Shared bool `json:"shared,omitempty"`
 	// Overlay is what takes the writes instead of the files themselves: "",

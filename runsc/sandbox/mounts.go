@@ -143,7 +143,7 @@ func (l *layout) addMount(m spec.Mount, bundle string) error {
 	if err != nil {
 		return fmt.Errorf("mount %s: source %s: %w", m.Destination, source, err)
 	}
-	out.Type, out.Source, out.Gofer, out.File = "gofer", source, number, tree.file
+	out.Type, out.Source, out.Gofer, out.File, out.Bind = "gofer", source, number, tree.file, true
 	out.Flags |= tree.flags
 	l.mounts = append(l.mounts, out)
 	return nil

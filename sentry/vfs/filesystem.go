@@ -16,7 +16,8 @@ type Filesystem struct {
 	inode  Inode // the root's; it also speaks for the whole
 	root   *Dentry
 	dev    uint64
-	hidden bool // kernel-internal: names are shown as they are
+	hidden bool   // kernel-internal: names are shown as they are
+	base   string // where the root is in what it is a part of; "" if it is the whole
 	user   *auth.UserNamespace
 
 	refs     atomic.Int64  // mounts, and what keeps it otherwise
@@ -94,6 +95,10 @@ func (fs *Filesystem) Type() *Type { return fs.typ }
 
 // System is the virtual filesystem that fs is part of.
 func (fs *Filesystem) System() *System { return fs.sys }
+
+// PartOf says that fs is what lies at the path base of something larger, which is not
+// there otherwise: /proc/pid/mountinfo shows it so. fs is not mounted yet.
+func (fs *Filesystem) PartOf(base string) { fs.base = base }
 
 // RootInode is the root's inode.
 func (fs *Filesystem) RootInode() Inode { return fs.inode }

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -178,6 +179,9 @@ func (m *Mount) info(root Path) (MountInfo, bool) {
 	inside := m.root.place.Load().name
 	if !m.fs.hidden {
 		inside, _ = Path{&Mount{sys: m.sys, fs: m.fs, root: m.fs.root}, m.root}.abs(Path{})
+	}
+	if m.fs.base != "" {
+		inside = path.Join(m.fs.base, inside)
 	}
 	i := MountInfo{
 		ID: m.id, Parent: m.id, Dev: m.fs.dev, Root: inside, Point: point,

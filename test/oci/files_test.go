@@ -208,3 +208,15 @@ func TestHiddenPaths(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestBindIsNamed asks that /proc/self/mountinfo tells what a bind mount is of: programs
+// learn from it in which container they are.
+func TestBindIsNamed(t *testing.T) {
+	vol := t.TempDir()
+	b := newBox(t, sh(`mkdir /vol/sub; awk '$5 == "/vol" { print $4 }' /proc/self/mountinfo`), func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/vol", Type: "bind", Source: vol, Options: []string{"bind"}})
+	})
+	if r := b.run(""); r.code != 0 || !strings.HasSuffix(vol+"\n", r.out) || len(r.out) < 2 {
+		t.Errorf("%+v, want the end of %s", r, vol)
+	}
+}
