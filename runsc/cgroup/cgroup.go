@@ -41,11 +41,13 @@ func (c Config) Wanted() bool {
 // A Group is the cgroups of one sandbox, one for each controller of version 1,
 // or one in all of version 2.
 type Group struct {
-	m cgroups.Manager
+	m      cgroups.Manager
+	limits *cgroups.Resources
 }
 
-// Create makes the cgroups that c asks for, with their limits.
-func Create(c Config) (*Group, error) {
+// New is the cgroups that c asks for, which are yet to be made: their paths can be
+// written down first, so that whoever finds them knows whose they are.
+func New(c Config) (*Group, error) {
 	cg, err := c.translate()
 	if err != nil {
 		return nil, err
@@ -54,18 +56,23 @@ func Create(c Config) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cgroup: %w", err)
 	}
-	if err := m.Apply(-1); err != nil {
-		_ = m.Destroy()
-		return nil, fmt.Errorf("cgroup: %w", err)
-	}
-	if err := m.Set(cg.Resources); err != nil {
-		_ = m.Destroy()
-		return nil, fmt.Errorf("cgroup: %w", err)
-	}
-	return &Group{m}, nil
+	return &Group{m, cg.Resources}, nil
 }
 
-// Open is the cgroups that Create made, found again by their paths.
+// Make makes the cgroups, with their limits. Nothing is left of them if it fails.
+func (g *Group) Make() error {
+	err := g.m.Apply(-1)
+	if err == nil {
+		err = g.m.Set(g.limits)
+	}
+	if err != nil {
+		_ = g.m.Destroy()
+		return fmt.Errorf("cgroup: %w", err)
+	}
+	return nil
+}
+
+// Open is the cgroups that Make made, found again by their paths.
 func Open(c Config, paths map[string]string) (*Group, error) {
 	c.Resources = nil
 	cg, err := c.translate()
@@ -76,7 +83,7 @@ func Open(c Config, paths map[string]string) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cgroup: %w", err)
 	}
-	return &Group{m}, nil
+	return &Group{m, cg.Resources}, nil
 }
 
 // Set gives the cgroups other limits. What r leaves out stays as it is.

@@ -53,7 +53,10 @@ func TestLife(t *testing.T) {
 	}
 	limit := int64(64 << 20)
 	c := Config{ID: "garrison-test-" + strconv.Itoa(os.Getpid()), Resources: &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}}
-	g, err := Create(c)
+	g, err := New(c)
+	if err == nil {
+		err = g.Make()
+	}
 	if err != nil {
 		t.Skip("no cgroups here: ", err)
 	}

@@ -128,11 +128,14 @@ func (s *Sandbox) makeCgroup() error {
 		return nil
 	}
 	var err error
-	if s.group, err = cgroup.Create(c); err != nil {
+	if s.group, err = cgroup.New(c); err != nil {
 		return err
 	}
 	s.rec.Cgroups = s.group.Paths()
-	return s.rec.Save()
+	if err := s.rec.Save(); err != nil {
+		return err
+	}
+	return s.group.Make()
 }
 
 // ownNamespaces are those that neither sentry nor gofer share with anybody.
