@@ -157,3 +157,24 @@ func TestHooks(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestSweep asks that a directory that is being deleted is found again by its
+// container's id, and by no other's.
+func TestSweep(t *testing.T) {
+	s := Store{Root: t.TempDir()}
+	for _, name := range []string{".removing.12.web", ".removing.34.web", ".removing.12.my.web", "web"} {
+		if err := os.MkdirAll(filepath.Join(s.Root, name, "f"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Sweep("web"); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := os.ReadDir(s.Root)
+	if len(left) != 2 || left[0].Name() != ".removing.12.my.web" || left[1].Name() != "web" {
+		t.Errorf("%v", left)
+	}
+	if err := (Store{Root: s.Root + "/none"}).Sweep("web"); err != nil {
+		t.Error(err)
+	}
+}

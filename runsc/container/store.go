@@ -236,3 +236,18 @@ func (c *Container) Remove() error {
 	}
 	return os.RemoveAll(aside)
 }
+
+// Sweep removes what is left of container id when a command was killed in Remove.
+func (s Store) Sweep(id string) error {
+	entries, err := os.ReadDir(s.Root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		aside, ok := strings.CutPrefix(e.Name(), removingPrefix)
+		if _, whose, _ := strings.Cut(aside, "."); ok && whose == id {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.Root, e.Name())))
+		}
+	}
+	return err
+}

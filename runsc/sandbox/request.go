@@ -260,6 +260,9 @@ func setPaused(store container.Store, id string, from, to container.Phase, q *co
 // Delete removes a container that has stopped, or was never started. With
 // force it is ended first, and one that does not exist is no error.
 func Delete(store container.Store, id string, force bool) error {
+	if err := store.Sweep(id); err != nil {
+		return err
+	}
 	c, err := store.Open(id)
 	if err != nil {
 		if force && errors.Is(err, container.ErrNotExist) {
