@@ -12,7 +12,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites oci validation docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root servers-root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites oci crash validation docker mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root servers-root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -64,6 +64,9 @@ suites: build suites-root ## Python's tests, Go's and stress-ng, whole, beside r
 
 oci: build root ## the command line and the container's life
 	$(GOTEST) -count=1 ./test/oci/... ./test/posture/... -timeout 15m
+
+crash: build deps ## 100 containers side by side, and kill -9 of any process of ours at any moment, 300 times: some minutes
+	GARRISON_CRASH=300 $(GOTEST) -count=1 ./test/oci -run 'TestMany|TestKills|TestKilledAt' -timeout 30m
 
 validation: build deps ## the OCI's own programs for testing runtimes, under runc and here: six minutes
 	$(BUILD:build=build -C test/oci/validation/programs) -o $(CURDIR)/bin/validation/ $(OCI)/cmd/runtimetest $(OCI)/validation/...

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -326,7 +327,7 @@ func (b *box) reap(pid int) unix.WaitStatus {
 
 // left is what of a container can be found on the host.
 type left struct {
-	processes, mounts, cgroups []string
+	processes, mounts, cgroups, files []string
 }
 
 // leftovers looks for what has to do with container id, or with the root that the
@@ -357,8 +358,18 @@ func leftovers(id string) (l left) {
 		places = append(places, "/sys/fs/cgroup"+path+"/", "/sys/fs/cgroup/*"+path+"/")
 	}
 	for _, p := range places {
-		found, _ := filepath.Glob(p + id)
+		found, _ := filepath.Glob(p + id + "*")
 		l.cgroups = append(l.cgroups, found...)
+	}
+	sockets, _ := os.ReadFile("/proc/net/unix")
+	for _, line := range strings.Split(string(sockets), "\n") {
+		if strings.Contains(line, id) {
+			l.files = append(l.files, line)
+		}
+	}
+	for _, p := range []string{"/dev/shm/*", "/run/*", "/run/*/*"} {
+		found, _ := filepath.Glob(p + id + "*")
+		l.files = append(l.files, found...)
 	}
 	return l
 }
@@ -375,14 +386,14 @@ func (b *box) checkGone() {
 	var l left
 	for end := time.Now().Add(3 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		l = leftovers(b.id)
-		if len(l.processes)+len(l.mounts)+len(l.cgroups) == 0 || time.Now().After(end) {
+		if len(l.processes)+len(l.mounts)+len(l.cgroups)+len(l.files) == 0 || time.Now().After(end) {
 			break
 		}
 	}
 	for _, p := range l.processes {
 		b.t.Errorf("left behind: process %s", p)
 	}
-	for _, m := range append(l.mounts, l.cgroups...) {
+	for _, m := range slices.Concat(l.mounts, l.cgroups, l.files) {
 		b.t.Errorf("left behind: %s", m)
 	}
 	entries, err := os.ReadDir(b.root)
