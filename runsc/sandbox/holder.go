@@ -29,6 +29,11 @@ const (
 	holderEndFD = 7 // no descriptor from here on
 )
 
+// holderNamespaces are those that a holder has for itself: who enters a container by
+// its pid (podman cp, nsenter(1)) must not find the host there. A pid namespace is not
+// among them: its pid 1 can't end by SIGKILL, as its init may have.
+const holderNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+
 // holderComm is what ps(1) and top(1) call a holder.
 const holderComm = "runsc-init"
 
@@ -87,9 +92,10 @@ func (h *holder) launch(id string, net network, socket, report, terminal *os.Fil
 	s := new(script.Script)
 	s.ReportTo(holderReportFD)
 	closeFrom(s, holderEndFD)
-	attr := &unix.SysProcAttr{Setsid: true}
+	emptyRoot(s)
+	attr := &unix.SysProcAttr{Setsid: true, Cloneflags: holderNamespaces}
 	if net.fresh {
-		attr.Cloneflags = unix.CLONE_NEWNET
+		attr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	if net.path != "" {
 		ns, err := os.Open(net.path)

@@ -220,3 +220,38 @@ func TestBindIsNamed(t *testing.T) {
 		t.Errorf("%+v, want the end of %s", r, vol)
 	}
 }
+
+// TestPIDLeadsNotToTheHost asks that who enters the container by the pid that callers
+// see, as podman cp does, finds nothing of the host there.
+func TestPIDLeadsNotToTheHost(t *testing.T) {
+	b := newBox(t, []string{"sleep", "1000"}, nil)
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	b.must("run", "--detach", b.id)
+	b.must("exec", "--detach", "--pid-file", pidFile, b.id, "sleep", "1000")
+	data, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec, err := strconv.Atoi(string(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids := []int{exec, b.state().PID}
+	for _, p := range pids {
+		pid := itoa(p)
+		if _, err := os.Stat("/proc/" + pid + "/root" + b.bundle); err == nil {
+			t.Errorf("%s is there", b.bundle)
+		}
+		for _, ns := range []string{"mnt", "ipc", "uts"} {
+			theirs, err := os.Readlink("/proc/" + pid + "/ns/" + ns)
+			own, _ := os.Readlink("/proc/self/ns/" + ns)
+			if err != nil || theirs == own {
+				t.Errorf("%s: %s, ours %s, %v", ns, theirs, own, err)
+			}
+		}
+	}
+	b.must("kill", b.id, "KILL")
+	for _, p := range pids {
+		b.reap(p)
+	}
+}
