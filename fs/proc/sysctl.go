@@ -127,7 +127,7 @@ func line(w *bytes.Buffer, v any) error {
 
 func ignoreParam(*FS, vfs.Ctx, []byte) error { return nil }
 
-// uts is the caller's names; those of some container for the kernel itself.
+// uts is the caller's names; nil for the kernel itself, which has none.
 func (fs *FS) uts(c vfs.Ctx) *kernel.UTSNamespace {
 	if t := caller(c); t != nil {
 		return t.Namespaces().UTS

@@ -245,7 +245,12 @@ func (s *sandbox) makeDevices(c vfs.Ctx) error {
 // here is left out: engines set some for every container.
 func (s *sandbox) setParameters(c vfs.Ctx) error {
 	for name, value := range s.doc.Spec.Linux.Sysctl {
-		path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
+		slashed := strings.ReplaceAll(name, ".", "/")
+		if slashed == "kernel/domainname" { // the writer's own, and the kernel has none
+			s.container.NS.UTS.SetDomain(value)
+			continue
+		}
+		path := "/proc/sys/" + slashed
 		f, err := vfs.Open(c, vfs.At{Name: path}, vfs.OpenSpec{Flags: linux.O_WRONLY})
 		if err == nil {
 			_, err = f.Write(c, usermem.FromBytes([]byte(value)))

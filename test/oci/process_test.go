@@ -140,6 +140,15 @@ func TestUserAndPlace(t *testing.T) {
 	}
 }
 
+func TestDomainName(t *testing.T) {
+	b := newBox(t, sh(`cat /proc/sys/kernel/domainname`), func(s *specs.Spec) {
+		s.Linux.Sysctl = map[string]string{"kernel.domainname": "example.org"} // as Docker's --domainname
+	})
+	if r := b.run(""); r.code != 0 || r.out != "example.org\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestCapabilities(t *testing.T) {
 	b := newBox(t, sh(`grep Cap /proc/self/status`), func(s *specs.Spec) {
 		s.Process.Capabilities = &specs.LinuxCapabilities{
