@@ -115,9 +115,13 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 		return err
 	}
 
+	config, err := namedAsHost(s.Spec)
+	if err != nil {
+		return err
+	}
 	var files fileList
 	doc := control.Boot{
-		ID: s.ID, Spec: s.Spec, Mounts: l.mounts, Options: s.Options, Limits: limits,
+		ID: s.ID, Spec: config, Mounts: l.mounts, Options: s.Options, Limits: limits,
 		Control: files.add(listener), PageFile: files.add(pages.file), PageFileRO: files.add(pages.readOnly), PageMount: files.add(pages.mount), Gofer: files.add(gofer),
 	}
 	stdio, err := inheritedFiles(s.PreserveFDs)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,11 @@ func TestExampleIsValid(t *testing.T) {
 	}
 }
 
+// drop leaves the namespace kind to the host.
+func drop(s *specs.Spec, kind specs.LinuxNamespaceType) {
+	s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind })
+}
+
 func TestErrorsSayWhere(t *testing.T) {
 	edit := func(f func(*specs.Spec)) string {
 		s := Example()
@@ -62,9 +68,14 @@ func TestErrorsSayWhere(t *testing.T) {
 		{edit(func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "FOO"} }), "string FOO is not a valid action for seccomp"},
 		{edit(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.panic": "1"} }), `sysctl "kernel.panic" is not in a separate kernel namespace`},
 		{edit(func(s *specs.Spec) {
-			s.Linux.Sysctl = map[string]string{"net.core.somaxconn": "1"}
-			s.Linux.Namespaces = nil
-		}), `sysctl "net.core.somaxconn" is not allowed in the hosts network namespace`},
+			s.Linux.Sysctl = map[string]string{"kernel.domainname": "x"}
+			s.Hostname = ""
+			drop(s, specs.UTSNamespace)
+		}), `sysctl "kernel.domainname" is not allowed in the hosts uts namespace`},
+		{edit(func(s *specs.Spec) { drop(s, specs.PIDNamespace) }), "the host's pid namespace is not supported: guests see no host processes"},
+		{edit(func(s *specs.Spec) { drop(s, specs.NetworkNamespace) }), "the host's network namespace is not supported"},
+		{edit(func(s *specs.Spec) { drop(s, specs.IPCNamespace) }), "the host's ipc namespace is not supported"},
+		{edit(func(s *specs.Spec) { drop(s, specs.UTSNamespace) }), "unable to set hostname without a private UTS namespace"},
 		{edit(func(s *specs.Spec) { s.Process.Rlimits[0].Type = "RLIMIT_X" }), "invalid rlimit type: RLIMIT_X"},
 		{edit(func(s *specs.Spec) { s.Root.Path = "none" }), "rootfs "},
 		{edit(func(s *specs.Spec) { s.Root.Path = ConfigName }), "not a directory"},

@@ -46,7 +46,7 @@ func Validate(s *specs.Spec) error {
 	if s.Linux == nil {
 		s.Linux = new(specs.Linux)
 	}
-	return validateLinux(s.Linux)
+	return validateLinux(s)
 }
 
 // ValidateProcess checks the description of one process.
@@ -142,7 +142,8 @@ func unsupported(field, why string) error {
 	return fmt.Errorf("%s is not supported: %s", field, why)
 }
 
-func validateLinux(l *specs.Linux) error {
+func validateLinux(s *specs.Spec) error {
+	l := s.Linux
 	switch {
 	case l.IntelRdt != nil:
 		return unsupported("linux.intelRdt", "cache allocation is the host's business")
@@ -153,7 +154,10 @@ func validateLinux(l *specs.Linux) error {
 	case l.Personality != nil && l.Personality.Domain != specs.PerLinux:
 		return unsupported("linux.personality", "guests are 64-bit")
 	}
-	if err := validateSeccomp(Seccomp(&specs.Spec{Linux: l})); err != nil {
+	if err := validateNamespaces(s); err != nil {
+		return err
+	}
+	if err := validateSeccomp(Seccomp(s)); err != nil {
 		return err
 	}
 	if err := validateSysctl(l); err != nil {
@@ -162,40 +166,6 @@ func validateLinux(l *specs.Linux) error {
 	for name, offset := range l.TimeOffsets {
 		if offset != (specs.LinuxTimeOffset{}) {
 			return unsupported("linux.timeOffsets."+name, "guests see the host's clocks")
-		}
-	}
-	seen := make(map[specs.LinuxNamespaceType]bool)
-	for _, ns := range l.Namespaces {
-		if seen[ns.Type] {
-			return fmt.Errorf("malformed spec file: duplicated ns %q", ns.Type)
-		}
-		seen[ns.Type] = true
-		switch ns.Type {
-		case specs.NetworkNamespace:
-		case specs.PIDNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace, specs.TimeNamespace:
-			if ns.Path != "" {
-				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
-			}
-		case specs.UserNamespace:
-			if ns.Path != "" {
-				return unsupported("joining the user namespace at "+ns.Path, "the sandbox keeps its own")
-			}
-		default:
-			return fmt.Errorf("namespace %q does not exist", ns.Type)
-		}
-	}
-	return validateMappings(l, seen[specs.UserNamespace])
-}
-
-// Namespace returns the entry of type t, or nil when the container does not ask
-// for a namespace of its own.
-func Namespace(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
-	if s.Linux == nil {
-		return nil
-	}
-	for i := range s.Linux.Namespaces {
-		if s.Linux.Namespaces[i].Type == t {
-			return &s.Linux.Namespaces[i]
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -146,6 +147,21 @@ func TestDomainName(t *testing.T) {
 	})
 	if r := b.run(""); r.code != 0 || r.out != "example.org\n" {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestHostNames(t *testing.T) {
+	b := newBox(t, sh(`hostname; cat /proc/sys/kernel/domainname`), func(s *specs.Spec) {
+		s.Hostname = ""
+		s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UTSNamespace })
+	})
+	var names unix.Utsname
+	if err := unix.Uname(&names); err != nil {
+		t.Fatal(err)
+	}
+	want := unix.ByteSliceToString(names.Nodename[:]) + "\n" + unix.ByteSliceToString(names.Domainname[:]) + "\n"
+	if r := b.run(""); r.code != 0 || r.out != want {
+		t.Errorf("%+v, want %q", r, want)
 	}
 }
 

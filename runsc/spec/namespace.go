@@ -1,0 +1,65 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// hosts says why a sandbox can't do without a namespace of its own: a container
+// that names none of a type wants the host's (namespaces(7)).
+var hosts = map[specs.LinuxNamespaceType]string{
+	specs.PIDNamespace:     "guests see no host processes",
+	specs.NetworkNamespace: "there is no host network yet; use none",
+	specs.IPCNamespace:     "guests share no memory, semaphores or queues with the host",
+}
+
+// validateNamespaces refuses what is a namespace of somebody else: the host's, or
+// that of another sandbox. A container without a uts namespace gets one in which
+// the host's names are copied, one without a cgroup namespace sees its own.
+func validateNamespaces(s *specs.Spec) error {
+	seen := make(map[specs.LinuxNamespaceType]bool)
+	for _, ns := range s.Linux.Namespaces {
+		if seen[ns.Type] {
+			return fmt.Errorf("malformed spec file: duplicated ns %q", ns.Type)
+		}
+		seen[ns.Type] = true
+		switch ns.Type {
+		case specs.NetworkNamespace:
+		case specs.PIDNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace, specs.TimeNamespace:
+			if ns.Path != "" {
+				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
+			}
+		case specs.UserNamespace:
+			if ns.Path != "" {
+				return unsupported("joining the user namespace at "+ns.Path, "the sandbox keeps its own")
+			}
+		default:
+			return fmt.Errorf("namespace %q does not exist", ns.Type)
+		}
+	}
+	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace} {
+		if !seen[kind] {
+			return unsupported(fmt.Sprintf("the host's %s namespace", kind), hosts[kind])
+		}
+	}
+	if !seen[specs.UTSNamespace] && s.Hostname != "" {
+		return errors.New("unable to set hostname without a private UTS namespace")
+	}
+	return validateMappings(s.Linux, seen[specs.UserNamespace])
+}
+
+// Namespace returns the entry of type t, or nil when the container does not ask
+// for a namespace of its own.
+func Namespace(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace {
+	if s.Linux == nil {
+		return nil
+	}
+	for i := range s.Linux.Namespaces {
+		if s.Linux.Namespaces[i].Type == t {
+			return &s.Linux.Namespaces[i]
+		}
+	}
+	return nil
+}
