@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -27,6 +28,9 @@ func validateNamespaces(s *specs.Spec) error {
 		seen[ns.Type] = true
 		switch ns.Type {
 		case specs.NetworkNamespace:
+			if isOwn(ns.Path) { // Docker names the host's by a path
+				return unsupported("the host's network namespace", hosts[ns.Type])
+			}
 		case specs.PIDNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace, specs.TimeNamespace:
 			if ns.Path != "" {
 				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
@@ -48,6 +52,17 @@ func validateNamespaces(s *specs.Spec) error {
 		return errors.New("unable to set hostname without a private UTS namespace")
 	}
 	return validateMappings(s.Linux, seen[specs.UserNamespace])
+}
+
+// isOwn reports whether path is the network namespace of this process, the host's. Who
+// joins one at a path that does not exist says so.
+func isOwn(path string) bool {
+	own, err := os.Stat("/proc/self/ns/net")
+	if err != nil || path == "" {
+		return false
+	}
+	other, err := os.Stat(path)
+	return err == nil && os.SameFile(own, other)
 }
 
 // Namespace returns the entry of type t, or nil when the container does not ask

@@ -74,6 +74,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		}), `sysctl "kernel.domainname" is not allowed in the hosts uts namespace`},
 		{edit(func(s *specs.Spec) { drop(s, specs.PIDNamespace) }), "the host's pid namespace is not supported: guests see no host processes"},
 		{edit(func(s *specs.Spec) { drop(s, specs.NetworkNamespace) }), "the host's network namespace is not supported"},
+		{edit(func(s *specs.Spec) { Namespace(s, specs.NetworkNamespace).Path = "/proc/self/ns/net" }), "the host's network namespace is not supported"},
 		{edit(func(s *specs.Spec) { drop(s, specs.IPCNamespace) }), "the host's ipc namespace is not supported"},
 		{edit(func(s *specs.Spec) { drop(s, specs.UTSNamespace) }), "unable to set hostname without a private UTS namespace"},
 		{edit(func(s *specs.Spec) { s.Process.Rlimits[0].Type = "RLIMIT_X" }), "invalid rlimit type: RLIMIT_X"},
