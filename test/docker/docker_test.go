@@ -9,19 +9,8 @@ import (
 )
 
 func TestDocker(t *testing.T) {
-	need(t, "dockerd", "docker", "containerd")
-	dir := filepath.Join(work, "d")
-	socket := "unix://" + dir + "/s"
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	e := &engine{t: t, args: []string{"docker", "-H", socket}, env: []string{"DOCKER_CONFIG=" + dir, "DOCKER_CLI_HINTS=false"}}
-	daemon(t, func() bool { return e.command("version").Run() == nil },
-		"dockerd", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--host", socket, "--pidfile", dir+"/pid",
-		"--bridge=none", "--iptables=false", "--ip6tables=false", "--add-runtime", "runsc="+runtime)
-	if r := e.do(bytes.NewReader(image(t)), "import", "-", "box"); r.code != 0 {
-		t.Fatalf("import: %+v", r)
-	}
+	e, _ := startDocker(t, "d")
+	e.load()
 	run := func(args ...string) []string {
 		return append([]string{"run", "--runtime=runsc", "--network=none"}, args...)
 	}
@@ -91,6 +80,33 @@ func TestDocker(t *testing.T) {
 		e.must("rm", "-f", e.must("ps", "-q", "-l"))
 		leftovers(t, id)
 	})
+}
+
+// startDocker starts a dockerd with our runtime as runsc, with directories below
+// name and more flags, and returns its client. stop ends it, to be started again.
+func startDocker(t *testing.T, name string, flags ...string) (e *engine, stop func()) {
+	t.Helper()
+	need(t, "dockerd", "docker", "containerd")
+	dir := filepath.Join(work, name)
+	socket := "unix://" + dir + "/s"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e = &engine{t: t, args: []string{"docker", "-H", socket}, env: []string{"DOCKER_CONFIG=" + dir, "DOCKER_CLI_HINTS=false"}}
+	args := []string{
+		"dockerd", "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--host", socket, "--pidfile", dir + "/pid",
+		"--bridge=none", "--iptables=false", "--ip6tables=false", "--add-runtime", "runsc=" + runtime,
+	}
+	stop = daemon(t, func() bool { return e.command("version").Run() == nil }, append(args, flags...)...)
+	return e, stop
+}
+
+// load gives the engine the image box.
+func (e *engine) load() {
+	e.t.Helper()
+	if r := e.do(bytes.NewReader(image(e.t)), "import", "-", "box"); r.code != 0 {
+		e.t.Fatalf("import: %+v", r)
+	}
 }
 
 // in is e for a subtest.

@@ -230,6 +230,9 @@ func (e *engine) must(args ...string) string {
 	return strings.TrimSpace(r.out)
 }
 
+// resize, with "HEIGHT WIDTH" behind it, changes the terminal's size in place of typing.
+const resize = "\x00resize "
+
 // onTerminal runs the client on a terminal, types what keys say, each line
 // after its prompt has been seen, and returns the exit status and all output.
 func (e *engine) onTerminal(keys [][2]string, args ...string) (int, string) {
@@ -259,7 +262,7 @@ func (e *engine) onTerminal(keys [][2]string, args ...string) (int, string) {
 	for {
 		if len(keys) > 0 && strings.Contains(got.String()[answered:], keys[0][0]) {
 			answered = got.Len()
-			if _, err := master.Write([]byte(keys[0][1])); err != nil {
+			if err := typeKeys(master, keys[0][1]); err != nil {
 				e.t.Error(err)
 			}
 			keys = keys[1:]
@@ -272,6 +275,19 @@ func (e *engine) onTerminal(keys [][2]string, args ...string) (int, string) {
 	}
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode(), got.String()
+}
+
+func typeKeys(master console.Console, keys string) error {
+	size, ok := strings.CutPrefix(keys, resize)
+	if !ok {
+		_, err := master.Write([]byte(keys))
+		return err
+	}
+	var s console.WinSize
+	if _, err := fmt.Sscan(size, &s.Height, &s.Width); err != nil {
+		return err
+	}
+	return master.Resize(s)
 }
 
 // leftovers are processes of ours that still run.
