@@ -38,6 +38,7 @@ func TestDockerLong(t *testing.T) {
 		}
 	})
 	t.Run("buildkit", testBuildKit)
+	t.Run("userns-remap", testRemap)
 	t.Run("live restore", func(sub *testing.T) {
 		e := e.in(sub)
 		up := e.start("box", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,6 +87,12 @@ func TestDocker(t *testing.T) {
 // name and more flags, and returns its client. stop ends it, to be started again.
 func startDocker(t *testing.T, name string, flags ...string) (e *engine, stop func()) {
 	t.Helper()
+	return startDockerBy(t, nil, name, flags...)
+}
+
+// startDockerBy is startDocker for a dockerd that another command starts.
+func startDockerBy(t *testing.T, command []string, name string, flags ...string) (e *engine, stop func()) {
+	t.Helper()
 	need(t, "dockerd", "docker", "containerd")
 	dir := filepath.Join(work, name)
 	socket := "unix://" + dir + "/s"
@@ -93,10 +100,8 @@ func startDocker(t *testing.T, name string, flags ...string) (e *engine, stop fu
 		t.Fatal(err)
 	}
 	e = &engine{t: t, args: []string{"docker", "-H", socket}, env: []string{"DOCKER_CONFIG=" + dir, "DOCKER_CLI_HINTS=false"}}
-	args := []string{
-		"dockerd", "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--host", socket, "--pidfile", dir + "/pid",
-		"--bridge=none", "--iptables=false", "--ip6tables=false", "--add-runtime", "runsc=" + runtime,
-	}
+	args := append(slices.Clone(command), "dockerd", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--host", socket, "--pidfile", dir+"/pid",
+		"--bridge=none", "--iptables=false", "--ip6tables=false", "--add-runtime", "runsc="+runtime)
 	stop = daemon(t, func() bool { return e.command("version").Run() == nil }, append(args, flags...)...)
 	return e, stop
 }

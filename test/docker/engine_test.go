@@ -154,6 +154,7 @@ func daemon(t *testing.T, ready func() bool, args ...string) (stop func()) {
 	for end := time.Now().Add(30 * time.Second); !ready(); time.Sleep(50 * time.Millisecond) {
 		select {
 		case err := <-ended:
+			ended <- err
 			data, _ := os.ReadFile(log.Name())
 			t.Fatalf("%s ended: %v\n%s", args[0], err, data)
 		default:
