@@ -101,11 +101,12 @@ func higher(was, is *int64) *int64 {
 }
 
 // Check refuses limits that contradict each other or their own ranges.
+// A weight of 0 is none: dockerd sends it with every update.
 func Check(r *specs.LinuxResources) error {
 	if m := r.Memory; m != nil && positive(m.Limit) != 0 && positive(m.Swap) != 0 && *m.Swap < *m.Limit {
 		return fmt.Errorf("memory and swap together (%d bytes) can't be less than memory (%d bytes)", *m.Swap, *m.Limit)
 	}
-	if b := r.BlockIO; b != nil && b.Weight != nil && (*b.Weight < 10 || *b.Weight > 1000) {
+	if b := r.BlockIO; b != nil && b.Weight != nil && *b.Weight != 0 && (*b.Weight < 10 || *b.Weight > 1000) {
 		return fmt.Errorf("blkio weight %d: must be from 10 to 1000", *b.Weight)
 	}
 	return nil
