@@ -1,6 +1,8 @@
 package oci
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -53,5 +55,46 @@ func TestUserNamespaceExec(t *testing.T) {
 	}
 	if r := b.do("", "exec", "--user", "5000", b.id, "true"); r.code == 0 || !strings.Contains(r.words(), "cannot set uid to unmapped user in user namespace") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestUserNamespaceFiles is Docker's userns-remap: the container's ids are others on the
+// host, and what belongs to nobody in the container is out of its reach.
+func TestUserNamespaceFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, uid := range map[string]int{"own": 100000, "foreign": 0} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, uid, uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	// runc looks for its files as the container's root.
+	for _, up := range []string{filepath.Dir(dir), filepath.Dir(rootfs)} {
+		if err := os.Chmod(up, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBox(t, sh(`cd /vol; stat -c '%u %n' own foreign; cat own; cat foreign; chown 7:8 own; echo x > made`), func(s *specs.Spec) {
+		maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+		s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/vol", Type: "bind", Source: dir, Options: []string{"rbind"}})
+		s.Process.Capabilities.Bounding = append(s.Process.Capabilities.Bounding, "CAP_CHOWN", "CAP_DAC_OVERRIDE")
+		s.Process.Capabilities.Effective, s.Process.Capabilities.Permitted = s.Process.Capabilities.Bounding, s.Process.Capabilities.Bounding
+	})
+	if r := b.run(""); r.code != 0 || r.out != "0 own\n65534 foreign\nown\n" || !strings.Contains(r.err, "Permission denied") {
+		t.Errorf("%+v", r)
+	}
+	for name, want := range map[string]uint32{"own": 100007, "made": 100000} {
+		var st unix.Stat_t
+		if err := unix.Stat(filepath.Join(dir, name), &st); err != nil || st.Uid != want {
+			t.Errorf("%s: user %d, want %d: %v", name, st.Uid, want, err)
+		}
 	}
 }
