@@ -382,7 +382,8 @@ int main(int argc, char **argv) {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct { pid_t pid; time_t since; } at[WORKERS] = {0};
-	for (int left = 1; left;) {
+	int left = 1;
+	for (time_t turn = time(NULL); left; turn = time(NULL)) {
 		left = time(NULL) < end;
 		// Threads that have asked to be traced, too, want to be waited for.
 		int st;
@@ -400,6 +401,10 @@ int main(int argc, char **argv) {
 			if (!at[i].pid)
 				continue;
 			left = 1;
+			if (time(NULL) > turn + PATIENCE / 2) { // or it would blame a worker that it has not looked for
+				printf("stuck: the supervisor itself, for %ld s\n", (long)(time(NULL) - turn));
+				return 3;
+			}
 			if (time(NULL) > at[i].since + 2)
 				kill(at[i].pid, SIGKILL);
 			if (time(NULL) > at[i].since + 2 + PATIENCE) {
