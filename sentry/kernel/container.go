@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"garrison/sentry/auth"
 	"garrison/sentry/limits"
@@ -47,11 +48,11 @@ type Container struct {
 	cgroup    controlGroup
 	noticeOOM func() // ContainerSpec.OutOfMemory
 
+	kills  atomic.Uint64               // processes killed for lack of memory
+	victim atomic.Pointer[ThreadGroup] // the last of them, until its memory is back
+
 	mu   sync.Mutex
 	init *ThreadGroup // protected by mu
-	oom  uint64       // protected by mu: processes killed for lack of memory
-	// victim is the last of them; protected by mu.
-	victim *ThreadGroup
 }
 
 // ContainerSpec is what NewContainer needs; the namespaces that are nil are new
@@ -81,7 +82,7 @@ func (k *Kernel) NewContainer(s ContainerSpec) (*Container, error) {
 	c.Env = mm.NewEnv(k.platform, s.Memory)
 	c.Env.SetTotalMemory(k.Memory())
 	// The kernel's own copies to guest memory meet the limit too, with locks held.
-	c.Env.SetOutOfMemory(func() { go c.makeRoom(nil) })
+	c.Env.SetOutOfMemory(c.shortOfMemory)
 	vdso, err := loader.NewVDSO(k.facts, s.Memory, false)
 	if err != nil {
 		return nil, err
@@ -168,10 +169,21 @@ func (c *Container) SignalAll(info *linux.SigInfo) {
 }
 
 // OutOfMemories is how many processes were killed for lack of memory.
-func (c *Container) OutOfMemories() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.oom
+func (c *Container) OutOfMemories() uint64 { return c.kills.Load() }
+
+// shortOfMemory has room made when the kernel itself has met the memory limit. Who is
+// being killed already, or is by the time that there are no locks in the way, is room
+// enough.
+func (c *Container) shortOfMemory() {
+	before := c.kills.Load()
+	if c.victim.Load() != nil {
+		return
+	}
+	go func() {
+		if c.kills.Load() == before {
+			c.makeRoom(nil)
+		}
+	}()
 }
 
 // OutOfMemory makes room when t has met the memory limit: it kills the process of
@@ -197,24 +209,27 @@ func (c *Container) OutOfMemory(t *Task) {
 // who has too little memory, nil if that is not known: the last choice. nil if
 // there is nobody to kill.
 func (c *Container) makeRoom(short *ThreadGroup) *ThreadGroup {
+	if v := c.victim.Load(); v != nil {
+		return v
+	}
 	victim, dying := c.oomVictim(short)
 	if victim == nil || dying {
 		return victim
 	}
-	c.mu.Lock()
-	if v := c.victim; v != nil && !v.Exited() {
-		// It has yet to hear of it: more than one has met the limit.
-		c.mu.Unlock()
-		return v
+	if !c.victim.CompareAndSwap(nil, victim) {
+		return c.makeRoom(short) // somebody else has chosen meanwhile
 	}
-	c.oom++
-	c.victim = victim
-	c.mu.Unlock()
+	c.kills.Add(1)
 	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
 	if c.noticeOOM != nil {
 		c.noticeOOM()
 	}
 	victim.Kill()
+	go func() {
+		<-victim.ended
+		c.Memory.Flush()
+		c.victim.Store(nil)
+	}()
 	return victim
 }
 
