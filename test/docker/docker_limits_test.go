@@ -1,9 +1,6 @@
 package docker
 
-import (
-	"os/exec"
-	"testing"
-)
+import "testing"
 
 const (
 	// hog takes memory until it dies.
@@ -23,16 +20,7 @@ func testMemory(t *testing.T, e *engine) {
 	e.expect(137, "", "exec", id, "dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=60")
 }
 
-// needUpdate skips what waits for `runsc update`, and for the limits that come with it.
-func needUpdate(t *testing.T) {
-	t.Helper()
-	if exec.Command(runtime, "update", "--help").Run() != nil {
-		t.Skip("this runtime has no update yet")
-	}
-}
-
 func testPIDs(t *testing.T, e *engine) {
-	needUpdate(t)
 	e.says(2, "", "--pids-limit", "10", "box", "sh", "-c", forks)
 	e.says(0, "all", "--pids-limit", "50", "box", "sh", "-c", forks)
 }
@@ -45,9 +33,11 @@ func testCPUs(t *testing.T, e *engine) {
 }
 
 func testUpdate(t *testing.T, e *engine) {
-	needUpdate(t)
 	id := e.start("-m", "64m", "--memory-swap", "64m", "--shm-size=150m", "box", "sleep", "1000")
+	fill := []string{"exec", id, "dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=100"}
+	e.expect(137, "", fill...)
+	e.must("exec", id, "rm", "/dev/shm/x")
 	e.must("update", "-m", "200m", "--memory-swap", "200m", "--cpus", "1", id)
-	e.must("exec", id, "dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=100")
+	e.must(fill...)
 	e.expect(0, "209715200", "inspect", "-f", "{{.HostConfig.Memory}}", id)
 }
