@@ -108,16 +108,19 @@ func (b *becoming) begin() error {
 	}
 	defer w.Close()
 	defer r.Close()
-	var helpers []int
-	for _, m := range []struct {
-		program, file string
-		own           int
-	}{{"newuidmap", "/etc/subuid", os.Getuid()}, {"newgidmap", "/etc/subgid", os.Getgid()}} {
-		first, count, err := subordinate(m.file)
-		if err != nil {
+	mappers := []struct {
+		program, file, first, count string
+		own                         int
+	}{{program: "newuidmap", file: "/etc/subuid", own: os.Getuid()}, {program: "newgidmap", file: "/etc/subgid", own: os.Getgid()}}
+	for i := range mappers {
+		m := &mappers[i]
+		if m.first, m.count, err = subordinate(m.file); err != nil {
 			return err
 		}
-		pid, err := startMapper(m.program, r, []string{strconv.Itoa(os.Getpid()), "0", strconv.Itoa(m.own), "1", "1", first, count})
+	}
+	var helpers []int
+	for _, m := range mappers {
+		pid, err := startMapper(m.program, r, []string{strconv.Itoa(os.Getpid()), "0", strconv.Itoa(m.own), "1", "1", m.first, m.count})
 		if err != nil {
 			return err
 		}
@@ -143,7 +146,11 @@ func startMapper(program string, gate *os.File, args []string) (int, error) {
 	}
 	s := new(script.Script)
 	one := s.Buffer(16)
-	s.Call("wait", unix.SYS_READ, script.Int(3), one.At(0), script.Int(1)).Retry(unix.EINTR)
+	read := s.Call("wait", unix.SYS_READ, script.Int(3), one.At(0), script.Int(1)).Retry(unix.EINTR)
+	told := s.NewLabel()
+	s.IfEqual(read.Result(), script.Int(1), told)
+	s.Exit(script.Int(1)) // whoever would have told has given up
+	s.Place(told)
 	s.Call("close", unix.SYS_CLOSE, script.Int(3))
 	s.Call("execute "+program, unix.SYS_EXECVE, s.String(path), s.Strings(append([]string{program}, args...)), s.Strings(nil))
 	p, err := startScript(s, program, []*os.File{nil, os.Stderr, os.Stderr, gate}, nil)
