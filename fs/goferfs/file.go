@@ -205,10 +205,8 @@ func (f *openFile) Mmap(_ vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
 
 // Allocate implements vfs.Allocater.
 func (f *openFile) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
-	if mode == 0 || mode == unix.FALLOC_FL_ZERO_RANGE {
-		if err := vfs.CheckSize(c, off+n); err != nil {
-			return err
-		}
+	if err := vfs.CheckGrowth(c, mode, off+n); err != nil {
+		return err
 	}
 	fd := f.d.current(true)
 	if fd == nil {

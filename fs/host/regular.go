@@ -108,10 +108,8 @@ func (r *regular) seekAlone(cur, off int64, whence int) (int64, error) {
 
 // Allocate implements vfs.Allocater.
 func (r *regular) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
-	if mode == 0 || mode == unix.FALLOC_FL_ZERO_RANGE {
-		if err := vfs.CheckSize(c, off+n); err != nil {
-			return err
-		}
+	if err := vfs.CheckGrowth(c, mode, off+n); err != nil {
+		return err
 	}
 	if err := unix.Fallocate(r.d.fd, mode, off, n); err != nil {
 		return errno(err)

@@ -14,7 +14,7 @@ const AutoPlatform = "auto"
 func Platforms() [][2]string {
 	return [][2]string{
 		{AutoPlatform, "systrap where the host can run it, else ptrace"},
-		{"systrap", "seccomp traps and pages shared with the guest's stub; needs Linux 5.14 and FSGSBASE"},
+		{"systrap", "seccomp traps and pages shared with the guest's stub; needs Linux 5.14"},
 		{"ptrace", "ptrace(2) with PTRACE_SYSEMU; works on every host"},
 	}
 }

@@ -72,7 +72,7 @@ type (
 
 	// Allocater: fallocate(2), with mode's FALLOC_FL_* bits. EOPNOTSUPP. vfs has
 	// checked the arguments' ranges, but for RLIMIT_FSIZE: what counts is up to the
-	// filesystem (CheckSize).
+	// filesystem (CheckSize, CheckGrowth).
 	Allocater interface {
 		Allocate(c Ctx, mode uint32, off, n int64) error
 	}

@@ -150,6 +150,15 @@ func CheckSize(c Ctx, size int64) error {
 	return nil
 }
 
+// CheckGrowth is CheckSize for fallocate(2) up to end as most filesystems have it: the
+// limit is for what may change the size.
+func CheckGrowth(c Ctx, mode uint32, end int64) error {
+	if mode != 0 && mode != linux.FALLOC_FL_ZERO_RANGE {
+		return nil
+	}
+	return CheckSize(c, end)
+}
+
 // truncate sets a file's size, and takes its set-id bits away.
 func truncate(c Ctx, node Inode, size int64) error {
 	a, err := node.Attr(c)
