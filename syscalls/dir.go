@@ -1,6 +1,8 @@
 package syscalls
 
 import (
+	stdsync "sync"
+
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
@@ -22,6 +24,10 @@ func getdents(t *kernel.Task, fd kernel.FD, out address, n uint32) (int64, error
 // less than a guest could make the sentry hold.
 const maxListing = 256 << 10
 
+// listings are the buffers of calls that have ended: who goes through a tree lists
+// twice in each directory, mostly few names in much room.
+var listings = stdsync.Pool{New: func() any { return new([]byte) }}
+
 // listDirectory fills out with the entries that fit: EINVAL if not one does.
 func listDirectory(t *kernel.Task, fd kernel.FD, out address, n uint32, add func([]byte, vfs.Dirent) []byte) (int64, error) {
 	d, err := t.File(fd)
@@ -30,7 +36,9 @@ func listDirectory(t *kernel.Task, fd kernel.FD, out address, n uint32, add func
 	}
 	defer d.Release(t)
 	room := int(min(n, maxListing))
-	buf := make([]byte, 0, min(room, 32<<10))
+	kept := listings.Get().(*[]byte)
+	defer listings.Put(kept)
+	buf := (*kept)[:0]
 	full, start := false, d.Offset()
 	err = d.List(t, func(e vfs.Dirent) bool {
 		before := len(buf)
@@ -46,6 +54,7 @@ func listDirectory(t *kernel.Task, fd kernel.FD, out address, n uint32, add func
 	if len(buf) == 0 {
 		return 0, err
 	}
+	*kept = buf
 	if _, err := t.CopyOut(out.Addr(), buf); err != nil {
 		d.Seek(t, start, linux.SEEK_SET) // what was not given is yet to come
 		return 0, err

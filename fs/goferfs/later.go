@@ -26,8 +26,8 @@ const (
 	rowGap = int64(10 * time.Millisecond)
 	// laterDelay is how much later on the host at most, if nobody asks.
 	laterDelay = 3 * time.Millisecond
-	// maxLater is how many may wait: then who removes another waits for them.
-	maxLater = 4 * wire.MaxUnlinks
+	// maxLater is how many may wait: then who removes another waits for the first of them.
+	maxLater = 16 * wire.MaxUnlinks
 	// maxLaterBlocks is the size, in units of 512 bytes, of the largest file that may:
 	// the host takes its time for large ones, and others would wait for it.
 	maxLaterBlocks = 4 << 20 / 512
@@ -38,7 +38,8 @@ const (
 
 // later is the names that the host still has.
 type later struct {
-	count atomic.Int32  // those that wait and those under way
+	added atomic.Int64  // how many have been put off, ever
+	done  atomic.Int64  // how many of these the host has been asked for, and has answered
 	turn  chan struct{} // has an element while some are under way
 
 	mu     lock.Mutex[lock.Leaf]
@@ -122,33 +123,35 @@ func (d *dir) removeLater(name string, victim inode, rmdir bool, done <-chan str
 	d.mu.Unlock()
 	d.late.Add(1)
 	victim.base().lost(wireTime(linux.NsecToTimespec(time.Now().UnixNano())), false)
-	count, arm := d.fs.later.add(removal{d, name, victim, rmdir})
+	added, arm := d.fs.later.add(removal{d, name, victim, rmdir})
 	d.removedName(name) // only now may d itself be removed
 	switch {
-	case count >= maxLater:
-		_ = d.fs.settle(done)
-	case count%wire.MaxUnlinks == 0:
+	case added%wire.MaxUnlinks == 0:
 		go d.fs.settle(nil)
 	case arm:
 		time.AfterFunc(laterDelay, d.fs.settleLate)
 	}
+	_ = d.fs.settleTo(added-maxLater, done) // who is killed needs no room
 }
 
-// add puts r off. It returns how many are, and whether there is no timer for them.
-func (l *later) add(r removal) (count int32, arm bool) {
+// add puts r off. It returns how many have been, and whether there is no timer for them.
+func (l *later) add(r removal) (added int64, arm bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queue = append(l.queue, r)
 	arm = !l.armed
 	l.armed = true
-	return l.count.Add(1), arm
+	return l.added.Add(1), arm
 }
 
-// take is the next of those that were put off, at most most.
-func (l *later) take(most int) []removal {
+// waiting reports whether the host still has any.
+func (l *later) waiting() bool { return l.done.Load() != l.added.Load() }
+
+// take is the next of those that were put off, as many as one message takes.
+func (l *later) take() []removal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	batch := l.queue[:min(len(l.queue), wire.MaxUnlinks, most)]
+	batch := l.queue[:min(len(l.queue), wire.MaxUnlinks)]
 	if l.queue = l.queue[len(batch):]; len(l.queue) == 0 {
 		l.queue = nil
 	}
@@ -165,20 +168,23 @@ func (fs *filesystem) settleLate() {
 // settle waits until the host has done all that was put off before. EINTR: done was
 // closed first.
 func (fs *filesystem) settle(done <-chan struct{}) error {
+	return fs.settleTo(fs.later.added.Load(), done)
+}
+
+// settleTo waits until the host has done the first n of all that were ever put off: who
+// waits has a part in it, a message at a time. EINTR: as settle.
+func (fs *filesystem) settleTo(n int64, done <-chan struct{}) error {
 	l := &fs.later
-	if l.count.Load() == 0 {
-		return nil
-	}
-	select {
-	case l.turn <- struct{}{}:
-	case <-done:
-		return linux.EINTR
-	}
-	defer func() { <-l.turn }()
-	for left := int(l.count.Load()); left > 0; { // others may go on adding some
-		batch := l.take(left)
-		fs.carryOut(batch)
-		left -= len(batch)
+	for l.done.Load() < n {
+		select {
+		case l.turn <- struct{}{}:
+		case <-done:
+			return linux.EINTR
+		}
+		if l.done.Load() < n {
+			fs.carryOut(l.take())
+		}
+		<-l.turn
 	}
 	return nil
 }
@@ -186,7 +192,7 @@ func (fs *filesystem) settle(done <-chan struct{}) error {
 // freed has the host let go what waits, and reports whether there was anything: what the
 // guest has removed must not keep it from writing.
 func (fs *filesystem) freed() bool {
-	if fs.later.count.Load() == 0 {
+	if !fs.later.waiting() {
 		return false
 	}
 	_ = fs.settle(nil)
@@ -227,7 +233,7 @@ func (fs *filesystem) carryOut(batch []removal) {
 		}
 	}
 	// Not before: who sees that none is left takes what is known of the directories for true.
-	fs.later.count.Add(-int32(len(batch)))
+	fs.later.done.Add(int64(len(batch)))
 	for _, r := range batch {
 		r.victim.Drop()
 		r.dir.Drop()

@@ -47,7 +47,7 @@ func (w *world) waiting(dir string, n int) (removed int) {
 	w.Helper()
 	for i := range n {
 		w.unlink(dir, i, i+1)
-		if i >= minRow && w.fs.later.count.Load() > 0 && w.onHostNow(dir) > n-i-1 {
+		if i >= minRow && w.fs.later.waiting() && w.onHostNow(dir) > n-i-1 {
 			return i + 1
 		}
 	}
