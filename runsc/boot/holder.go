@@ -21,9 +21,9 @@ func outsideSignal(s linux.Signal) *linux.SigInfo { return &linux.SigInfo{Signo:
 
 // attend stands between a process and its holder: what is sent to the holder
 // comes to the process, and the death of the holder is the process's.
-func (s *sandbox) attend(p *process) {
-	go s.forwardSignals(p)
-	go s.watchHolder(p)
+func (ct *container) attend(p *process) {
+	go ct.forwardSignals(p)
+	go ct.watchHolder(p)
 }
 
 // end waits until the process has ended and its last output is out.
@@ -48,7 +48,8 @@ func (p *process) report(w linux.WaitStatus) {
 }
 
 // forwardSignals passes on what somebody sent to the holder, until that is gone.
-func (s *sandbox) forwardSignals(p *process) {
+func (ct *container) forwardSignals(p *process) {
+	defer p.holder.Close()
 	buf := make([]byte, script.SignalSize)
 	for {
 		n, err := p.holder.Read(buf)
@@ -62,24 +63,25 @@ func (s *sandbox) forwardSignals(p *process) {
 		case sig == linux.SIGHUP && p.console != nil:
 			// The terminal's own hang-up says it already.
 		default:
-			s.signal(p, sig)
+			ct.signal(p, sig)
 		}
 	}
 }
 
 // watchHolder ends the process when its holder has been killed.
-func (s *sandbox) watchHolder(p *process) {
+func (ct *container) watchHolder(p *process) {
+	defer p.pidfd.Close()
 	waitReadable(p.pidfd)
 	if !p.group.Exited() {
 		logf("a holder was killed: its process ends too")
-		s.signal(p, linux.SIGKILL)
+		ct.signal(p, linux.SIGKILL)
 	}
 }
 
 // signal sends p a signal from outside. An init that has not been started ends
 // by what would have ended it.
-func (s *sandbox) signal(p *process, sig linux.Signal) {
-	if p == s.init && s.abandon(sig) {
+func (ct *container) signal(p *process, sig linux.Signal) {
+	if p == ct.init && ct.abandon(sig) {
 		return
 	}
 	if err := p.group.SignalFromOutside(outsideSignal(sig)); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // runHooks runs the startContainer hooks: programs of the container, run in it
 // before init, each with the container's state on its standard input.
-func (s *sandbox) runHooks(q *control.Start) error {
+func (ct *container) runHooks(q *control.Start) error {
 	if len(q.Hooks) == 0 {
 		return nil
 	}
@@ -26,21 +26,21 @@ func (s *sandbox) runHooks(q *control.Start) error {
 		return err
 	}
 	for i := range q.Hooks {
-		if err := s.runHook(&q.Hooks[i], state); err != nil {
+		if err := ct.runHook(&q.Hooks[i], state); err != nil {
 			return fmt.Errorf("error running startContainer hook #%d: hook %s: %w", i, q.Hooks[i].Path, err)
 		}
 	}
 	return nil
 }
 
-func (s *sandbox) runHook(h *specs.Hook, state []byte) error {
-	c, done := s.rootContext(s.container.Mounts)
+func (ct *container) runHook(h *specs.Hook, state []byte) error {
+	c, done := ct.rootContext(ct.guest.Mounts)
 	defer done()
 	args := h.Args
 	if len(args) == 0 {
 		args = []string{h.Path}
 	}
-	in, err := s.hookInput(c, state)
+	in, err := ct.hookInput(c, state)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func (s *sandbox) runHook(h *specs.Hook, state []byte) error {
 		return fmt.Errorf("/dev/null: %w", err)
 	}
 	defer null.Release(c)
-	g, err := s.container.NewProcess(&kernel.ProcessSpec{
-		Container: s.container, Argv: args, Env: h.Env, Path: h.Path, Cwd: "/", Umask: 0o022,
+	g, err := ct.guest.NewProcess(&kernel.ProcessSpec{
+		Container: ct.guest, Argv: args, Env: h.Env, Path: h.Path, Cwd: "/", Umask: 0o022,
 		Files: []*vfs.FileDescription{in, null, null},
 	})
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *sandbox) runHook(h *specs.Hook, state []byte) error {
 }
 
 // hookInput is a file from which state can be read.
-func (s *sandbox) hookInput(c vfs.Ctx, state []byte) (*vfs.FileDescription, error) {
+func (ct *container) hookInput(c vfs.Ctx, state []byte) (*vfs.FileDescription, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -91,11 +91,11 @@ func (s *sandbox) hookInput(c vfs.Ctx, state []byte) (*vfs.FileDescription, erro
 	if err != nil {
 		return nil, err
 	}
-	d, err := host.New(s.poller, fd, 0, 0)
+	d, err := host.New(ct.poller, fd, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.Describe(c, s.system)
+	f, err := d.Describe(c, ct.system)
 	if err != nil {
 		d.Drop()
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"garrison/sentry/linux"
 )
 
-// A stage is how far a sandbox's life has come.
+// A stage is how far a container's life has come.
 type stage int
 
 const (
@@ -16,113 +16,123 @@ const (
 	ending // init has ended, or never will begin
 )
 
-// serve answers requests until the container has ended and everybody who
-// waited for it knows.
-func (s *sandbox) serve() {
-	s.attend(s.init)
-	go s.accept()
-	<-s.over
-	logf("container %s has ended", s.doc.ID)
-}
-
 // start lets init run.
-func (s *sandbox) start(q *control.Start) error {
-	s.mu.Lock()
-	if s.stage != waiting {
-		s.mu.Unlock()
+func (ct *container) start(q *control.Start) error {
+	ct.mu.Lock()
+	if ct.stage != waiting {
+		ct.mu.Unlock()
 		return errors.New("cannot start a container that has been started")
 	}
-	s.stage = running
-	s.mu.Unlock()
-	if err := s.runHooks(q); err != nil {
-		s.init.group.Abandon()
-		go s.finish(linux.ExitStatus(1))
+	ct.stage = running
+	ct.mu.Unlock()
+	if err := ct.runHooks(q); err != nil {
+		ct.init.group.Abandon()
+		go ct.finish(linux.ExitStatus(1))
 		return err
 	}
-	s.init.group.Start()
-	go func() { s.finish(s.init.end()) }()
+	ct.init.group.Start()
+	go func() { ct.finish(ct.init.end()) }()
 	return nil
 }
 
 // abandon ends an init that was not started, if sig would end it: it does what
 // sig does to a program that has not set anything up.
-func (s *sandbox) abandon(sig linux.Signal) bool {
-	s.mu.Lock()
-	if s.stage != waiting {
-		s.mu.Unlock()
+func (ct *container) abandon(sig linux.Signal) bool {
+	ct.mu.Lock()
+	if ct.stage != waiting {
+		ct.mu.Unlock()
 		return false
 	}
 	switch sig {
 	case 0, linux.SIGCHLD, linux.SIGCONT, linux.SIGURG, linux.SIGWINCH, linux.SIGSTOP, linux.SIGTSTP, linux.SIGTTIN, linux.SIGTTOU:
-		s.mu.Unlock()
+		ct.mu.Unlock()
 		return true
 	}
-	s.stage = ending
-	s.mu.Unlock()
-	s.init.group.Abandon()
-	go s.finish(linux.SignalStatus(sig, false))
+	ct.stage = ending
+	ct.mu.Unlock()
+	ct.init.group.Abandon()
+	go ct.finish(linux.SignalStatus(sig, false))
 	return true
 }
 
 // finish is the end: init has ended as status says. What it left running ends
 // with it; what was written is brought to the host before anybody is told.
-func (s *sandbox) finish(status linux.WaitStatus) {
-	s.mu.Lock()
-	s.stage = ending
-	rest := make([]*process, 0, len(s.processes))
-	for p := range s.processes {
+func (ct *container) finish(status linux.WaitStatus) {
+	ct.mu.Lock()
+	ct.stage = ending
+	rest := make([]*process, 0, len(ct.processes))
+	for p := range ct.processes {
 		rest = append(rest, p)
 	}
-	s.mu.Unlock()
+	ct.mu.Unlock()
+	ct.endGuests()
 	for _, p := range rest {
 		<-p.reported
 	}
-	s.system.Sync(s.system.Internal())
-	s.gofer.Flush()
-	s.watchers.close(status)
-	s.init.report(status)
-	close(s.over)
+	if ct == ct.first {
+		ct.endOthers()
+	}
+	ct.system.Sync(ct.system.Internal())
+	ct.gofer.Flush()
+	ct.watchers.close(status)
+	ct.leave()
+	ct.init.report(status)
+	close(ct.finished)
+	logf("container %s has ended", ct.doc.ID)
+}
+
+// endGuests ends what still runs in the container: in a pid namespace that is another's,
+// init's end is nobody else's.
+func (ct *container) endGuests() {
+	ct.guest.Resume() // what is paused can't end
+	for _, g := range ct.guest.Groups() {
+		if !g.Exited() {
+			_ = g.SignalFromOutside(outsideSignal(linux.SIGKILL))
+			<-g.Done()
+		}
+	}
 }
 
 // exec starts another process in the container.
-func (s *sandbox) exec(q *control.Exec, given *descriptors) (pid int, err error) {
-	s.mu.Lock()
-	stage := s.stage
-	s.mu.Unlock()
+func (ct *container) exec(q *control.Exec, given *descriptors) (pid int, err error) {
+	ct.mu.Lock()
+	stage := ct.stage
+	ct.mu.Unlock()
 	if stage == ending {
-		return 0, errors.New("container not running")
+		return 0, errNotRunning
 	}
-	p, err := s.newProcess(q.Process, &q.Stdio, given, false)
+	p, err := ct.newProcess(q.Process, &q.Stdio, given, false)
 	if err != nil {
 		return 0, err
 	}
-	s.mu.Lock()
-	if s.stage == ending {
-		s.mu.Unlock()
+	ct.mu.Lock()
+	if ct.stage == ending {
+		ct.mu.Unlock()
 		p.group.Abandon()
-		return 0, errors.New("container not running")
+		return 0, errNotRunning
 	}
-	s.processes[p] = struct{}{}
-	s.mu.Unlock()
-	pid = int(p.group.PID().In(s.container.PIDs))
-	s.attend(p)
+	ct.processes[p] = struct{}{}
+	ct.mu.Unlock()
+	pid = int(p.group.PID().In(ct.guest.PIDs))
+	ct.attend(p)
 	p.group.Start()
 	go func() {
 		status := p.end()
-		s.system.Settle() // who is told looks at the files next
+		ct.system.Settle() // who is told looks at the files next
 		p.report(status)
-		s.mu.Lock()
-		delete(s.processes, p)
+		ct.mu.Lock()
+		delete(ct.processes, p)
 		if p.console != nil {
-			s.removeConsoleLocked(p.console.Terminal)
+			ct.removeConsoleLocked(p.console.Terminal)
 		}
-		s.mu.Unlock()
+		ct.mu.Unlock()
 		close(p.reported)
 	}()
 	return pid, nil
 }
 
-// killAll ends the container at once.
-func (s *sandbox) killAll() {
-	s.signal(s.init, linux.SIGKILL)
+// kill ends the container at once.
+func (ct *container) kill() {
+	ct.guest.Resume()
+	ct.signal(ct.init, linux.SIGKILL)
 }

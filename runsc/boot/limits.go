@@ -5,51 +5,47 @@ import (
 	"strconv"
 	"strings"
 
-	"garrison/fs/cgroupfs"
 	"garrison/runsc/control"
 	"garrison/sentry/kernel"
 )
 
 // limit keeps the container to l from now on. What is not the sentry's to enforce
 // (the size of the page file, time on processors) is only shown.
-func (s *sandbox) limit(l *control.Limits) error {
+func (ct *container) limit(l *control.Limits) error {
 	cpus, err := parseCPUs(l.CPUs)
 	if err != nil {
 		return fmt.Errorf("cpuset %q: %w", l.CPUs, err)
 	}
-	s.limits.Store(l)
-	s.container.SetTaskLimit(l.Pids)
-	s.container.SetCPUs(cpus)
+	ct.limits.Store(l)
+	ct.guest.SetTaskLimit(l.Pids)
+	ct.guest.SetCPUs(cpus)
 	return nil
 }
 
 // update is limit for a container that runs already.
-func (s *sandbox) update(l *control.Limits) (*control.Use, error) {
-	if err := s.limit(l); err != nil {
+func (ct *container) update(l *control.Limits) (*control.Use, error) {
+	if err := ct.limit(l); err != nil {
 		return nil, err
 	}
-	s.kernel.SetMemory(s.memory())
-	return s.use(), nil
+	if ct == ct.first {
+		ct.kernel.SetMemory(ct.memory())
+	}
+	return ct.use(), nil
 }
 
-// shownLimits is what cgroup files show of the container's limits.
-func (s *sandbox) shownLimits(*kernel.Container) cgroupfs.Limits {
-	return cgroupfs.Limits(*s.limits.Load())
-}
-
-// memory is how much memory the guest is told of: its limit, or the host's.
-func (s *sandbox) memory() uint64 {
-	if n := s.limits.Load().Memory; n != 0 {
+// memory is how much memory the container is told of: its limit, or the host's.
+func (ct *container) memory() uint64 {
+	if n := ct.limits.Load().Memory; n != 0 {
 		return min(n, hostMemory())
 	}
 	return hostMemory()
 }
 
 // use is what the container uses.
-func (s *sandbox) use() *control.Use {
-	u := &control.Use{OOMKills: s.container.OutOfMemories(), Tasks: s.container.Tasks().Now}
-	u.UserNanos, u.SystemNanos = s.container.CPUTime()
-	u.Memory, _ = s.pages.Usage() // fstat(2) of an open file does not fail
+func (ct *container) use() *control.Use {
+	u := &control.Use{OOMKills: ct.guest.OutOfMemories(), Tasks: ct.guest.Tasks().Now}
+	u.UserNanos, u.SystemNanos = ct.guest.CPUTime()
+	u.Memory, _ = ct.pages.Usage() // fstat(2) of an open file does not fail
 	return u
 }
 

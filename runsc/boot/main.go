@@ -59,7 +59,7 @@ func run(platformName string) error {
 		_ = conn.Send(&control.Booted{Problem: problem(err)})
 		return err
 	}
-	if err := conn.Send(&control.Booted{Steps: clock.steps, Warnings: s.warnings}); err != nil {
+	if err := conn.Send(&control.Booted{Steps: clock.steps, Warnings: s.first.warnings}); err != nil {
 		return err
 	}
 	var commit control.Commit
@@ -69,7 +69,7 @@ func run(platformName string) error {
 	if commit.Leash {
 		go func() {
 			_, _ = conn.Receive(&commit)
-			s.killAll()
+			s.first.kill()
 		}()
 	} else {
 		conn.Close()

@@ -8,6 +8,7 @@ import (
 
 	"garrison/fs/cgroupfs"
 	"garrison/fs/dev"
+	"garrison/fs/proc"
 	"garrison/fs/sys"
 	"garrison/runsc/control"
 	"garrison/sentry/auth"
@@ -19,43 +20,43 @@ import (
 
 // mountRoot makes a tree of mounts that is the container's root and nothing else.
 // It is writable, as mount points may have to be made in it.
-func (s *sandbox) mountRoot() (*vfs.MountNamespace, error) {
-	all := s.doc.Mounts
+func (ct *container) mountRoot() (*vfs.MountNamespace, error) {
+	all := ct.doc.Mounts
 	if len(all) == 0 || all[0].Destination != "/" {
 		return nil, errors.New("boot document: no root")
 	}
-	fs, err := s.filesystem(s.system.Internal(), &all[0])
+	fs, err := ct.filesystem(ct.system.Internal(), &all[0])
 	if err != nil {
 		return nil, fmt.Errorf("mount /: %w", err)
 	}
 	defer fs.DecRef()
-	return s.system.NewMountNamespace(fs, all[0].Source, linux.MountFlags(all[0].Flags)&^linux.MS_RDONLY), nil
+	return ct.system.NewMountNamespace(fs, all[0].Source, linux.MountFlags(all[0].Flags)&^linux.MS_RDONLY), nil
 }
 
 // mountRest completes the container's tree.
-func (s *sandbox) mountRest() error {
-	c, done := s.rootContext(s.container.Mounts)
+func (ct *container) mountRest() error {
+	c, done := ct.rootContext(ct.guest.Mounts)
 	defer done()
-	for i := range s.doc.Mounts[1:] {
-		m := &s.doc.Mounts[1+i]
-		if err := s.mount(c, m); err != nil {
+	for i := range ct.doc.Mounts[1:] {
+		m := &ct.doc.Mounts[1+i]
+		if err := ct.mount(c, m); err != nil {
 			return fmt.Errorf("mount %s: %w", m.Destination, err)
 		}
 	}
-	if err := s.populateDev(c); err != nil {
+	if err := ct.populateDev(c); err != nil {
 		return err
 	}
-	if err := s.setParameters(c); err != nil {
+	if err := ct.setParameters(c); err != nil {
 		return err
 	}
-	if err := s.hidePaths(c); err != nil {
+	if err := ct.hidePaths(c); err != nil {
 		return err
 	}
-	flags := linux.MountFlags(s.doc.Mounts[0].Flags)
+	flags := linux.MountFlags(ct.doc.Mounts[0].Flags)
 	if flags&linux.MS_RDONLY == 0 {
 		return nil
 	}
-	root := s.container.Mounts.Root()
+	root := ct.guest.Mounts.Root()
 	defer root.Drop()
 	if err := vfs.Remount(c, root, flags|linux.MS_BIND|linux.MS_REMOUNT, nil); err != nil {
 		return fmt.Errorf("mount / read-only: %w", err)
@@ -64,12 +65,12 @@ func (s *sandbox) mountRest() error {
 }
 
 // mount mounts m where it belongs, and makes the mount point if there is none.
-func (s *sandbox) mount(c vfs.Ctx, m *control.Mount) error {
-	if s.optional(m) {
+func (ct *container) mount(c vfs.Ctx, m *control.Mount) error {
+	if ct.optional(m) {
 		logf("mount %s: there is no filesystem of type %s: left out", m.Destination, m.Type)
 		return nil
 	}
-	fs, err := s.filesystem(c, m)
+	fs, err := ct.filesystem(c, m)
 	if err != nil {
 		return err
 	}
@@ -83,42 +84,53 @@ func (s *sandbox) mount(c vfs.Ctx, m *control.Mount) error {
 }
 
 // optional are mounts that a container gets along without.
-func (s *sandbox) optional(m *control.Mount) bool {
+func (ct *container) optional(m *control.Mount) bool {
 	switch m.Type {
 	case "securityfs", "debugfs", "tracefs", "bpf":
-		return s.system.Type(m.Type) == nil
+		return ct.fsType(m.Type) == nil
 	}
 	return false
 }
 
+// procFilesystem is a proc of the container's processes: what mounts it is the
+// kernel, which has none of its own.
+func (ct *container) procFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
+	t := ct.system.Type("proc")
+	root, err := proc.Root(c, ct.kernel, &ct.proc, ct.pids, &vfs.NewArgs{System: ct.system, Options: vfs.ParseOptions(m.Data)})
+	if err != nil {
+		return nil, err
+	}
+	return ct.system.NewFilesystemOf(t, root), nil
+}
+
 // filesystem makes the filesystem that m describes.
-func (s *sandbox) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
+func (ct *container) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
 	switch m.Type {
 	case "gofer":
-		fs, err := s.goferFilesystem(c, m)
+		fs, err := ct.goferFilesystem(c, m)
 		if err == nil && m.Bind {
 			fs.PartOf(m.Source) // from which programs tell what container they are in
 		}
 		return fs, err
 	case "proc":
-		return s.procFilesystem(c, m)
+		return ct.procFilesystem(c, m)
 	case "sysfs":
-		n, _ := s.container.NS.Net.Network.(*socket.Network)
-		return s.system.NewFilesystemOf(s.system.Type("sysfs"), sys.Root(c, s.kernel, n)), nil
+		n, _ := ct.guest.NS.Net.Network.(*socket.Network)
+		return ct.system.NewFilesystemOf(ct.system.Type("sysfs"), sys.Root(c, ct.kernel, n)), nil
 	case "cgroup", "cgroup2":
 		// There is one hierarchy, the unified one, whatever the host has.
-		return s.system.NewFilesystemOf(s.system.Type("cgroup2"), cgroupfs.Root(c, s.kernel, s.container, s.shownLimits)), nil
+		return ct.system.NewFilesystemOf(ct.system.Type("cgroup2"), cgroupfs.Root(c, ct.kernel, ct.guest, ct.shownLimits)), nil
 	}
-	t := s.system.Type(m.Type)
+	t := ct.fsType(m.Type)
 	if t == nil {
 		return nil, fmt.Errorf("there is no filesystem of type %q", m.Type)
 	}
 	if path.Clean(m.Destination) != "/dev" {
 		// As the container's root mounts it. On what belongs to a user namespace
 		// there are no devices.
-		c = &vfs.Internal{Who: auth.Root(s.userNS), Place: c.FS()}
+		c = &vfs.Internal{Who: auth.Root(ct.userNS), Place: c.FS()}
 	}
-	fs, err := s.system.NewFilesystem(c, t, &vfs.NewArgs{
+	fs, err := ct.system.NewFilesystem(c, t, &vfs.NewArgs{
 		Source: m.Source, Options: vfs.ParseOptions(m.Data), Flags: linux.MountFlags(m.Flags),
 	})
 	if errors.Is(err, linux.EINVAL) {
@@ -158,8 +170,8 @@ func mountPoint(c vfs.Ctx, name string, file bool) (vfs.Path, error) {
 }
 
 // populateDev fills /dev, unless it is a directory of the host's.
-func (s *sandbox) populateDev(c vfs.Ctx) error {
-	for _, m := range s.doc.Mounts {
+func (ct *container) populateDev(c vfs.Ctx) error {
+	for _, m := range ct.doc.Mounts {
 		if path.Clean(m.Destination) == "/dev" && m.Type == "gofer" {
 			return nil
 		}
@@ -173,26 +185,26 @@ func (s *sandbox) populateDev(c vfs.Ctx) error {
 	}
 	defer dir.Drop()
 	nodes := dev.Standard()
-	if s.doc.Spec.Process.Terminal {
+	if ct.doc.Spec.Process.Terminal {
 		console := dev.Console()
-		console.UID, _ = s.userNS.MakeUID(s.doc.Spec.Process.User.UID)
+		console.UID, _ = ct.userNS.MakeUID(ct.doc.Spec.Process.User.UID)
 		nodes = append(nodes, console)
 	}
 	if err := dev.Populate(c, dir, nodes); err != nil {
 		// A root without a /dev of its own may refuse (a read-only overlay, a
 		// host directory on which devices can't be made): programs then find
 		// what the image has.
-		if !s.hasOwnDev() {
+		if !ct.hasOwnDev() {
 			logf("%v", err)
 			return nil
 		}
 		return err
 	}
-	return s.makeDevices(c)
+	return ct.makeDevices(c)
 }
 
-func (s *sandbox) hasOwnDev() bool {
-	for _, m := range s.doc.Mounts[1:] {
+func (ct *container) hasOwnDev() bool {
+	for _, m := range ct.doc.Mounts[1:] {
 		if path.Clean(m.Destination) == "/dev" {
 			return true
 		}
@@ -202,8 +214,8 @@ func (s *sandbox) hasOwnDev() bool {
 
 // makeDevices makes the nodes that the configuration lists. That they have a
 // name does not mean that there is such a device.
-func (s *sandbox) makeDevices(c vfs.Ctx) error {
-	for _, d := range s.doc.Spec.Linux.Devices {
+func (ct *container) makeDevices(c vfs.Ctx) error {
+	for _, d := range ct.doc.Spec.Linux.Devices {
 		kinds := map[string]linux.FileMode{"c": linux.S_IFCHR, "u": linux.S_IFCHR, "b": linux.S_IFBLK, "p": linux.S_IFIFO}
 		kind, ok := kinds[d.Type]
 		if !ok {
@@ -226,10 +238,10 @@ func (s *sandbox) makeDevices(c vfs.Ctx) error {
 		if d.UID != nil || d.GID != nil {
 			uid, gid := ^uint32(0), ^uint32(0)
 			if d.UID != nil {
-				uid, _ = s.userNS.MakeUID(*d.UID)
+				uid, _ = ct.userNS.MakeUID(*d.UID)
 			}
 			if d.GID != nil {
-				gid, _ = s.userNS.MakeGID(*d.GID)
+				gid, _ = ct.userNS.MakeGID(*d.GID)
 			}
 			err = vfs.Chown(c, p, uid, gid)
 		}
@@ -243,11 +255,11 @@ func (s *sandbox) makeDevices(c vfs.Ctx) error {
 
 // setParameters sets what linux.sysctl asks for. A parameter that does not exist
 // here is left out: engines set some for every container.
-func (s *sandbox) setParameters(c vfs.Ctx) error {
-	for name, value := range s.doc.Spec.Linux.Sysctl {
+func (ct *container) setParameters(c vfs.Ctx) error {
+	for name, value := range ct.doc.Spec.Linux.Sysctl {
 		slashed := strings.ReplaceAll(name, ".", "/")
 		if slashed == "kernel/domainname" { // the writer's own, and the kernel has none
-			s.container.NS.UTS.SetDomain(value)
+			ct.guest.NS.UTS.SetDomain(value)
 			continue
 		}
 		path := "/proc/sys/" + slashed
@@ -258,7 +270,7 @@ func (s *sandbox) setParameters(c vfs.Ctx) error {
 		}
 		switch {
 		case errors.Is(err, linux.ENOENT):
-			s.warnings = append(s.warnings, fmt.Sprintf("sysctl %s=%s: there is none here: left out", name, value))
+			ct.warn("sysctl %s=%s: there is none here: left out", name, value)
 		case err != nil:
 			return fmt.Errorf("sysctl %s=%s: %w", name, value, err)
 		}
@@ -268,13 +280,13 @@ func (s *sandbox) setParameters(c vfs.Ctx) error {
 
 // hidePaths does what linux.maskedPaths and linux.readonlyPaths ask for. Names
 // that do not exist need neither.
-func (s *sandbox) hidePaths(c vfs.Ctx) error {
-	for _, name := range s.doc.Spec.Linux.MaskedPaths {
-		if err := s.mask(c, name); err != nil && !errors.Is(err, linux.ENOENT) {
+func (ct *container) hidePaths(c vfs.Ctx) error {
+	for _, name := range ct.doc.Spec.Linux.MaskedPaths {
+		if err := ct.mask(c, name); err != nil && !errors.Is(err, linux.ENOENT) {
 			return fmt.Errorf("mask %s: %w", name, err)
 		}
 	}
-	for _, name := range s.doc.Spec.Linux.ReadonlyPaths {
+	for _, name := range ct.doc.Spec.Linux.ReadonlyPaths {
 		if err := makeReadOnly(c, name); err != nil && !errors.Is(err, linux.ENOENT) {
 			return fmt.Errorf("make %s read-only: %w", name, err)
 		}
@@ -283,14 +295,14 @@ func (s *sandbox) hidePaths(c vfs.Ctx) error {
 }
 
 // mask puts an empty directory, or /dev/null, in the place of name.
-func (s *sandbox) mask(c vfs.Ctx, name string) error {
+func (ct *container) mask(c vfs.Ctx, name string) error {
 	at, err := vfs.Resolve(c, vfs.At{Name: name})
 	if err != nil {
 		return err
 	}
 	defer at.Drop()
 	if at.IsDir() {
-		fs, err := s.system.NewFilesystem(c, s.system.Type("tmpfs"), &vfs.NewArgs{Source: "tmpfs", Options: vfs.ParseOptions("size=0k,mode=755")})
+		fs, err := ct.system.NewFilesystem(c, ct.types["tmpfs"], &vfs.NewArgs{Source: "tmpfs", Options: vfs.ParseOptions("size=0k,mode=755")})
 		if err != nil {
 			return err
 		}

@@ -11,15 +11,15 @@ import (
 )
 
 // goferFilesystem is host files, perhaps below an overlay.
-func (s *sandbox) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
-	lower, err := s.goferRoot(c, m.Gofer)
+func (ct *container) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
+	lower, err := ct.goferRoot(c, m.Gofer)
 	if err != nil {
 		return nil, err
 	}
 	if m.Overlay == "" {
-		return s.system.NewFilesystemOf(&goferfs.Type, lower), nil
+		return ct.system.NewFilesystemOf(&goferfs.Type, lower), nil
 	}
-	upper, err := s.upperRoot(c, m)
+	upper, err := ct.upperRoot(c, m)
 	if err != nil {
 		drop(lower)
 		return nil, fmt.Errorf("overlay: %w", err)
@@ -30,12 +30,12 @@ func (s *sandbox) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem,
 	if err != nil {
 		return nil, fmt.Errorf("overlay: %w", err)
 	}
-	return s.system.NewFilesystemOf(overlay.Type(), root), nil
+	return ct.system.NewFilesystemOf(overlay.Type(), root), nil
 }
 
 // goferRoot is the root of the gofer's mount number.
-func (s *sandbox) goferRoot(c vfs.Ctx, number int) (vfs.Inode, error) {
-	root, err := goferfs.New(c, s.gofer, uint32(number), s.system.Settle, logf)
+func (ct *container) goferRoot(c vfs.Ctx, number int) (vfs.Inode, error) {
+	root, err := goferfs.New(c, ct.gofer, uint32(number), ct.system.Settle, logf)
 	if err != nil {
 		return nil, fmt.Errorf("gofer's mount %d: %w", number, err)
 	}
@@ -43,11 +43,11 @@ func (s *sandbox) goferRoot(c vfs.Ctx, number int) (vfs.Inode, error) {
 }
 
 // upperRoot is where the writes to m go.
-func (s *sandbox) upperRoot(c vfs.Ctx, m *control.Mount) (vfs.Inode, error) {
+func (ct *container) upperRoot(c vfs.Ctx, m *control.Mount) (vfs.Inode, error) {
 	if m.Overlay == "gofer" {
-		return s.goferRoot(c, m.Upper)
+		return ct.goferRoot(c, m.Upper)
 	}
-	return tmpfs.New(c, s.tmpfs, vfs.ParseOptions("mode=755"))
+	return tmpfs.New(c, ct.tmpfs, vfs.ParseOptions("mode=755"))
 }
 
 // drop gives an inode back that no filesystem has been made of.

@@ -32,7 +32,7 @@ type process struct {
 }
 
 // newProcess makes a process as p describes it, with its files, ready to start.
-func (s *sandbox) newProcess(p *specs.Process, in *control.Stdio, given *descriptors, mortal bool) (*process, error) {
+func (ct *container) newProcess(p *specs.Process, in *control.Stdio, given *descriptors, mortal bool) (*process, error) {
 	out := &process{reported: make(chan struct{})}
 	var err error
 	if out.holder, err = given.take(in.Holder); err != nil {
@@ -41,18 +41,18 @@ func (s *sandbox) newProcess(p *specs.Process, in *control.Stdio, given *descrip
 	if out.pidfd, err = given.take(in.HolderPID); err != nil {
 		return nil, fmt.Errorf("holder: %w", err)
 	}
-	user, err := s.mapUser(p.User)
+	user, err := ct.mapUser(p.User)
 	if err != nil {
 		return nil, err
 	}
-	c, done := s.rootContext(s.container.Mounts)
+	c, done := ct.rootContext(ct.guest.Mounts)
 	defer done()
-	ps, err := s.processSpec(c, p, user)
+	ps, err := ct.processSpec(c, p, user)
 	if err != nil {
 		return nil, err
 	}
 	ps.Mortal = mortal
-	o, err := s.openStdio(c, in, given, user.UID, user.GID)
+	o, err := ct.openStdio(c, in, given, user.UID, user.GID)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +60,9 @@ func (s *sandbox) newProcess(p *specs.Process, in *control.Stdio, given *descrip
 	ps.Files, out.console = o.files, o.console
 	if o.console != nil {
 		ps.Terminal = o.console.Terminal
-		s.addConsole(o.console.Terminal)
+		ct.addConsole(o.console.Terminal)
 	}
-	out.group, err = s.container.NewProcess(ps)
+	out.group, err = ct.guest.NewProcess(ps)
 	if err != nil {
 		return nil, startProblem(p.Args[0], ps.Path, err)
 	}
@@ -71,10 +71,10 @@ func (s *sandbox) newProcess(p *specs.Process, in *control.Stdio, given *descrip
 
 // processSpec turns the OCI's words into the kernel's, and finds the program. user is
 // p's, mapped.
-func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process, user specs.User) (*kernel.ProcessSpec, error) {
+func (ct *container) processSpec(c vfs.Ctx, p *specs.Process, user specs.User) (*kernel.ProcessSpec, error) {
 	ps := &kernel.ProcessSpec{
-		Container: s.container, Argv: p.Args, Env: p.Env, Cwd: p.Cwd,
-		Creds: s.creds(p, user), Limits: rlimits(p.Rlimits), Umask: 0o022,
+		Container: ct.guest, Argv: p.Args, Env: p.Env, Cwd: p.Cwd,
+		Creds: ct.creds(p, user), Limits: rlimits(p.Rlimits), Umask: 0o022,
 	}
 	if p.User.Umask != nil {
 		ps.Umask = linux.FileMode(*p.User.Umask) & 0o777
@@ -82,26 +82,26 @@ func (s *sandbox) processSpec(c vfs.Ctx, p *specs.Process, user specs.User) (*ke
 	if p.OOMScoreAdj != nil {
 		ps.OOMAdjust = int32(*p.OOMScoreAdj)
 	}
-	if err := s.findCwd(c, p.Cwd); err != nil {
+	if err := ct.findCwd(c, p.Cwd); err != nil {
 		return nil, err
 	}
 	if !hasVariable(p.Env, "HOME") {
-		ps.Env = append(ps.Env[:len(ps.Env):len(ps.Env)], "HOME="+s.home(c, p.User.UID))
+		ps.Env = append(ps.Env[:len(ps.Env):len(ps.Env)], "HOME="+ct.home(c, p.User.UID))
 	}
-	name, err := s.container.Lookup(ps, p.Args[0], searchPath(p.Env))
+	name, err := ct.guest.Lookup(ps, p.Args[0], searchPath(p.Env))
 	if err != nil {
 		return nil, lookupProblem(p.Args[0], err)
 	}
 	ps.Path = name
-	ps.Filter, ps.FilterFlags = s.profile, s.profileFlags()
+	ps.Filter, ps.FilterFlags = ct.profile, ct.profileFlags()
 	return ps, nil
 }
 
 // findCwd looks for the working directory, and makes init's if it is missing, as
 // runc does.
-func (s *sandbox) findCwd(c vfs.Ctx, cwd string) error {
+func (ct *container) findCwd(c vfs.Ctx, cwd string) error {
 	p, err := vfs.Resolve(c, vfs.At{Name: cwd, Flags: vfs.Directory})
-	if errors.Is(err, linux.ENOENT) && s.init == nil {
+	if errors.Is(err, linux.ENOENT) && ct.init == nil {
 		p, err = mountPoint(c, cwd, false)
 	}
 	if err != nil {
@@ -112,11 +112,11 @@ func (s *sandbox) findCwd(c vfs.Ctx, cwd string) error {
 }
 
 // creds are who the process p runs as: u, its user, mapped.
-func (s *sandbox) creds(p *specs.Process, u specs.User) *auth.Creds {
+func (ct *container) creds(p *specs.Process, u specs.User) *auth.Creds {
 	c := &auth.Creds{
 		RUID: u.UID, EUID: u.UID, SUID: u.UID, FSUID: u.UID,
 		RGID: u.GID, EGID: u.GID, SGID: u.GID, FSGID: u.GID,
-		Groups: u.AdditionalGids, NoNewPrivs: p.NoNewPrivileges, UserNS: s.userNS,
+		Groups: u.AdditionalGids, NoNewPrivs: p.NoNewPrivileges, UserNS: ct.userNS,
 	}
 	if p.Capabilities == nil {
 		return c
@@ -189,7 +189,7 @@ func startProblem(name, path string, err error) *control.Problem {
 }
 
 // home is the home directory of user uid, as the container's /etc/passwd has it.
-func (s *sandbox) home(c vfs.Ctx, uid uint32) string {
+func (ct *container) home(c vfs.Ctx, uid uint32) string {
 	const most = 1 << 20
 	f, err := vfs.Open(c, vfs.At{Name: "/etc/passwd"}, vfs.OpenSpec{Flags: linux.O_RDONLY})
 	if err != nil {

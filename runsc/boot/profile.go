@@ -13,8 +13,8 @@ import (
 )
 
 // loadProfile makes the program of linux.seccomp, if there is one.
-func (s *sandbox) loadProfile() error {
-	p := spec.Seccomp(s.doc.Spec)
+func (ct *container) loadProfile() error {
+	p := spec.Seccomp(ct.doc.Spec)
 	if p == nil {
 		return nil
 	}
@@ -22,14 +22,14 @@ func (s *sandbox) loadProfile() error {
 	if err != nil {
 		return err
 	}
-	s.profile, err = seccomp.New(program)
+	ct.profile, err = seccomp.New(program)
 	return err
 }
 
 // profileFlags are those of the profile's that mean anything here: all threads have
 // it (TSYNC) anyway, and there is no speculation to allow.
-func (s *sandbox) profileFlags() linux.SeccompFlags {
-	p := spec.Seccomp(s.doc.Spec)
+func (ct *container) profileFlags() linux.SeccompFlags {
+	p := spec.Seccomp(ct.doc.Spec)
 	if p == nil || !slices.Contains(p.Flags, specs.LinuxSeccompFlagLog) {
 		return 0
 	}

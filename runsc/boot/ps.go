@@ -8,26 +8,26 @@ import (
 )
 
 // list describes the container's processes.
-func (s *sandbox) list() []control.ProcessInfo {
+func (ct *container) list() []control.ProcessInfo {
 	var all []control.ProcessInfo
-	for _, g := range s.container.Groups() {
+	for _, g := range ct.guest.Groups() {
 		if g.Leader() != nil {
-			all = append(all, s.describe(g))
+			all = append(all, ct.describe(g))
 		}
 	}
 	return all
 }
 
-func (s *sandbox) describe(g *kernel.ThreadGroup) control.ProcessInfo {
+func (ct *container) describe(g *kernel.ThreadGroup) control.ProcessInfo {
 	leader := g.Leader()
 	user, system := g.CPUTime()
 	p := control.ProcessInfo{
-		PID: int(g.PID().In(s.container.PIDs)), UID: leader.Creds().RUID, Threads: g.Threads(), State: string(rune(leader.RunState())),
+		PID: int(g.PID().In(ct.guest.PIDs)), UID: leader.Creds().RUID, Threads: g.Threads(), State: string(rune(leader.RunState())),
 		Nanos: user + system, Started: leader.Started(), Command: leader.Name(),
 	}
 	p.Args = arguments(leader)
 	if parent := g.Parent(); parent != nil {
-		p.PPID = int(parent.PID().In(s.container.PIDs))
+		p.PPID = int(parent.PID().In(ct.guest.PIDs))
 	}
 	return p
 }

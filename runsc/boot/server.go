@@ -40,17 +40,25 @@ func (s *sandbox) answer(conn *control.Conn) {
 	_ = conn.SetDeadline(time.Time{})
 	given := &descriptors{files: files}
 	defer given.closeRest()
-	if q.Watch != nil {
-		s.watchers.serve(conn)
+	if q.Join != nil {
+		s.join(conn, q.Join, given)
+		return
+	}
+	ct, err := s.find(q.Container())
+	if err == nil && q.Watch != nil {
+		ct.watchers.serve(conn)
 		return
 	}
 	a := new(control.Reply)
-	if err := s.do(&q, given, a); err != nil {
+	if err == nil {
+		err = ct.do(&q, given, a)
+	}
+	if err != nil {
 		a = &control.Reply{Problem: problem(err)}
 	}
 	var along []*os.File
-	if q.PageMount != nil {
-		along = append(along, s.pageMount)
+	if err == nil && q.PageMount != nil {
+		along = append(along, ct.pageMount)
 	}
 	if err := conn.Send(a, along...); err != nil {
 		logf("control reply: %v", err)
@@ -58,81 +66,81 @@ func (s *sandbox) answer(conn *control.Conn) {
 }
 
 // do does what q asks for.
-func (s *sandbox) do(q *control.Request, given *descriptors, a *control.Reply) (err error) {
+func (ct *container) do(q *control.Request, given *descriptors, a *control.Reply) (err error) {
 	switch {
 	case q.Start != nil:
-		return s.start(q.Start)
+		return ct.start(q.Start)
 	case q.Exec != nil:
-		a.PID, err = s.exec(q.Exec, given)
+		a.PID, err = ct.exec(q.Exec, given)
 		return err
 	case q.Signal != nil:
-		return s.deliver(q.Signal)
+		return ct.deliver(q.Signal)
 	case q.PS != nil:
-		a.Processes = s.list()
+		a.Processes = ct.list()
 		return nil
 	case q.Pause != nil:
-		s.kernel.Pause()
-		s.system.Settle()
+		ct.guest.Pause()
+		ct.system.Settle()
 		return nil
 	case q.Resume != nil:
-		s.kernel.Resume()
+		ct.guest.Resume()
 		return nil
 	case q.Update != nil:
-		a.Use, err = s.update(&q.Update.Limits)
+		a.Use, err = ct.update(&q.Update.Limits)
 		return err
 	case q.PageMount != nil:
-		s.pages.Reclaim()
+		ct.pages.Reclaim()
 		return nil
 	case q.Stats != nil:
-		a.Use = s.use()
+		a.Use = ct.use()
 		return nil
 	case q.Debug != nil && q.Debug.What == control.DebugStacks:
 		a.Text = stacks()
 		return nil
 	case q.Debug != nil && q.Debug.What == control.DebugPlatform:
-		a.Text = platformStats(s.platform)
+		a.Text = platformStats(ct.platform)
 		return nil
 	}
 	return errors.New("the sandbox does not know this request: it is of another version than runsc")
 }
 
 // deliver sends the signal that q describes.
-func (s *sandbox) deliver(q *control.Signal) error {
+func (ct *container) deliver(q *control.Signal) error {
 	sig := linux.Signal(q.Signal)
 	if q.Signal < 0 || sig > linux.SIGMAX {
 		return fmt.Errorf("there is no signal %d", q.Signal)
 	}
 	if sig == linux.SIGKILL {
-		s.kernel.Resume() // what is paused can't end
+		ct.guest.Resume() // what is paused can't end
 	}
 	switch {
-	case q.All && !s.abandon(sig):
-		s.container.SignalAll(outsideSignal(sig))
+	case q.All && !ct.abandon(sig):
+		ct.guest.SignalAll(outsideSignal(sig))
 		return nil
 	case q.All:
 		return nil
 	case q.PID == 0:
-		if s.init.group.Exited() {
+		if ct.init.group.Exited() {
 			return errors.New("container not running")
 		}
-		s.signal(s.init, sig)
+		ct.signal(ct.init, sig)
 		return nil
 	}
-	g := s.find(q.PID)
+	g := ct.group(q.PID)
 	if g == nil {
 		return errors.New("no such process")
 	}
-	if g == s.init.group {
-		s.signal(s.init, sig)
+	if g == ct.init.group {
+		ct.signal(ct.init, sig)
 		return nil
 	}
 	return g.SignalFromOutside(outsideSignal(sig))
 }
 
-// find is the process that the container numbers pid.
-func (s *sandbox) find(pid int) *kernel.ThreadGroup {
-	for _, g := range s.container.Groups() {
-		if int(g.PID().In(s.container.PIDs)) == pid && !g.Exited() {
+// group is the process that the container numbers pid.
+func (ct *container) group(pid int) *kernel.ThreadGroup {
+	for _, g := range ct.guest.Groups() {
+		if int(g.PID().In(ct.guest.PIDs)) == pid && !g.Exited() {
 			return g
 		}
 	}

@@ -32,7 +32,7 @@ func (o *stdio) release(c vfs.Ctx) {
 }
 
 // openStdio makes files of what the outside gives a process that runs as uid.
-func (s *sandbox) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, uid, gid uint32) (o *stdio, err error) {
+func (ct *container) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, uid, gid uint32) (o *stdio, err error) {
 	o = &stdio{}
 	defer func() {
 		if err != nil {
@@ -40,7 +40,7 @@ func (s *sandbox) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, ui
 		}
 	}()
 	if in.Terminal >= 0 {
-		if err := s.openConsole(c, o, in.Terminal, given); err != nil {
+		if err := ct.openConsole(c, o, in.Terminal, given); err != nil {
 			return o, fmt.Errorf("terminal: %w", err)
 		}
 	}
@@ -56,12 +56,12 @@ func (s *sandbox) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, ui
 		if err != nil {
 			return o, err
 		}
-		d, err := host.New(s.poller, fd, uid, gid)
+		d, err := host.New(ct.poller, fd, uid, gid)
 		if err != nil {
 			unix.Close(fd)
 			return o, err
 		}
-		f, err := d.Describe(c, s.system)
+		f, err := d.Describe(c, ct.system)
 		if err != nil {
 			d.Drop()
 			return o, err
@@ -73,7 +73,7 @@ func (s *sandbox) openStdio(c vfs.Ctx, in *control.Stdio, given *descriptors, ui
 
 // openConsole makes a terminal of the slave that came as descriptor i, and three
 // descriptors that are open on it.
-func (s *sandbox) openConsole(c vfs.Ctx, o *stdio, i int, given *descriptors) error {
+func (ct *container) openConsole(c vfs.Ctx, o *stdio, i int, given *descriptors) error {
 	fd, err := given.takeFD(i)
 	if err != nil {
 		return err
@@ -85,10 +85,10 @@ func (s *sandbox) openConsole(c vfs.Ctx, o *stdio, i int, given *descriptors) er
 	}
 	wire := os.NewFile(uintptr(fd), "console")
 	make := func(device uint64, name string) *tty.Terminal {
-		o.console = tty.NewConsole(s.kernel, wire, device, name)
+		o.console = tty.NewConsole(ct.kernel, wire, device, name)
 		return o.console.Terminal
 	}
-	name, err := s.nameTerminal(c, make)
+	name, err := ct.nameTerminal(c, make)
 	if err != nil {
 		wire.Close()
 		return err
@@ -107,7 +107,7 @@ func (s *sandbox) openConsole(c vfs.Ctx, o *stdio, i int, given *descriptors) er
 
 // nameTerminal makes a terminal that has a name in the container's /dev/pts, as
 // programs expect of one. Without a devpts there it is /dev/console only.
-func (s *sandbox) nameTerminal(c vfs.Ctx, make func(device uint64, name string) *tty.Terminal) (string, error) {
+func (ct *container) nameTerminal(c vfs.Ctx, make func(device uint64, name string) *tty.Terminal) (string, error) {
 	const dir = "/dev/pts"
 	if p, err := vfs.Resolve(c, vfs.At{Name: dir, Flags: vfs.Directory}); err == nil {
 		defer p.Drop()
@@ -116,24 +116,24 @@ func (s *sandbox) nameTerminal(c vfs.Ctx, make func(device uint64, name string) 
 			return dir + "/" + strconv.Itoa(n), err
 		}
 	}
-	s.addConsole(make(linux.Makedev(linux.TTYAUX_MAJOR, 1), "console"))
+	ct.addConsole(make(linux.Makedev(linux.TTYAUX_MAJOR, 1), "console"))
 	return "/dev/console", nil
 }
 
 // addConsole makes t what /dev/console is for those whom it controls.
-func (s *sandbox) addConsole(t *tty.Terminal) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.consoles[t] = struct{}{}
-	if s.firstConsole == nil {
-		s.firstConsole = t
+func (ct *container) addConsole(t *tty.Terminal) {
+	ct.mu.Lock()
+	defer ct.mu.Unlock()
+	ct.consoles[t] = struct{}{}
+	if ct.firstConsole == nil {
+		ct.firstConsole = t
 	}
 }
 
 // removeConsoleLocked forgets t, whose process has ended.
-func (s *sandbox) removeConsoleLocked(t *tty.Terminal) {
-	delete(s.consoles, t)
-	if s.firstConsole == t {
-		s.firstConsole = nil
+func (ct *container) removeConsoleLocked(t *tty.Terminal) {
+	delete(ct.consoles, t)
+	if ct.firstConsole == t {
+		ct.firstConsole = nil
 	}
 }

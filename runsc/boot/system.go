@@ -4,15 +4,12 @@ import (
 	"garrison/fs/cgroupfs"
 	"garrison/fs/dev"
 	"garrison/fs/devpts"
-	"garrison/fs/memfd"
-	"garrison/fs/mqueue"
 	"garrison/fs/overlay"
 	"garrison/fs/pipe"
 	"garrison/fs/proc"
 	"garrison/fs/sys"
 	"garrison/fs/tmpfs"
 	"garrison/fs/tty"
-	"garrison/platform"
 	"garrison/runsc/control"
 	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
@@ -24,14 +21,14 @@ import (
 )
 
 // makeKernel makes the kernel and tells its virtual filesystem what there is.
-func (s *sandbox) makeKernel(p platform.Platform) error {
-	table, err := brokenTable(s.doc.Options.Break)
+func (s *sandbox) makeKernel() error {
+	table, err := brokenTable(s.options.Break)
 	if err != nil {
 		return err
 	}
 	o := kernel.Options{
-		Platform: p, Table: table, Release: s.doc.Options.Release, Version: control.Version,
-		CPUs: s.doc.Options.CPUs, Memory: s.memory(), Log: logf,
+		Platform: s.platform, Table: table, Release: s.options.Release, Version: control.Version,
+		CPUs: s.options.CPUs, Memory: s.first.memory(), Log: logf,
 	}
 	networks := new(netns.Maker)
 	o.NewNetwork = func(owner *auth.UserNamespace) any {
@@ -43,7 +40,7 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 		n.Owner = owner
 		return n
 	}
-	if s.doc.Options.Strace {
+	if s.options.Strace {
 		o.Tracer = newStrace()
 	}
 	params := proc.NewParams()
@@ -57,31 +54,12 @@ func (s *sandbox) makeKernel(p platform.Platform) error {
 	s.system.SetLeaseParams(func() vfs.LeaseParams {
 		return vfs.LeaseParams{Enable: params.Int("fs/leases-enable") != 0, BreakTime: params.Int("fs/lease-break-time")}
 	})
-	if s.userNS, err = s.newUserNS(); err != nil {
-		return err
-	}
-	s.pids = s.kernel.NewPIDNamespace(s.kernel.RootPIDNS(), s.userNS)
-	s.system.SetCacheSize(int(min(s.memory()/cacheShare, maxNames)))
+	s.system.SetCacheSize(int(min(s.first.memory()/cacheShare, maxNames)))
 	s.registerTypes()
 	s.system.RegisterFIFOs(pipe.FIFOs{})
-	if err := s.registerMemFiles(); err != nil {
-		return err
-	}
+	s.system.RegisterMemFiles(memFiles{s})
 	dev.Register(s.system, s.kernel, s.console)
 	s.system.RegisterDevice(linux.S_IFCHR, linux.TTYAUX_MAJOR, ptmxMinor, devpts.Multiplexer{})
-	return nil
-}
-
-// registerMemFiles says where files without a name are: in a tmpfs that is mounted
-// nowhere and has no limit but the container's.
-func (s *sandbox) registerMemFiles() error {
-	unlimited := &vfs.NewArgs{Options: vfs.ParseOptions("size=0,nr_inodes=0")}
-	fs, err := s.system.NewFilesystem(s.system.Internal(), tmpfs.NewType("tmpfs", s.tmpfs), unlimited)
-	if err != nil {
-		return err
-	}
-	defer fs.DecRef()
-	s.system.RegisterMemFiles(memfd.New(s.system, fs))
 	return nil
 }
 
@@ -96,62 +74,71 @@ const ptmxMinor = 2
 
 // registerTypes tells which filesystems there are to mount.
 func (s *sandbox) registerTypes() {
-	s.tmpfs = tmpfs.Config{Memory: func(vfs.Ctx) *memfile.File { return s.pages }, Total: s.memory}
-	for _, t := range []*vfs.Type{
-		tmpfs.NewType("tmpfs", s.tmpfs),
-		tmpfs.NewType("ramfs", s.tmpfs),
-		tmpfs.NewType("devtmpfs", s.tmpfs),
+	own := tmpfs.Config{
+		Memory: func(c vfs.Ctx) *memfile.File { return s.of(c).pages },
+		Total:  func() uint64 { return s.first.memory() },
+	}
+	for _, t := range append(memoryTypes(own),
 		proc.Type(s.kernel, &s.proc),
 		sys.Type(s.kernel),
 		devpts.Type(s.kernel),
 		cgroupfs.Type(s.kernel, s.shownLimits),
 		overlay.Type(),
-	} {
+	) {
 		s.system.RegisterType(t)
 	}
 }
 
-// procFilesystem is a proc of the container's processes: what mounts it is the
-// kernel, which has none of its own.
-func (s *sandbox) procFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
-	t := s.system.Type("proc")
-	root, err := proc.Root(c, s.kernel, &s.proc, s.pids, &vfs.NewArgs{System: s.system, Options: vfs.ParseOptions(m.Data)})
-	if err != nil {
-		return nil, err
+// memoryTypes are the filesystems whose files are in memory.
+func memoryTypes(c tmpfs.Config) (types []*vfs.Type) {
+	for _, name := range []string{"tmpfs", "ramfs", "devtmpfs"} {
+		types = append(types, tmpfs.NewType(name, c))
 	}
-	return s.system.NewFilesystemOf(t, root), nil
+	return types
 }
 
-// makeContainer makes the container with its namespaces.
-func (s *sandbox) makeContainer(mounts *vfs.MountNamespace) (err error) {
-	s.container, err = s.kernel.NewContainer(kernel.ContainerSpec{
-		ID: s.doc.ID, Memory: s.pages, Mounts: mounts, UserNS: s.userNS, PIDs: s.pids, Hostname: s.doc.Spec.Hostname,
-		OutOfMemory: func() { s.watchers.tell(control.Event{OOM: true}) },
-	})
+func typesByName(types []*vfs.Type) map[string]*vfs.Type {
+	m := make(map[string]*vfs.Type, len(types)+1)
+	for _, t := range types {
+		m[t.Name] = t
+	}
+	return m
+}
+
+// memFiles makes files without a name where the container of who wants one has its memory.
+type memFiles struct{ s *sandbox }
+
+// Create implements vfs.MemFiles.
+func (m memFiles) Create(c vfs.Ctx, name string, flags uint32) (*vfs.FileDescription, error) {
+	return m.s.of(c).memFiles.Create(c, name, flags)
+}
+
+// Shared implements vfs.MemFiles.
+func (m memFiles) Shared(c vfs.Ctx, name string, n int64) (*vfs.FileDescription, error) {
+	return m.s.of(c).memFiles.Shared(c, name, n)
+}
+
+// shownLimits is what cgroup files show of a container's limits.
+func (s *sandbox) shownLimits(x *kernel.Container) cgroupfs.Limits {
+	ct, err := s.find(x.ID)
 	if err != nil {
-		return err
+		return cgroupfs.Limits{}
 	}
-	if err := s.limit(&s.doc.Limits); err != nil {
-		return err
-	}
-	if domain := s.doc.Spec.Domainname; domain != "" {
-		s.container.NS.UTS.SetDomain(domain)
-	}
-	s.system.RegisterType(mqueue.Type(s.kernel, s.container.NS.IPC))
-	return nil
+	return cgroupfs.Limits(*ct.limits.Load())
 }
 
 // console is what /dev/console is for the caller: the terminal that controls
 // it, if that came from outside, else the first that did.
 func (s *sandbox) console(c vfs.Ctx) *tty.Terminal {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	ct := s.of(c)
+	ct.mu.Lock()
+	defer ct.mu.Unlock()
 	if t, ok := c.(*kernel.Task); ok {
 		if term, ok := t.ThreadGroup().Terminal().(*tty.Terminal); ok {
-			if _, ours := s.consoles[term]; ours {
+			if _, ours := ct.consoles[term]; ours {
 				return term
 			}
 		}
 	}
-	return s.firstConsole
+	return ct.firstConsole
 }

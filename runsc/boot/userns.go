@@ -14,16 +14,16 @@ import (
 // newUserNS is the container's user namespace: the first one of the sandbox, unless
 // the configuration asks for one with maps. The ids outside are those of the first
 // one, as of which the gofer makes the host's files.
-func (s *sandbox) newUserNS() (*auth.UserNamespace, error) {
-	first := s.kernel.RootUserNS()
-	if spec.Namespace(s.doc.Spec, specs.UserNamespace) == nil {
+func (ct *container) newUserNS() (*auth.UserNamespace, error) {
+	first := ct.kernel.RootUserNS()
+	if spec.Namespace(ct.doc.Spec, specs.UserNamespace) == nil {
 		return first, nil
 	}
-	ns, err := auth.NewUserNamespace(auth.Root(first), s.kernel.NewInode())
+	ns, err := auth.NewUserNamespace(auth.Root(first), ct.kernel.NewInode())
 	if err != nil {
 		return nil, err
 	}
-	l := s.doc.Spec.Linux
+	l := ct.doc.Spec.Linux
 	if !ns.SetMap(auth.UIDMap, extents(l.UIDMappings)) || !ns.SetMap(auth.GIDMap, extents(l.GIDMappings)) {
 		return nil, errors.New("linux.uidMappings or gidMappings have ids that there are not")
 	}
@@ -38,17 +38,17 @@ func extents(mappings []specs.LinuxIDMapping) (out []auth.Extent) {
 }
 
 // mapUser is u, of a process of the container, in the ids of the first user namespace.
-func (s *sandbox) mapUser(u specs.User) (specs.User, error) {
+func (ct *container) mapUser(u specs.User) (specs.User, error) {
 	var ok bool
-	if u.UID, ok = s.userNS.MakeUID(u.UID); !ok {
+	if u.UID, ok = ct.userNS.MakeUID(u.UID); !ok {
 		return u, unmapped("uid", "user")
 	}
-	if u.GID, ok = s.userNS.MakeGID(u.GID); !ok {
+	if u.GID, ok = ct.userNS.MakeGID(u.GID); !ok {
 		return u, unmapped("gid", "group")
 	}
 	u.AdditionalGids = slices.Clone(u.AdditionalGids)
 	for i, g := range u.AdditionalGids {
-		if u.AdditionalGids[i], ok = s.userNS.MakeGID(g); !ok {
+		if u.AdditionalGids[i], ok = ct.userNS.MakeGID(g); !ok {
 			return u, unmapped("additional gid", "group")
 		}
 	}

@@ -11,8 +11,8 @@ const (
 	DescriptorsFD = 4
 )
 
-// A Boot is the first message to a sentry: all there is to know about the
-// container it is for. Descriptors ride on the message: they are numbered
+// A Boot is the first message to a sentry, and later ones of more containers in the
+// same sandbox (Request.Join): all there is to know about a container. Descriptors ride on the message: they are numbered
 // from 0 in its order; -1 is none.
 type Boot struct {
 	ID string `json:"id"`
@@ -21,12 +21,16 @@ type Boot struct {
 	Spec *specs.Spec `json:"spec"`
 	// Mounts are the filesystems to mount, in order; the first is the root.
 	Mounts []Mount `json:"mounts"`
-	// Options are what the command line chose.
+	// Options are what the command line chose. Those that are the sandbox's count in
+	// the first document.
 	Options Options `json:"options"`
+	// Share says whose namespaces the container has.
+	Share Share `json:"share"`
 	// Limits are those that the container starts with.
 	Limits Limits `json:"limits"`
 
-	// Control is a listening unix socket, where requests are accepted.
+	// Control is a listening unix socket, where requests are accepted; the first
+	// container's only.
 	Control int `json:"control"`
 	// PageFile is the file that holds guest memory, PageFileRO the same opened
 	// for reading only. PageMount is the mount that it is on, kept for runsc to
@@ -38,6 +42,15 @@ type Boot struct {
 	Gofer int `json:"gofer"`
 	// Init is how the container's first process meets the world.
 	Init Stdio `json:"init"`
+}
+
+// A Share names the containers of the same sandbox whose namespaces a container has;
+// "" for one of its own.
+type Share struct {
+	PID string `json:"pid,omitempty"`
+	IPC string `json:"ipc,omitempty"`
+	UTS string `json:"uts,omitempty"`
+	Net string `json:"net,omitempty"`
 }
 
 // Options are the choices of the command line that a sentry heeds.

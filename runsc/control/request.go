@@ -17,6 +17,39 @@ type Request struct {
 	PageMount *PageMount `json:"pageMount,omitempty"`
 	Stats     *Stats     `json:"stats,omitempty"`
 	Watch     *Watch     `json:"watch,omitempty"`
+
+	// Join makes one more container in the sandbox. The answer is a Booted, and then a
+	// Commit is due, as after the first boot document.
+	Join *Boot `json:"join,omitempty"`
+}
+
+// Container is the ID of the container that q is about.
+func (q *Request) Container() string {
+	switch {
+	case q.Start != nil:
+		return q.Start.ID
+	case q.Exec != nil:
+		return q.Exec.ID
+	case q.Signal != nil:
+		return q.Signal.ID
+	case q.PS != nil:
+		return q.PS.ID
+	case q.Pause != nil:
+		return q.Pause.ID
+	case q.Resume != nil:
+		return q.Resume.ID
+	case q.Debug != nil:
+		return q.Debug.ID
+	case q.Update != nil:
+		return q.Update.ID
+	case q.PageMount != nil:
+		return q.PageMount.ID
+	case q.Stats != nil:
+		return q.Stats.ID
+	case q.Watch != nil:
+		return q.Watch.ID
+	}
+	return ""
 }
 
 // A Start lets the container's init run. Hooks are run in the container first.
@@ -60,6 +93,7 @@ type Resume struct {
 
 // A Debug asks for a text about the sentry's own works.
 type Debug struct {
+	ID   string `json:"id"`
 	What string `json:"what"`
 }
 

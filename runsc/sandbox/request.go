@@ -68,7 +68,7 @@ func exchange(c *container.Container, q *control.Request, timeout time.Duration,
 
 // dial connects to the sentry of c.
 func dial(c *container.Container) (*control.Conn, error) {
-	conn, err := control.Dial(c.Dir(), container.ControlName)
+	conn, err := control.Dial(c.ControlDir(), container.ControlName)
 	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
 		return nil, container.ErrNotRunning
 	}
@@ -145,6 +145,9 @@ func Signal(store container.Store, id string, sig unix.Signal, all bool) error {
 		if err == nil && c.Init.Wait(killTimeout) {
 			return nil
 		}
+		if c.Pod != "" {
+			return endContainer(c)
+		}
 		return endSandbox(c)
 	}
 	return err
@@ -170,6 +173,20 @@ func endSandbox(c *container.Container) error {
 		}
 	}
 	return failed
+}
+
+// endContainer ends the processes of a container of a pod, and what the sentry has of it.
+// A sentry that does not answer ends.
+func endContainer(c *container.Container) error {
+	if c.Init.Alive() {
+		q := &control.Request{Signal: &control.Signal{ID: c.ID, Signal: int(unix.SIGKILL)}}
+		_, err := request(c, q, killTimeout)
+		if err != nil || !c.Init.Wait(endTimeout) {
+			return endSandbox(c)
+		}
+	}
+	c.Gofer.Wait(killTimeout) // it ends by itself
+	return c.Gofer.Kill(endTimeout)
 }
 
 // Processes lists the processes of a container.
@@ -202,7 +219,7 @@ func Debug(store container.Store, id, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := request(c, &control.Request{Debug: &control.Debug{What: what}}, requestTimeout)
+	a, err := request(c, &control.Request{Debug: &control.Debug{ID: id, What: what}}, requestTimeout)
 	if err != nil {
 		return "", err
 	}
@@ -257,6 +274,19 @@ func setPaused(store container.Store, id string, from, to container.Phase, q *co
 	return c.Save()
 }
 
+// end sees to it that none of the container's processes is left.
+func end(c *container.Container, status string) error {
+	if c.Pod != "" {
+		return endContainer(c)
+	}
+	if status == container.Stopped {
+		// It ends by itself; that is a matter of a moment.
+		c.Sentry.Wait(killTimeout)
+		c.Gofer.Wait(killTimeout)
+	}
+	return endSandbox(c)
+}
+
 // Delete removes a container that has stopped, or was never started. With
 // force it is ended first, and one that does not exist is no error.
 func Delete(store container.Store, id string, force bool) error {
@@ -275,12 +305,7 @@ func Delete(store container.Store, id string, force bool) error {
 	if !force && status != container.Stopped && status != string(container.Created) {
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 	}
-	if status == container.Stopped {
-		// It ends by itself; that is a matter of a moment.
-		c.Sentry.Wait(killTimeout)
-		c.Gofer.Wait(killTimeout)
-	}
-	if err := endSandbox(c); err != nil {
+	if err := end(c, status); err != nil {
 		return err
 	}
 	if len(c.Cgroups) > 0 {

@@ -113,7 +113,7 @@ func (g *ThreadGroup) addThread(n *Task) {
 	g.container.cgroup.tasks.add(1)
 	g.sig.tasks = append(g.sig.tasks, n)
 	g.k.users.account(n.Creds().RUID).threads.Add(1)
-	if g.k.Paused() {
+	if g.container.Paused() {
 		n.attend(attnPause)
 	}
 	if g.sig.stop.sig != 0 { // the maker has not stopped yet: nor does the new one run on

@@ -46,6 +46,7 @@ type Container struct {
 
 	k         *Kernel
 	cgroup    controlGroup
+	gate      pauseGate
 	noticeOOM func() // ContainerSpec.OutOfMemory
 
 	kills  atomic.Uint64               // processes killed for lack of memory
@@ -130,13 +131,15 @@ func (k *Kernel) Containers() (out []*Container) {
 }
 
 // Remove forgets a container, all of whose processes have ended, and gives up
-// its mounts.
+// its mounts and all that it has in its page file.
 func (c *Container) Remove() {
 	c.k.tasks.Lock()
 	delete(c.k.containers, c.ID)
 	c.k.tasks.Unlock()
 	c.Mounts.DecRef()
 	c.Env.Close()
+	c.VDSO.Close()
+	c.asking.vdso.Close()
 }
 
 // Init is the container's first process, nil before it is made.

@@ -22,7 +22,7 @@ func (inSignals) run(t *Task) state {
 		case a&(attnKill|attnExit) != 0:
 			return inExit{}
 		case a&attnPause != 0:
-			t.k.gate.wait(t)
+			t.tg.container.gate.wait(t)
 			continue
 		case a&attnNotify != 0:
 			t.attention.And(^attnNotify)

@@ -87,7 +87,6 @@ type Kernel struct {
 	runners  runners
 	forks    atomic.Uint64
 	verdicts atomic.Uint64 // of seccomp(2) filters, that Linux would log
-	gate     pauseGate
 
 	// tasks guards the process tree: every field so marked in this package.
 	tasks      lock.RWMutex[lock.TaskSet]

@@ -38,6 +38,13 @@ func NewVDSO(facts platform.Facts, f *memfile.File, calling bool) (*VDSO, error)
 	return &VDSO{memory: f, pages: r}, nil
 }
 
+// Close gives up the pages of v, which no program has mapped any more. A nil v has none.
+func (v *VDSO) Close() {
+	if v != nil {
+		v.memory.DecRef(v.pages)
+	}
+}
+
 // Pages implements mm.Mappable.
 func (v *VDSO) Pages(off, n uint64, _ arch.Access) (mm.Pages, error) {
 	if off >= v.pages.Len() {

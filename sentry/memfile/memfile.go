@@ -350,6 +350,18 @@ func (f *File) growLocked(end uint64) error {
 	return nil
 }
 
+// InUse reports whether any page has references, or is being used by a host call.
+func (f *File) InUse() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, u := range f.uses.All() {
+		if u.n > 0 {
+			return true
+		}
+	}
+	return len(f.pins) > 0
+}
+
 // Close unmaps and closes f, which nothing uses any more.
 func (f *File) Close() {
 	f.mu.Lock()
