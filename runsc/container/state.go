@@ -24,7 +24,10 @@ type State struct {
 	// Init is the process whose pid callers see. It lives as long as the
 	// container's init and ends as it did.
 	Init Process `json:"init"`
-	// Sentry is the kernel, Gofer its hand on host files.
+	// Pod is the container in whose sandbox this one is; "" in one of its own.
+	Pod string `json:"pod,omitempty"`
+	// Sentry is the kernel, Gofer its hand on host files. The sentry of a pod is in the
+	// records of all its containers.
 	Sentry Process `json:"sentry"`
 	Gofer  Process `json:"gofer"`
 

@@ -179,6 +179,14 @@ type Container struct {
 // Dir is the container's directory.
 func (c *Container) Dir() string { return c.dir }
 
+// ControlDir is the directory of the socket on which the container's sentry answers.
+func (c *Container) ControlDir() string {
+	if c.Pod == "" {
+		return c.dir
+	}
+	return filepath.Join(filepath.Dir(c.dir), c.Pod)
+}
+
 // Close gives the lock back.
 func (c *Container) Close() {
 	if c.lock != nil {

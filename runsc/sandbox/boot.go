@@ -47,10 +47,10 @@ func (s *Sandbox) boot() error {
 		return err
 	}
 	var answer control.Booted
-	if err := s.sentry.conn.SetDeadline(time.Now().Add(bootTimeout)); err != nil {
+	if err := s.line.SetDeadline(time.Now().Add(bootTimeout)); err != nil {
 		return err
 	}
-	if _, err := s.sentry.conn.Receive(&answer); err != nil {
+	if _, err := s.line.Receive(&answer); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("sentry: no answer in %v", bootTimeout)
 		}
@@ -72,7 +72,7 @@ func (s *Sandbox) boot() error {
 			s.Step("  sentry: " + step.Name + " " + time.Duration(step.Nanos).String())
 		}
 	}
-	return s.sentry.conn.SetDeadline(time.Time{})
+	return s.line.SetDeadline(time.Time{})
 }
 
 // goferSockets are the two ends of the first connection of sentry and gofer.
@@ -95,12 +95,16 @@ func (s *Sandbox) bootGofer(l *layout, socket *os.File) error {
 	return nil
 }
 
+// bootSentry sends the boot document: to the container's own sentry, or to the pod's.
 func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
-	listener, err := control.Listen(s.rec.Dir(), container.ControlName)
-	if err != nil {
-		return err
+	var listener *os.File
+	var err error
+	if s.pod == nil {
+		if listener, err = control.Listen(s.rec.Dir(), container.ControlName); err != nil {
+			return err
+		}
+		defer listener.Close()
 	}
-	defer listener.Close()
 	limits := cgroup.LimitsOf(s.Spec.Linux.Resources)
 	if limits.CPUs != "" {
 		// The sentry starts within the cpuset: it can't see how many there are.
@@ -130,7 +134,10 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 	}
 	defer control.CloseFiles(stdio)
 	doc.Init = stdioOf(&files, s.holder, s.term, stdio)
-	if err := s.sentry.conn.Send(&doc, files...); err != nil {
+	if s.pod != nil {
+		return s.join(&doc, files)
+	}
+	if err := s.line.Send(&doc, files...); err != nil {
 		return s.sentryFailure(err)
 	}
 	return nil
@@ -139,6 +146,9 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 // sentryFailure says why the sentry has broken off. A Go panic in its log says
 // more than its exit status.
 func (s *Sandbox) sentryFailure(err error) error {
+	if s.pod != nil {
+		return fmt.Errorf("sandbox of %s: %w", s.pod.ID, err)
+	}
 	err = s.sentry.failure(err)
 	if line := breakdown(s.log.Name()); line != "" {
 		return fmt.Errorf("%w: %s (--debug-log=FILE keeps the stack)", err, line)

@@ -42,11 +42,13 @@ type Config struct {
 type Sandbox struct {
 	Config
 	rec    *container.Container
+	pod    *container.Container // whose sentry is this one's too; nil for one of its own
 	uid    uint32
 	log    *os.File
 	group  *cgroup.Group // nil when no cgroup was asked for
 	gate   *os.File      // sentry and gofer go on when a byte each is written to it
-	sentry *child
+	sentry *child        // nil in a pod
+	line   *control.Conn // to the sentry, until the container is on record
 	gofer  *child
 	holder *holder
 	term   *terminal
@@ -103,7 +105,12 @@ func (s *Sandbox) begin() error {
 	if err != nil {
 		return err
 	}
-	if s.uid, err = chooseUID(s.Store); err != nil {
+	if s.pod, err = findPod(s.Store, s.Spec); err != nil {
+		return err
+	}
+	if s.pod != nil {
+		s.uid = s.pod.UID
+	} else if s.uid, err = chooseUID(s.Store); err != nil {
 		return err
 	}
 	s.rec.State = container.State{
@@ -111,6 +118,9 @@ func (s *Sandbox) begin() error {
 		Owner: os.Getuid(), Phase: container.Creating, Creator: self, UID: s.uid,
 		Platform: s.Options.Platform, Hooks: s.Spec.Hooks, Process: s.Spec.Process,
 		CgroupsPath: s.Spec.Linux.CgroupsPath, SystemdCgroup: s.SystemdCgroup, Resources: s.Spec.Linux.Resources,
+	}
+	if s.pod != nil {
+		s.rec.Pod, s.rec.Sentry, s.rec.Platform = s.pod.ID, s.pod.Sentry, s.pod.Platform
 	}
 	s.log = s.DebugLog
 	if s.log == nil {
@@ -147,6 +157,9 @@ const goferCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix
 	1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID | 1<<unix.CAP_MKNOD | 1<<unix.CAP_SETFCAP
 
 func (s *Sandbox) startSentry() error {
+	if s.pod != nil {
+		return nil
+	}
 	p := program{
 		name: SentryProgram, args: []string{"--platform=" + s.Options.Platform, s.ID},
 		namespaces: ownNamespaces, uid: s.uid, log: s.log,
@@ -159,7 +172,9 @@ func (s *Sandbox) startSentry() error {
 		}
 		defer p.gate.Close()
 	}
-	s.sentry, err = p.start()
+	if s.sentry, err = p.start(); err == nil {
+		s.line, s.rec.Sentry = s.sentry.conn, s.sentry.Process
+	}
 	return err
 }
 
@@ -188,12 +203,16 @@ func (s *Sandbox) startHolder() (err error) {
 	if err != nil {
 		return err
 	}
-	s.rec.Init, s.rec.Sentry, s.rec.Gofer = s.holder.Process, s.sentry.Process, s.gofer.Process
+	s.rec.Init, s.rec.Gofer = s.holder.Process, s.gofer.Process
 	return s.rec.Save()
 }
 
 func (s *Sandbox) joinCgroup() error {
-	for _, p := range []container.Process{s.holder.Process, s.sentry.Process, s.gofer.Process} {
+	all := []container.Process{s.holder.Process, s.gofer.Process}
+	if s.sentry != nil {
+		all = append(all, s.sentry.Process)
+	}
+	for _, p := range all {
 		if s.group != nil {
 			if err := s.group.Add(p.PID); err != nil {
 				return err
@@ -250,8 +269,8 @@ func (s *Sandbox) finish() error {
 	if err := s.rec.Save(); err != nil {
 		return err
 	}
-	if err := s.sentry.conn.Send(&control.Commit{Leash: s.Leash}); err != nil {
-		return s.sentry.failure(err)
+	if err := s.line.Send(&control.Commit{Leash: s.Leash}); err != nil {
+		return s.sentryFailure(err)
 	}
 	return nil
 }
@@ -263,6 +282,9 @@ func (s *Sandbox) closeFiles() {
 		if c != nil && !(s.Leash && c == s.sentry) {
 			c.close()
 		}
+	}
+	if s.pod != nil && s.line != nil && !s.Leash {
+		s.line.Close()
 	}
 	if s.holder != nil {
 		s.holder.close()
@@ -288,6 +310,9 @@ func (s *Sandbox) undo() {
 		if c != nil {
 			c.kill()
 		}
+	}
+	if s.pod != nil && s.line != nil {
+		s.line.Close() // which the sentry takes for the end of the container
 	}
 	if s.holder != nil {
 		s.holder.kill()

@@ -130,6 +130,9 @@ func (s *Sandbox) Wait() (int, error) { return s.holder.wait() }
 // KernelKilled reports whether it was the sandbox's kernel that something outside
 // killed, once Wait has returned: the guest's own end is followed by the kernel's.
 func (s *Sandbox) KernelKilled() bool {
+	if s.sentry == nil {
+		return !s.pod.Sentry.Alive() // which outlives the containers of a pod
+	}
 	ended := make(chan *os.ProcessState, 1)
 	go func() {
 		state, _ := s.sentry.proc.Wait()

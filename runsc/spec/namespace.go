@@ -17,7 +17,8 @@ var hosts = map[specs.LinuxNamespaceType]string{
 }
 
 // validateNamespaces refuses what is a namespace of somebody else: the host's, or
-// that of another sandbox. A container without a uts namespace gets one in which
+// that of another sandbox. Those of its pod's other containers a container may have;
+// whether they are is seen when it is made. A container without a uts namespace gets one in which
 // the host's names are copied, one without a cgroup namespace sees its own.
 func validateNamespaces(s *specs.Spec) error {
 	seen := make(map[specs.LinuxNamespaceType]bool)
@@ -31,7 +32,11 @@ func validateNamespaces(s *specs.Spec) error {
 			if isOwn(ns.Path) { // Docker names the host's by a path
 				return unsupported("the host's network namespace", hosts[ns.Type])
 			}
-		case specs.PIDNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace, specs.TimeNamespace:
+		case specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace:
+			if ns.Path != "" && Pod(s) == "" {
+				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
+			}
+		case specs.MountNamespace, specs.CgroupNamespace, specs.TimeNamespace:
 			if ns.Path != "" {
 				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
 			}
