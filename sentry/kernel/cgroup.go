@@ -3,13 +3,14 @@ package kernel
 import "sync/atomic"
 
 // controlGroup is what the control group of a container (cgroups(7)) makes the kernel
-// itself keep to: the pids and the cpuset controller.
+// itself keep to and account for: the pids, the cpuset and the cpuacct controller.
 type controlGroup struct {
 	cpus atomic.Pointer[CPUSet] // nil for all there are
 
 	// Protected by Kernel.tasks:
 
 	tasks TaskCount
+	used  cpuUse // by processes that have ended
 }
 
 // A TaskCount is what a pids controller tells. Zombies count.
@@ -50,15 +51,23 @@ func (c *Container) SetTaskLimit(n uint64) {
 	c.cgroup.tasks.Limit = n
 }
 
-// CPUTime is the nanoseconds that the container's processes have used, those that
-// were waited for included.
+// CPUTime is the nanoseconds of processor time that the container's processes have used,
+// those that have ended included.
 func (c *Container) CPUTime() (user, system int64) {
-	for _, g := range c.Groups() {
-		u, s := g.CPUTime()
-		cu, cs := g.ChildrenTime()
-		user, system = user+u+cu, system+s+cs
+	var running []*ThreadGroup
+	c.k.tasks.RLock()
+	used := c.cgroup.used
+	for _, p := range c.k.rootPIDNS.pids {
+		if g := p.group; g != nil && g.container == c && !g.exited {
+			running = append(running, g)
+		}
 	}
-	return user, system
+	c.k.tasks.RUnlock()
+	for _, g := range running {
+		u, s := g.CPUTime()
+		used.user, used.system = used.user+u, used.system+s
+	}
+	return used.user, used.system
 }
 
 // CPUs are the processors that the container's tasks may run on.

@@ -34,6 +34,9 @@ func (k *Kernel) endGroup(g *ThreadGroup, status linux.WaitStatus) {
 		k.leaderEnds(s)
 	}
 	g.exited, g.status = true, status
+	user, system := g.CPUTime()
+	g.container.cgroup.used.user += user
+	g.container.cgroup.used.system += system
 	heir := k.reaper(g)
 	for c := range g.children.All() {
 		k.adopt(c, heir)
