@@ -12,7 +12,8 @@ import (
 
 // Stats is what container id uses. Where it has a cgroup, processor time, memory and
 // block I/O are the host's figures of all that is in it, the sandbox's kernel
-// included; where not, they are the guest's alone, as far as its kernel knows them.
+// included; where not, they are the guest's alone, as far as its kernel knows them, and
+// so they are for a container in the sandbox of another, whose cgroup has the kernel in it.
 // Tasks are the guest's, and so is how often it has met its limit of memory.
 func Stats(store container.Store, id string) (*cgroups.Stats, error) {
 	c, err := running(store, id)
@@ -36,7 +37,8 @@ func Stats(store container.Store, id string) (*cgroups.Stats, error) {
 		if s, err = g.Stats(); err != nil {
 			return nil, err
 		}
-	} else {
+	}
+	if len(c.Cgroups) == 0 || c.Pod != "" {
 		guestOnly(s, use, &limits)
 	}
 	s.MemoryStats.Usage.Failcnt += use.OOMKills

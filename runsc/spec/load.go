@@ -38,6 +38,9 @@ func Load(bundle string) (*specs.Spec, error) {
 	if err := Validate(s); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if err := limitPod(s); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if !filepath.IsAbs(s.Root.Path) {
 		s.Root.Path = filepath.Join(bundle, s.Root.Path)
 	}

@@ -1,6 +1,11 @@
 package spec
 
-import specs "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"fmt"
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // podAnnotations are how the engines that make pods say which container is one of whose:
 // containerd's CRI plugin, and CRI-O, whose words podman has.
@@ -18,4 +23,51 @@ func Pod(s *specs.Spec) string {
 		}
 	}
 	return ""
+}
+
+// podLimits are the annotations in which the CRI plugin tells the first container of a pod
+// what all of them may use together.
+var podLimits = []struct {
+	name string
+	set  func(*specs.LinuxResources, int64)
+}{
+	{"io.kubernetes.cri.sandbox-cpu-period", func(r *specs.LinuxResources, n int64) { period := uint64(n); r.CPU.Period = &period }},
+	{"io.kubernetes.cri.sandbox-cpu-quota", func(r *specs.LinuxResources, n int64) { r.CPU.Quota = &n }},
+	{"io.kubernetes.cri.sandbox-cpu-shares", func(r *specs.LinuxResources, n int64) { shares := uint64(n); r.CPU.Shares = &shares }},
+	{"io.kubernetes.cri.sandbox-memory", func(r *specs.LinuxResources, n int64) { r.Memory.Limit = &n }},
+}
+
+// limitPod gives the first container of a pod, in whose cgroup the sandbox with all that
+// runs in it is, the pod's limits. Its own are those of a program that only waits, which
+// would starve the others.
+func limitPod(s *specs.Spec) error {
+	if s.Annotations[podAnnotations[0].kind] != "sandbox" || s.Linux.Resources == nil {
+		return nil
+	}
+	r := *s.Linux.Resources
+	r.CPU, r.Memory = copyOrNew(r.CPU), copyOrNew(r.Memory)
+	r.CPU.Shares = nil
+	for _, l := range podLimits {
+		text := s.Annotations[l.name]
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("annotation %s=%q: not a number", l.name, text)
+		}
+		if n > 0 { // 0 is no wish
+			l.set(&r, n)
+		}
+	}
+	s.Linux.Resources = &r
+	return nil
+}
+
+func copyOrNew[T any](p *T) *T {
+	v := new(T)
+	if p != nil {
+		*v = *p
+	}
+	return v
 }
