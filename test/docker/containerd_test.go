@@ -1,49 +1,13 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-)
 
-// archive wraps a root filesystem up as `docker save` does.
-func archive(t *testing.T, layer []byte) []byte {
-	t.Helper()
-	sum := fmt.Sprintf("sha256:%x", sha256.Sum256(layer))
-	config, err := json.Marshal(map[string]any{
-		"architecture": "amd64", "os": "linux", "config": map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/bin"}},
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{sum}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json", "RepoTags": []string{"localhost/box:latest"}, "Layers": []string{"layer.tar"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{"config.json", config}, {"layer.tar", layer}, {"manifest.json", manifest}} {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(f.data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
+	"garrison/test/engines"
+)
 
 // containerd starts a daemon that keeps everything below work/name, with our image,
 // and returns its client, and a function that starts it again.
@@ -66,10 +30,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 	}
 	e = &engine{t: t, args: []string{"ctr", "--address", dir + "/s"}}
 	start := func() func() {
-		return daemon(t, func() bool { return e.command("version").Run() == nil }, "containerd", "--config", dir+"/config.toml")
+		return engines.Daemon(t, work, func() bool { return e.command("version").Run() == nil }, "containerd", "--config", dir+"/config.toml")
 	}
 	stop := start()
-	if err := os.WriteFile(dir+"/box.tar", archive(t, image(t)), 0o600); err != nil {
+	if err := os.WriteFile(dir+"/box.tar", engines.Archive(t, "localhost/box:latest", engines.Box(t), "sh"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e.must("image", "import", dir+"/box.tar")
@@ -80,7 +44,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 }
 
 func TestContainerd(t *testing.T) {
-	need(t, "containerd", "ctr", "containerd-shim-runc-v2")
+	engines.Need(t, "containerd", "ctr", "containerd-shim-runc-v2")
 	e, _ := containerd(t, "c")
 	run := func(id string, args ...string) []string {
 		return append([]string{"run", "--rm", "--runc-binary", runtime, "localhost/box:latest", id}, args...)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"garrison/test/engines"
 )
 
 func TestDocker(t *testing.T) {
@@ -93,7 +95,7 @@ func startDocker(t *testing.T, name string, flags ...string) (e *engine, stop fu
 // startDockerBy is startDocker for a dockerd that another command starts.
 func startDockerBy(t *testing.T, command []string, name string, flags ...string) (e *engine, stop func()) {
 	t.Helper()
-	need(t, "dockerd", "docker", "containerd")
+	engines.Need(t, "dockerd", "docker", "containerd")
 	dir := filepath.Join(work, name)
 	socket := "unix://" + dir + "/s"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -102,14 +104,14 @@ func startDockerBy(t *testing.T, command []string, name string, flags ...string)
 	e = &engine{t: t, args: []string{"docker", "-H", socket}, env: []string{"DOCKER_CONFIG=" + dir, "DOCKER_CLI_HINTS=false"}}
 	args := append(slices.Clone(command), "dockerd", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--host", socket, "--pidfile", dir+"/pid",
 		"--bridge=none", "--iptables=false", "--ip6tables=false", "--add-runtime", "runsc="+runtime)
-	stop = daemon(t, func() bool { return e.command("version").Run() == nil }, append(args, flags...)...)
+	stop = engines.Daemon(t, work, func() bool { return e.command("version").Run() == nil }, append(args, flags...)...)
 	return e, stop
 }
 
 // load gives the engine the image box.
 func (e *engine) load() {
 	e.t.Helper()
-	if r := e.do(bytes.NewReader(image(e.t)), "import", "-", "box"); r.code != 0 {
+	if r := e.do(bytes.NewReader(engines.Box(e.t)), "import", "-", "box"); r.code != 0 {
 		e.t.Fatalf("import: %+v", r)
 	}
 }

@@ -4,7 +4,6 @@
 package docker
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
 	"flag"
@@ -14,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,117 +62,6 @@ func setUp(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(work)
 	return m.Run(), nil
-}
-
-// need skips the test if a program of an engine is not installed.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
-
-// image is a root filesystem as a tar archive: busybox and a few files.
-func image(t *testing.T) []byte {
-	t.Helper()
-	need(t, "busybox")
-	path, _ := exec.LookPath("busybox")
-	program, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	add := func(h *tar.Header, data []byte) {
-		h.Size = int64(len(data))
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, d := range []string{"bin", "etc", "tmp", "root", "proc", "sys", "dev"} {
-		add(&tar.Header{Name: d + "/", Typeflag: tar.TypeDir, Mode: 0o755}, nil)
-	}
-	add(&tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, program)
-	add(&tar.Header{Name: "etc/passwd", Typeflag: tar.TypeReg, Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\n"))
-	applets, err := exec.Command(path, "--list").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range strings.Fields(string(applets)) {
-		if a != "busybox" {
-			add(&tar.Header{Name: "bin/" + a, Typeflag: tar.TypeSymlink, Linkname: "busybox"}, nil)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// daemon starts an engine's daemon and waits until ready says that it answers.
-// It is stopped at the end of the test, or by stop; what it logged is shown if the
-// test failed.
-func daemon(t *testing.T, ready func() bool, args ...string) (stop func()) {
-	t.Helper()
-	log, err := os.CreateTemp(t.TempDir(), "log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Signal(unix.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			t.Errorf("%s does not stop", args[0])
-			_ = cmd.Process.Kill()
-		}
-	})
-	t.Cleanup(func() {
-		stop()
-		unmountBelow(work)
-		if t.Failed() {
-			data, _ := os.ReadFile(log.Name())
-			t.Logf("%s:\n%s", args[0], data[max(0, len(data)-8000):])
-		}
-		log.Close()
-	})
-	for end := time.Now().Add(30 * time.Second); !ready(); time.Sleep(50 * time.Millisecond) {
-		select {
-		case err := <-ended:
-			ended <- err
-			data, _ := os.ReadFile(log.Name())
-			t.Fatalf("%s ended: %v\n%s", args[0], err, data)
-		default:
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s is not ready", args[0])
-		}
-	}
-	return stop
-}
-
-// unmountBelow undoes mounts that an engine has left.
-func unmountBelow(dir string) {
-	data, _ := os.ReadFile("/proc/self/mountinfo")
-	lines := strings.Split(string(data), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if f := strings.Fields(lines[i]); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			_ = unix.Unmount(f[4], unix.MNT_DETACH)
-		}
-	}
 }
 
 // An engine is a client's command line.

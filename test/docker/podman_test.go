@@ -6,20 +6,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"garrison/test/engines"
 )
 
 func TestPodman(t *testing.T) {
-	need(t, "podman", "conmon")
+	engines.Need(t, "podman", "conmon")
 	dir := filepath.Join(work, "p")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unmountBelow(dir) })
+	t.Cleanup(func() { engines.UnmountBelow(dir) })
 	e := &engine{t: t, args: []string{
 		"podman", "--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp",
 		"--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--events-backend=file", "--runtime", runtime,
 	}}
-	if r := e.do(bytes.NewReader(image(t)), "import", "-", "localhost/box"); r.code != 0 {
+	if r := e.do(bytes.NewReader(engines.Box(t)), "import", "-", "localhost/box"); r.code != 0 {
 		t.Fatalf("import: %+v", r)
 	}
 	run := func(args ...string) []string { return append([]string{"run", "--network=none"}, args...) }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"garrison/test/engines"
 )
 
 // shimName is the shim's program, which containerd looks for in $PATH.
@@ -116,7 +118,7 @@ func shimOf(id string) int {
 }
 
 func TestContainerdShim(t *testing.T) {
-	need(t, "containerd", "ctr")
+	engines.Need(t, "containerd", "ctr")
 	dir, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)
