@@ -2,7 +2,6 @@ package shim
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-
-	"garrison/runsc/spec"
 )
 
 // name is the runtime that containerd starts this shim for.
@@ -38,17 +35,14 @@ type manager struct{}
 
 func (manager) Name() string { return name }
 
-// podAnnotation names the pod of a container. Containers of one pod share a shim.
-const podAnnotation = "io.kubernetes.cri.sandbox-id"
-
 // Start makes sure that there is a shim for container id, whose bundle is the
 // working directory, and returns where it listens.
 func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (string, error) {
-	group, err := groupOf(id)
+	d, err := describe(".")
 	if err != nil {
 		return "", err
 	}
-	address, err := shim.SocketAddress(ctx, opts.Address, group)
+	address, err := shim.SocketAddress(ctx, opts.Address, d.group(id))
 	if err != nil {
 		return "", err
 	}
@@ -77,22 +71,6 @@ func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (strin
 		return "", err
 	}
 	return address, nil
-}
-
-// groupOf is what containers share a shim by.
-func groupOf(id string) (string, error) {
-	data, err := os.ReadFile(spec.ConfigName)
-	if err != nil {
-		return "", err
-	}
-	var s struct{ Annotations map[string]string }
-	if err := json.Unmarshal(data, &s); err != nil {
-		return "", fmt.Errorf("%s: %w", spec.ConfigName, err)
-	}
-	if pod := s.Annotations[podAnnotation]; pod != "" {
-		return pod, nil
-	}
-	return id, nil
 }
 
 // serveOn starts the shim proper, which serves on a socket that listens.
