@@ -26,13 +26,14 @@ const (
 // A container is one that runsc has made for this shim.
 type container struct {
 	id, bundle string
-	runtime    *runtime
-	exits      *exits
-	events     *publisher
-	init       *process
-	mounted    bool          // the root filesystem is the shim's to unmount
-	cgroup     metrics       // nil if it has none of its own
-	memory     chan struct{} // closed when no more is heard of its memory; nil if nobody listens
+	*description
+	runtime *runtime
+	exits   *exits
+	events  *publisher
+	init    *process
+	mounted bool          // the root filesystem is the shim's to unmount
+	metrics metrics       // nil if there are none
+	memory  chan struct{} // closed when no more is heard of its memory; nil if nobody listens
 
 	mu    sync.Mutex
 	execs map[string]*process
@@ -71,7 +72,9 @@ func (c *container) createLocked(ctx context.Context, r *api.CreateTaskRequest) 
 	if err != nil {
 		return fmt.Errorf("OCI runtime create failed: %w", err)
 	}
-	c.cgroup = loadMetrics(c.init.pid)
+	if c.metrics = c.runtime.metrics(c.id); !c.joins() {
+		c.metrics = cgroupMetrics(c.init.pid)
+	}
 	return nil
 }
 

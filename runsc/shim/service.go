@@ -119,8 +119,12 @@ func (s *service) create(ctx context.Context, r *api.CreateTaskRequest) (*contai
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
 	}
+	d, err := describe(r.Bundle)
+	if err != nil {
+		return nil, err
+	}
 	c := &container{
-		id: r.ID, bundle: r.Bundle, runtime: newRuntime(config, r.Bundle, namespace),
+		id: r.ID, bundle: r.Bundle, description: d, runtime: newRuntime(config, r.Bundle, namespace),
 		exits: s.exits, events: s.events, execs: map[string]*process{},
 	}
 	c.init = newProcess(c, "", streamNames{r.Stdin, r.Stdout, r.Stderr, r.Terminal})

@@ -199,15 +199,15 @@ func (s tasks) Update(ctx context.Context, r *api.UpdateTaskRequest) (*emptypb.E
 }
 
 // Stats says what a container has used.
-func (s tasks) Stats(_ context.Context, r *api.StatsRequest) (*api.StatsResponse, error) {
+func (s tasks) Stats(ctx context.Context, r *api.StatsRequest) (*api.StatsResponse, error) {
 	c, err := s.container(r.ID)
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
-	if c.cgroup == nil {
+	if c.metrics == nil {
 		return nil, errgrpc.ToGRPC(fmt.Errorf("container %s has no cgroup: %w", r.ID, errdefs.ErrNotFound))
 	}
-	m, err := c.cgroup()
+	m, err := c.metrics(ctx)
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
