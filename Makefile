@@ -75,8 +75,9 @@ validation: build deps ## the OCI's own programs for testing runtimes, under run
 
 OCI = github.com/opencontainers/runtime-tools
 
-docker: build root ## dockerd, containerd and podman, on sockets of their own
+docker: build root ## dockerd, containerd, by CRI as well, and podman, on sockets of their own
 	$(GOTEST) -count=1 ./test/docker/... -timeout 10m
+	$(GOTEST) -count=1 ./test/cri -timeout 5m
 
 test-docker: build root ## Docker's whole command line, beyond the smoke: some minutes; RUNTIME=runc asks runc first
 	GARRISON_DOCKER=1 $(GOTEST) -count=1 ./test/docker -run TestDockerLong -timeout 10m
