@@ -62,7 +62,7 @@ func TestCRILong(t *testing.T) {
 		t.Skip("the long tier: make test-cri")
 	}
 	startNode(t).run(t, []topic{
-		{"exec", testExec}, {"logs", testLogs}, {"status", testStatus}, {"stop", testStop}, {"stats", testStats},
+		{"exec", testExec}, {"streams", testStreams}, {"logs", testLogs}, {"status", testStatus}, {"stop", testStop}, {"stats", testStats},
 		{"host network", testHostNetwork}, {"shared processes", testSharedProcesses},
 		{"daemon restarts", testDaemonRestarts}, {"shim is killed", testShimKilled},
 	})

@@ -65,7 +65,7 @@ func (n *node) remains() (left []string) {
 func (n *node) sockets() string { return fmt.Sprintf("/proc/%d/root/run/containerd/s/*", n.machine) }
 
 // processes are those that belong to pods: who is in the cgroup of all of them, or in
-// the node's network but not one of its own.
+// the node's network but neither one of its own nor the test, which looks in.
 func (n *node) processes() (pids []int) {
 	network, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", n.machine))
 	if err != nil {
@@ -76,7 +76,7 @@ func (n *node) processes() (pids []int) {
 		pid, _ := strconv.Atoi(filepath.Base(dir))
 		theirs, err := os.Readlink(dir + "/ns/net")
 		groups, _ := os.ReadFile(dir + "/cgroup")
-		if pid != n.machine && pid != n.daemon && (err == nil && theirs == network || strings.Contains(string(groups), ":"+n.cgroups+"/")) {
+		if !slices.Contains([]int{n.machine, n.daemon, os.Getpid()}, pid) && (err == nil && theirs == network || strings.Contains(string(groups), ":"+n.cgroups+"/")) {
 			pids = append(pids, pid)
 		}
 	}
