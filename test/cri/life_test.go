@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -103,17 +104,37 @@ func (c *container) stats() *cri.ContainerStats {
 	return a.Stats
 }
 
-// A daemon that restarts finds pods as they are.
+// A daemon that restarts finds pods as they are, and learns what it has missed.
 func testDaemonRestarts(k *kubelet) {
+	host := k.t.TempDir()
 	p := k.pod(own())
 	up := p.start("up", "sleep", "1000")
-	ends := p.start("ends", "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5")
-	ends.says("", "(sleep 1; touch /tmp/end) >/dev/null &")
-	k.restart()
+	ends := p.create("ends", []string{"sh", "-c", "until [ -e /host/end ]; do sleep 0.1; done; touch /host/ended; exit 5"}, func(c *cri.ContainerConfig) {
+		c.Mounts = []*cri.Mount{{ContainerPath: "/host", HostPath: host}}
+	})
+	if err := ends.start(); err != nil {
+		k.t.Fatal(err)
+	}
+	k.restart(func() {
+		if err := os.WriteFile(filepath.Join(host, "end"), nil, 0o600); err != nil {
+			k.t.Error(err)
+		}
+		awaitFile(k.t, filepath.Join(host, "ended"))
+	})
 	ends.ended(5, "Error")
 	up.says("still", "echo still")
 	p.start("new", "true").ended(0, "Completed")
 	p.ready(cri.PodSandboxState_SANDBOX_READY)
+}
+
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	until(t, func() string {
+		if _, err := os.Stat(path); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 }
 
 // Of a pod whose shim is killed nothing is left once it has been removed.

@@ -34,8 +34,8 @@ type node struct {
 	dir     string // everything that it has
 	machine int    // the process that keeps the daemon's namespaces
 	daemon  int
-	cgroups string // the cgroup of all pods
-	restart func() // stops the daemon and starts another
+	cgroups string                 // the cgroup of all pods
+	restart func(meanwhile func()) // stops the daemon and starts another
 	runtime cri.RuntimeServiceClient
 	image   cri.ImageServiceClient
 }
@@ -114,8 +114,9 @@ func startNode(t *testing.T) *node {
 	engines.Daemon(t, work, func() bool { return readPid(pid, &n.machine) }, "unshare", "--mount", "--net", "sh", "-c", machine, "sh", pid)
 	t.Cleanup(func() { n.sweep(t) })
 	stop := n.start(t)
-	n.restart = func() {
+	n.restart = func(meanwhile func()) {
 		stop()
+		meanwhile()
 		stop = n.start(t)
 	}
 	n.load(t, pauseImage, pause(t), "/pause")
