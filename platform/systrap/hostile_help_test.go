@@ -81,6 +81,10 @@ func footprintOf(pid int) (f footprint, err error) {
 		link, _ := os.Readlink(dir + "/fd/" + fd.Name())
 		f.fds += fd.Name() + " " + link + "\n"
 	}
+	// A process that ends gives its memory up before its descriptors.
+	if maps, err := os.ReadFile(dir + "/maps"); err != nil || len(maps) == 0 {
+		return f, errEnding
+	}
 	return f, nil
 }
 
