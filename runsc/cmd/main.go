@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/moby/sys/userns"
 	"github.com/spf13/cobra"
 
 	"garrison/runsc/container"
@@ -38,8 +39,15 @@ type app struct {
 	code int // exit status of a command that succeeded
 }
 
-// defaultRoot is where containers are on record.
-const defaultRoot = "/run/garrison"
+// defaultRoot is where containers are on record: for the root of a user namespace, as
+// rootless engines start runtimes, in the directory of the user behind it, who alone
+// may write there.
+func defaultRoot() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && userns.RunningInUserNS() {
+		return filepath.Join(dir, "garrison")
+	}
+	return "/run/garrison"
+}
 
 // Main runs the command line and returns the exit status.
 func Main(args []string) int {
@@ -80,7 +88,7 @@ func (a *app) rootCommand() *cobra.Command {
 	c.SetVersionTemplate(versionText())
 	c.SetFlagErrorFunc(flagError)
 	f := c.PersistentFlags()
-	f.StringVar(&a.root, "root", defaultRoot, "directory where containers are on record (should be in memory)")
+	f.StringVar(&a.root, "root", defaultRoot(), "directory where containers are on record (should be in memory)")
 	f.StringVar(&a.logPath, "log", "", "file that errors are appended to, beside standard error")
 	f.StringVar(&a.logFormat, "log-format", "text", "format of --log: text or json")
 	f.BoolVar(&a.debug, "debug", false, "log more")
