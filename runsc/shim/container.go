@@ -13,7 +13,6 @@ import (
 	"github.com/containerd/containerd/mount"
 	"github.com/containerd/errdefs"
 	runc "github.com/containerd/go-runc"
-	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 )
 
@@ -139,24 +138,6 @@ func (c *container) execPIDs() map[int]string {
 		p.mu.Unlock()
 	}
 	return all
-}
-
-// endOthers ends what runs beside an init that has ended. It has ended already if init
-// was the first process of a namespace, and would go on in that of a pod.
-func (c *container) endOthers() {
-	if c.endsWhole() {
-		return
-	}
-	ctx := context.Background()
-	err := c.runtime.do(func(r *runc.Runc) error {
-		return r.Kill(ctx, c.id, int(unix.SIGKILL), &runc.KillOpts{All: true})
-	})
-	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
-		log.G(ctx).WithError(err).Warn("runsc kill")
-	}
-	for _, p := range c.others() {
-		_ = p.signal(unix.SIGKILL)
-	}
 }
 
 // awaitOthers waits for the processes of exec to be gone, which end as init does, and

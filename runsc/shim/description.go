@@ -14,17 +14,9 @@ import (
 // groupAnnotations name what containers share a shim by, the strongest first.
 var groupAnnotations = []string{"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"}
 
-// kindAnnotation says of which kind a container of a pod is: the first of the pod, or
-// joining, one that is started in its sandbox.
-const (
-	kindAnnotation = "io.kubernetes.cri.container-type"
-	joining        = "container"
-)
-
 // A description is what the shim wants to know of a bundle's config.json.
 type description struct {
 	Annotations map[string]string
-	Linux       struct{ Namespaces []specs.LinuxNamespace }
 }
 
 func describe(bundle string) (*description, error) {
@@ -51,15 +43,4 @@ func (d *description) group(id string) string {
 }
 
 // joins reports whether the sandbox is another container's.
-func (d *description) joins() bool { return d.Annotations[kindAnnotation] == joining }
-
-// endsWhole reports whether all of the container's processes end with its init, which
-// is the first of a namespace then.
-func (d *description) endsWhole() bool {
-	for _, n := range d.Linux.Namespaces {
-		if n.Type == specs.PIDNamespace {
-			return n.Path == ""
-		}
-	}
-	return false
-}
+func (d *description) joins() bool { return spec.Pod(&specs.Spec{Annotations: d.Annotations}) != "" }

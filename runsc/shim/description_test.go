@@ -10,15 +10,13 @@ import (
 
 func TestDescribe(t *testing.T) {
 	for config, want := range map[string]struct {
-		group        string
-		joins, whole bool
+		group string
+		joins bool
 	}{
-		`{}`: {"id", false, false},
-		`{"annotations": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"},
-			"linux": {"namespaces": [{"type": "network", "path": "/n"}, {"type": "pid"}]}}`: {"pod", false, true},
-		`{"annotations": {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"},
-			"linux": {"namespaces": [{"type": "pid", "path": "/proc/1/ns/pid"}]}}`: {"pod", true, false},
-		`{"annotations": {"io.kubernetes.cri.sandbox-id": "pod", "io.containerd.runc.v2.group": "group"}}`: {"group", false, false},
+		`{}`: {"id", false},
+		`{"annotations": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}}`:   {"pod", false},
+		`{"annotations": {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}}`: {"pod", true},
+		`{"annotations": {"io.kubernetes.cri.sandbox-id": "pod", "io.containerd.runc.v2.group": "group"}}`:          {"group", false},
 	} {
 		bundle := t.TempDir()
 		if err := os.WriteFile(filepath.Join(bundle, spec.ConfigName), []byte(config), 0o600); err != nil {
@@ -28,8 +26,8 @@ func TestDescribe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.group("id") != want.group || d.joins() != want.joins || d.endsWhole() != want.whole {
-			t.Errorf("%s: %q, %v, %v, want %v", config, d.group("id"), d.joins(), d.endsWhole(), want)
+		if d.group("id") != want.group || d.joins() != want.joins {
+			t.Errorf("%s: %q, %v, want %v", config, d.group("id"), d.joins(), want)
 		}
 	}
 	if _, err := describe(t.TempDir()); err == nil {

@@ -147,7 +147,6 @@ func (p *process) ended(e runc.Exit) {
 	streams := p.streams
 	p.mu.Unlock()
 	if p.execID == "" {
-		p.container.endOthers()
 		p.container.awaitOthers()
 	}
 	streams.drain(drainTimeout)
