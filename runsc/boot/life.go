@@ -56,7 +56,8 @@ func (ct *container) abandon(sig linux.Signal) bool {
 }
 
 // finish is the end: init has ended as status says. What it left running ends
-// with it; what was written is brought to the host before anybody is told.
+// with it; what was written is the host's before anybody is told. To make it durable is
+// nobody's business, as on Linux: who wants that has fsync(2).
 func (ct *container) finish(status linux.WaitStatus) {
 	ct.mu.Lock()
 	ct.stage = ending
@@ -72,7 +73,7 @@ func (ct *container) finish(status linux.WaitStatus) {
 	if ct == ct.first {
 		ct.endOthers()
 	}
-	ct.system.Sync(ct.system.Internal())
+	ct.system.Settle()
 	ct.gofer.Flush()
 	ct.watchers.close(status)
 	ct.leave()
