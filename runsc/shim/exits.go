@@ -13,6 +13,27 @@ import (
 // go-runc waits for its commands by.
 type monitor struct{ *reaper.Monitor }
 
+// Start starts c. What it returns tells of c's end and of no other: it is not read before
+// somebody waits for c, and the reaper would be held up, a second for each end of any
+// process, by a channel that is full of others.
+func (m monitor) Start(c *exec.Cmd) (chan runc.Exit, error) {
+	all, err := m.Monitor.Start(c)
+	if err != nil {
+		return nil, err
+	}
+	own := make(chan runc.Exit, 1)
+	go func() {
+		defer m.Unsubscribe(all)
+		for e := range all {
+			if e.Pid == c.Process.Pid {
+				own <- e
+				return
+			}
+		}
+	}()
+	return own, nil
+}
+
 // StartLocked starts c from a thread that lives until c has ended, as a parent's
 // death signal needs it.
 func (m monitor) StartLocked(c *exec.Cmd) (chan runc.Exit, error) {
