@@ -107,9 +107,21 @@ done:
 	MOVQ	$0x7fffc0000ff0, AX // stubBases
 	CMPL	0(AX), $0
 	JEQ	ask
+	// A base that the kernel sets leaves no selector, as with arch_prctl(2).
+	XORL	DX, DX
 	MOVQ	192(BX), AX
+	RDFSBASEQ	CX
+	CMPQ	AX, CX
+	JEQ	setGS
+	BYTE	$0x8e; BYTE $0xe2 // MOVW DX, FS
 	WRFSBASEQ	AX
+
+setGS:
 	MOVQ	200(BX), AX
+	RDGSBASEQ	CX
+	CMPQ	AX, CX
+	JEQ	return
+	BYTE	$0x8e; BYTE $0xea // MOVW DX, GS
 	WRGSBASEQ	AX
 
 return:
