@@ -47,6 +47,7 @@ func testPod(k *kubelet) {
 		k.t.Errorf("started, it is %q", got)
 	}
 	c.logs("stdout F begun", "stderr F wrong")
+	k.seen()
 	version := "0"
 	if !k.native() {
 		version = "1"

@@ -47,11 +47,11 @@ func (n *node) remains() (left []string) {
 		}
 	}
 	for _, pattern := range []string{
-		"/sys/fs/cgroup" + n.cgroups + "/*/", "/sys/fs/cgroup/*" + n.cgroups + "/*/",
+		"/sys/fs/cgroup" + n.cgroups + "/*/cgroup.procs", "/sys/fs/cgroup/*" + n.cgroups + "/*/cgroup.procs",
 		n.dir + "/root/io.containerd.grpc.v1.cri/sandboxes/*", n.dir + "/root/io.containerd.grpc.v1.cri/containers/*",
 		n.dir + "/state/io.containerd.grpc.v1.cri/sandboxes/*", n.dir + "/state/io.containerd.grpc.v1.cri/containers/*",
 		n.dir + "/root/io.containerd.runtime.v2.task/k8s.io/*", n.dir + "/state/io.containerd.runtime.v2.task/k8s.io/*",
-		n.dir + "/state/netns/*", n.dir + "/ipam/pods/10.*",
+		n.dir + "/state/io.containerd.grpc.v1.cri/netns/*", n.dir + "/ipam/pods/10.*",
 		n.dir + "/runc/k8s.io/*", n.dir + "/runsc/k8s.io/*",
 		n.sockets(),
 	} {
@@ -59,6 +59,20 @@ func (n *node) remains() (left []string) {
 		left = append(left, found...)
 	}
 	return left
+}
+
+// seen asks that remains are found of every kind while there is a pod.
+func (k *kubelet) seen() {
+	k.t.Helper()
+	left := strings.Join(k.remains(), "\n")
+	for _, kind := range []string{
+		"process ", "mount ", "interface ", "/cgroup.procs", "/sandboxes/", "/containers/", "/io.containerd.runtime.v2.task/",
+		"/netns/", "/ipam/", "/" + k.handler + "/k8s.io/", "/run/containerd/s/",
+	} {
+		if !strings.Contains(left, kind) {
+			k.t.Errorf("a pod has no %s in\n%s", kind, left)
+		}
+	}
 }
 
 // sockets is a pattern of what shims listen on.
