@@ -2,6 +2,7 @@ package tmpfs
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"math/bits"
 	"slices"
@@ -97,6 +98,20 @@ func (e *extent) next(page, end uint64, there bool) uint64 {
 
 func (e *extent) end() uint64 { return e.start + e.mem.Len() }
 
+// pages ranges over e's pages that overlap [start, end) of the file and are there, or
+// are not. Who ranges may set each.
+func (e *extent) pages(start, end uint64, there bool) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		first := (max(start, e.start) - e.start) / arch.PageSize
+		last := (min(end, e.end()) - e.start + arch.PageMask) / arch.PageSize
+		for p := e.next(first, last, there); p < last; p = e.next(p+1, last, there) {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
 // run is how many bytes from off on, at most n, are in pages that are all there or all
 // not there. What guests see is all there.
 func (e *extent) run(off, n uint64) (m uint64, there bool) {
@@ -182,14 +197,9 @@ func (t *data) sorted() []*extent {
 // It returns how many bytes from off on are: less than n, with ENOSPC, if the
 // filesystem is full.
 func (t *data) fill(fs *filesystem, e *extent, off, n uint64) (uint64, error) {
-	first := (off - e.start) / arch.PageSize
-	last := (off + n - 1 - e.start) / arch.PageSize
-	for p := e.next(first, last+1, false); p <= last; p = e.next(p, last+1, false) {
+	for p := range e.pages(off, off+n, false) {
 		if !fs.charge(1) {
-			if p == first {
-				return 0, linux.ENOSPC
-			}
-			return e.start + p*arch.PageSize - off, linux.ENOSPC
+			return max(e.start+p*arch.PageSize, off) - off, linux.ENOSPC
 		}
 		e.set(p, true)
 		t.pages++
@@ -200,9 +210,7 @@ func (t *data) fill(fs *filesystem, e *extent, off, n uint64) (uint64, error) {
 // put says that the pages of [off, off+n), which lie in e, are there. They have been
 // charged. It returns how many were not there.
 func (t *data) put(e *extent, off, n uint64) (news int64) {
-	first := (off - e.start) / arch.PageSize
-	last := (off + n - 1 - e.start) / arch.PageSize
-	for p := e.next(first, last+1, false); p <= last; p = e.next(p, last+1, false) {
+	for p := range e.pages(off, off+n, false) {
 		e.set(p, true)
 		news++
 	}
@@ -215,8 +223,7 @@ func (t *data) lacks(start, end uint64) int64 {
 	start, end = start&^arch.PageMask, pageUp(end)
 	n := int64((end - start) / arch.PageSize)
 	t.each(start, end, func(e *extent) bool {
-		last := (min(end, e.end()) - e.start) / arch.PageSize
-		for p := e.next((max(start, e.start)-e.start)/arch.PageSize, last, true); p < last; p = e.next(p+1, last, true) {
+		for range e.pages(start, end, true) {
 			n--
 		}
 		return true
@@ -233,9 +240,7 @@ func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Ra
 		if e.mapped {
 			t.learn(fs, e)
 		}
-		from, to := max(start, e.start), min(end, e.end())
-		last := (to - e.start) / arch.PageSize
-		for p := e.next((from-e.start)/arch.PageSize, last, true); p < last; p = e.next(p, last, true) {
+		for p := range e.pages(start, end, true) {
 			e.set(p, false)
 			t.pages--
 			fs.uncharge(1)
@@ -244,6 +249,7 @@ func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Ra
 			empty = append(empty, e)
 			free = append(free, e.mem)
 		} else {
+			from, to := max(start, e.start), min(end, e.end())
 			punch = append(punch, memfile.Range{Start: e.mem.Start + from - e.start, End: e.mem.Start + to - e.start})
 		}
 		return true
