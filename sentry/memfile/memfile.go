@@ -323,18 +323,28 @@ func (f *File) Incore(r Range, page []byte) {
 
 // EachResident calls found for each part of r that has memory, in order.
 func (f *File) EachResident(r Range, found func(Range)) {
-	for at := r.Start; at < r.End; {
-		data, err := unix.Seek(f.fd, int64(at), unix.SEEK_DATA)
-		if err != nil || uint64(data) >= r.End {
+	for {
+		data := f.Next(r, false)
+		if data == r.End {
 			return
 		}
-		hole, err := unix.Seek(f.fd, data, unix.SEEK_HOLE)
-		if err != nil {
-			return
-		}
-		at = min(uint64(hole), r.End)
-		found(Range{Start: max(uint64(data), r.Start), End: at})
+		r.Start = f.Next(Range{Start: data, End: r.End}, true)
+		found(Range{Start: data, End: r.Start})
 	}
+}
+
+// Next is the first byte of r that has memory, or, if hole, that has none; r's end if
+// there is no such byte.
+func (f *File) Next(r Range, hole bool) uint64 {
+	whence := unix.SEEK_DATA
+	if hole {
+		whence = unix.SEEK_HOLE
+	}
+	at, err := unix.Seek(f.fd, int64(r.Start), whence)
+	if err != nil {
+		return r.End
+	}
+	return min(uint64(at), r.End)
 }
 
 // growLocked makes the host file reach end.
