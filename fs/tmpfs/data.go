@@ -35,7 +35,7 @@ func (t *data) extent(fs *filesystem, off uint64) (*extent, error) {
 	if err != nil {
 		return nil, linux.ENOSPC
 	}
-	e := newExtent(start, mem)
+	e := &extent{start: start, mem: mem}
 	if n < doubling {
 		t.small[n] = e
 	} else {
@@ -83,33 +83,42 @@ func (t *data) sorted() []*extent {
 // It returns how many bytes from off on are: less than n, with ENOSPC, if the
 // filesystem is full.
 func (t *data) fill(fs *filesystem, e *extent, off, n uint64) (uint64, error) {
-	for p := range e.pages(off, off+n, false) {
+	for p := range e.pages(&e.data, off, off+n, false) {
+		if e.reserved.has(p) {
+			continue
+		}
 		if !fs.charge(1) {
 			return max(e.start+p*arch.PageSize, off) - off, linux.ENOSPC
 		}
-		e.set(p, true)
+		e.data.set(p, true)
 		t.pages++
 	}
 	return n, nil
 }
 
-// put says that the pages of [off, off+n), which lie in e, are there. They have been
-// charged. It returns how many were not there.
-func (t *data) put(e *extent, off, n uint64) (news int64) {
-	for p := range e.pages(off, off+n, false) {
-		e.set(p, true)
-		news++
+// reserve says that the pages of [start, end) that lie in e are charged, as they have been.
+// It returns how many were not.
+func (t *data) reserve(e *extent, start, end uint64) (news int64) {
+	for p := range e.pages(&e.data, start, end, false) {
+		if !e.reserved.has(p) {
+			e.reserved.set(p, true)
+			news++
+		}
 	}
 	t.pages += news
 	return news
 }
 
 // lacks is how many of the pages of [start, end) are not charged.
-func (t *data) lacks(start, end uint64) int64 {
+func (t *data) lacks(fs *filesystem, start, end uint64) int64 {
 	start, end = start&^arch.PageMask, pageUp(end)
 	n := int64((end - start) / arch.PageSize)
 	t.each(start, end, func(e *extent) bool {
-		for range e.pages(start, end, true) {
+		t.learn(fs, e, start, end)
+		for range e.pages(&e.data, start, end, true) {
+			n--
+		}
+		for range e.pages(&e.reserved, start, end, true) {
 			n--
 		}
 		return true
@@ -123,20 +132,19 @@ func (t *data) lacks(start, end uint64) int64 {
 func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Range) {
 	var empty []*extent
 	t.each(start, end, func(e *extent) bool {
-		if e.mapped {
-			t.learn(fs, e)
+		t.learn(fs, e, e.start, e.end())
+		had := e.charged()
+		for _, s := range []*pageSet{&e.data, &e.reserved} {
+			for p := range e.pages(s, start, end, true) {
+				s.set(p, false)
+			}
 		}
-		for p := range e.pages(start, end, true) {
-			e.set(p, false)
-			t.pages--
-			fs.uncharge(1)
-		}
-		if e.n == 0 {
+		t.charge(fs, e.charged()-had)
+		if e.charged() == 0 {
 			empty = append(empty, e)
 			free = append(free, e.mem)
 		} else {
-			from, to := max(start, e.start), min(end, e.end())
-			punch = append(punch, memfile.Range{Start: e.mem.Start + from - e.start, End: e.mem.Start + to - e.start})
+			punch = append(punch, e.memory(start, end))
 		}
 		return true
 	})
@@ -165,24 +173,36 @@ func (t *data) all(fs *filesystem) (free []memfile.Range) {
 	return free
 }
 
-// resident is the number of pages that hold data. mem is asked about what guests see.
-func (t *data) resident(mem *memfile.File) int64 {
-	n := int64(0)
+// charge says that n more pages are there, which nobody could refuse, or fewer.
+func (t *data) charge(fs *filesystem, n int) {
+	fs.pages.Add(int64(n))
+	t.pages += int64(n)
+}
+
+// blocks is how many pages stat(2) shows. mem is asked about what guests see.
+func (t *data) blocks(mem *memfile.File) int64 {
+	n := 0
 	t.each(0, 1<<63, func(e *extent) bool {
-		if e.mapped {
-			n += int64(mem.Resident(e.mem) / arch.PageSize)
-		} else {
-			n += int64(e.n)
+		if !e.mapped {
+			n += e.charged()
+			return true
 		}
+		n += e.reserved.n
+		e.touched(mem, e.start, e.end(), func(start, end uint64) {
+			n += int((end - start) / arch.PageSize)
+			for range e.pages(&e.reserved, start, end, true) {
+				n--
+			}
+		})
 		return true
 	})
-	return n
+	return int64(n)
 }
 
 // next is the first byte from off on, below size, where data begins (or a hole, if
 // hole); size if there is none. It looks at what there is of the file: holes may be
 // longer than anybody could go through.
-func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
+func (t *data) next(host resident, off, size uint64, hole bool) uint64 {
 	found := false
 	t.each(off, size, func(e *extent) bool {
 		if off < e.start {
@@ -191,13 +211,8 @@ func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
 			}
 			off = e.start
 		}
-		if e.mapped {
-			t.learn(fs, e)
-		}
-		last := (e.end() - e.start) / arch.PageSize
-		p := e.next((off-e.start)/arch.PageSize, last, !hole)
-		off = max(off, e.start+p*arch.PageSize)
-		found = p < last
+		off = e.seek(host, off, hole)
+		found = off < e.end()
 		return !found
 	})
 	if found || hole {
@@ -206,17 +221,27 @@ func (t *data) next(fs *filesystem, off, size uint64, hole bool) uint64 {
 	return size
 }
 
-// learn makes e's page bits, and with them what is charged, say what the host knows:
-// which pages guests have touched.
-func (t *data) learn(fs *filesystem, e *extent) {
-	was := e.n
-	clear(e.have)
-	e.n = 0
-	fs.mem.EachResident(e.mem, func(r memfile.Range) {
-		for p := (r.Start - e.mem.Start) / arch.PageSize; p < (r.End-e.mem.Start)/arch.PageSize; p++ {
-			e.set(p, true)
+// learn makes what is said of e's pages in [start, end), and with it what is charged,
+// what the host knows: which pages guests have touched.
+func (t *data) learn(fs *filesystem, e *extent, start, end uint64) {
+	if !e.mapped {
+		return
+	}
+	had := e.charged()
+	at := max(start, e.start)
+	forget := func(end uint64) {
+		for p := range e.pages(&e.data, at, end, true) {
+			e.data.set(p, false)
 		}
+	}
+	e.touched(fs.mem, start, end, func(start, end uint64) {
+		forget(start)
+		e.written(start, end-start)
+		for p := range e.pages(&e.data, start, end, false) {
+			e.data.set(p, true)
+		}
+		at = end
 	})
-	fs.pages.Add(int64(e.n - was))
-	t.pages += int64(e.n - was)
+	forget(end)
+	t.charge(fs, e.charged()-had)
 }

@@ -34,73 +34,31 @@ func extentOf(off uint64) (n int, start, end uint64) {
 
 // An extent is a part of a file that has (some) memory.
 type extent struct {
-	start  uint64 // in the file
-	mem    memfile.Range
-	have   [][]uint64 // for each group of pages, nil or a bit for each: it is charged, and may hold data
-	n      int        // bits set in have
-	mapped bool       // guests see it: which pages hold data only the host knows
+	start    uint64 // in the file
+	mem      memfile.Range
+	data     pageSet // charged, and may hold data
+	reserved pageSet // charged, and of those that are not data: fallocate(2)
+	mapped   bool    // guests see it: which pages hold data only the host knows
 }
 
-// groupPages is how many pages have their bits in one piece. An extent that holds one
-// page must not take much more than that: files may be nearly all holes.
-const groupPages = 4096
-
-// newExtent is the extent that holds the file's bytes from start on, and no page yet.
-func newExtent(start uint64, mem memfile.Range) *extent {
-	return &extent{start: start, mem: mem, have: make([][]uint64, (mem.Len()/arch.PageSize+groupPages-1)/groupPages)}
-}
-
-func (e *extent) has(page uint64) bool { return e.next(page, page+1, true) == page }
-
-// set says that page is there, which it was not, or the other way round.
-func (e *extent) set(page uint64, there bool) {
-	g := &e.have[page/groupPages]
-	if *g == nil {
-		*g = make([]uint64, (min(groupPages, e.mem.Len()/arch.PageSize)+63)/64)
-	}
-	w, bit := &(*g)[page%groupPages/64], uint64(1)<<(page%64)
-	if there {
-		*w |= bit
-		e.n++
-	} else {
-		*w &^= bit
-		e.n--
-	}
-}
-
-// next is the first page from page on, below end, that is there, or that is not; end if
-// there is none.
-func (e *extent) next(page, end uint64, there bool) uint64 {
-	for page < end {
-		g := e.have[page/groupPages]
-		if g == nil {
-			if !there {
-				return page
-			}
-			page = (page/groupPages + 1) * groupPages
-			continue
-		}
-		w := g[page%groupPages/64]
-		if !there {
-			w = ^w
-		}
-		if w >>= page % 64; w != 0 {
-			return min(page+uint64(bits.TrailingZeros64(w)), end)
-		}
-		page = (page/64 + 1) * 64
-	}
-	return end
-}
+// charged is how many of e's pages count against the filesystem's size.
+func (e *extent) charged() int { return e.data.n + e.reserved.n }
 
 func (e *extent) end() uint64 { return e.start + e.mem.Len() }
 
-// pages ranges over e's pages that overlap [start, end) of the file and are there, or
-// are not. Who ranges may set each.
-func (e *extent) pages(start, end uint64, there bool) iter.Seq[uint64] {
+// memory is where e has bytes [start, end) of the file, as far as they lie in it.
+func (e *extent) memory(start, end uint64) memfile.Range {
+	shift := e.mem.Start - e.start
+	return memfile.Range{Start: max(start, e.start) + shift, End: min(end, e.end()) + shift}
+}
+
+// pages ranges over e's pages that overlap [start, end) of the file and are in s, one
+// of e's, or are not. Who ranges may set each.
+func (e *extent) pages(s *pageSet, start, end uint64, in bool) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		first := (max(start, e.start) - e.start) / arch.PageSize
 		last := (min(end, e.end()) - e.start + arch.PageMask) / arch.PageSize
-		for p := e.next(first, last, there); p < last; p = e.next(p+1, last, there) {
+		for p := s.next(first, last, in); p < last; p = s.next(p+1, last, in) {
 			if !yield(p) {
 				return
 			}
@@ -108,14 +66,43 @@ func (e *extent) pages(start, end uint64, there bool) iter.Seq[uint64] {
 	}
 }
 
-// run is how many bytes from off on, at most n, are in pages that are all there or all
-// not there. What guests see is all there.
-func (e *extent) run(off, n uint64) (m uint64, there bool) {
+// run is how many bytes from off on, at most n, are in pages that are all data or all
+// not. What guests see is all data.
+func (e *extent) run(off, n uint64) (m uint64, data bool) {
 	if e.mapped {
 		return n, true
 	}
 	p := (off - e.start) / arch.PageSize
-	there = e.has(p)
-	p = e.next(p, (off+n-e.start+arch.PageMask)/arch.PageSize, !there)
-	return min(n, e.start+p*arch.PageSize-off), there
+	data = e.data.has(p)
+	p = e.data.next(p, (off+n-e.start+arch.PageMask)/arch.PageSize, !data)
+	return min(n, e.start+p*arch.PageSize-off), data
+}
+
+// A resident is memfile's File.Next: it tells where in a range of the page file memory
+// begins, or where it ends.
+type resident func(r memfile.Range, hole bool) uint64
+
+// seek is the first byte of e from off on where there is data (or none, if hole); e's
+// end if there is no such byte. The host is asked where only it knows.
+func (e *extent) seek(host resident, off uint64, hole bool) uint64 {
+	if e.mapped {
+		return e.start + host(e.memory(off, e.end()), hole) - e.mem.Start
+	}
+	p := e.data.next((off-e.start)/arch.PageSize, e.mem.Len()/arch.PageSize, !hole)
+	return max(off, e.start+p*arch.PageSize)
+}
+
+// touched calls f for each part of [start, end) that the host has memory for.
+func (e *extent) touched(mem *memfile.File, start, end uint64, f func(start, end uint64)) {
+	shift := e.start - e.mem.Start
+	mem.EachResident(e.memory(start, end), func(r memfile.Range) { f(r.Start+shift, r.End+shift) })
+}
+
+// written says that the pages of [off, off+n), which are charged, are data: reserved ones
+// become so.
+func (e *extent) written(off, n uint64) {
+	for p := range e.pages(&e.reserved, off, off+n, true) {
+		e.reserved.set(p, false)
+		e.data.set(p, true)
+	}
 }

@@ -54,8 +54,8 @@ func (r *regular) Attr(vfs.Ctx) (vfs.Attr, error) {
 	defer r.mu.Unlock()
 	a := r.attr
 	a.Blocks = uint64(r.data.pages) * (arch.PageSize / 512)
-	if r.data.mapped > 0 { // guests may have touched pages that are not charged
-		a.Blocks = uint64(r.data.resident(r.fs.mem)) * (arch.PageSize / 512)
+	if r.data.mapped > 0 { // what is charged, guests may not have touched, and the other way round
+		a.Blocks = uint64(r.data.blocks(r.fs.mem)) * (arch.PageSize / 512)
 	}
 	return a, nil
 }
@@ -118,7 +118,7 @@ func (r *regular) give(start, end uint64, cows bool) {
 	}
 }
 
-// zero makes bytes [start, end) of one page zero, if they are there. io is held.
+// zero makes bytes [start, end) of one page zero, if they are data. io is held.
 func (r *regular) zero(start, end uint64) {
 	if start >= end {
 		return
@@ -126,13 +126,10 @@ func (r *regular) zero(start, end uint64) {
 	r.mu.Lock()
 	n, _, _ := extentOf(start)
 	e := r.data.at(n)
-	there := false
-	if e != nil {
-		_, there = e.run(start, 1)
-	}
+	data := e != nil && e.seek(r.fs.mem.Next, start, false) == start
 	r.mu.Unlock()
-	if there {
-		memfile.Zero(r.fs.mem.Bytes(e.mem.Start+start-e.start, end-start))
+	if data {
+		memfile.Zero(r.fs.mem.Bytes(e.memory(start, end).Start, end-start))
 	}
 }
 
@@ -199,8 +196,8 @@ func (r *regular) piece(off, n uint64) ([]byte, uint64) {
 	if e == nil {
 		return nil, n
 	}
-	n, there := e.run(off, n)
-	if !there {
+	n, data := e.run(off, n)
+	if !data {
 		return nil, n
 	}
 	b := r.fs.mem.Bytes(e.mem.Start+off-e.start, n)
@@ -284,6 +281,7 @@ func (r *regular) room(off, n uint64) ([]byte, error) {
 	if n, err = r.data.fill(r.fs, e, off, uint64(len(b))); n == 0 {
 		return nil, err
 	}
+	e.written(off, n)
 	return b[:n], nil
 }
 
@@ -298,7 +296,7 @@ func (o *openFile) Seek(_ vfs.Ctx, cur, off int64, whence int) (int64, error) {
 	if off < 0 || off >= size {
 		return 0, linux.ENXIO
 	}
-	n := o.r.data.next(o.r.fs, uint64(off), uint64(size), whence == linux.SEEK_HOLE)
+	n := o.r.data.next(o.r.fs.mem.Next, uint64(off), uint64(size), whence == linux.SEEK_HOLE)
 	if whence == linux.SEEK_DATA && n >= uint64(size) {
 		return 0, linux.ENXIO
 	}
@@ -360,7 +358,7 @@ func (r *regular) reserve(start, end uint64) error {
 	if r.seals&linux.F_SEAL_GROW != 0 && end > uint64(r.attr.Size) {
 		return linux.EPERM
 	}
-	need := r.data.lacks(start, end)
+	need := r.data.lacks(r.fs, start, end)
 	if need > 0 && (need > r.fs.most()-r.fs.pages.Load() || !r.fs.charge(need)) {
 		return linux.ENOSPC
 	}
@@ -371,7 +369,7 @@ func (r *regular) reserve(start, end uint64) error {
 		if err != nil {
 			return err
 		}
-		need -= r.data.put(e, off, min(next, end)-off)
+		need -= r.data.reserve(e, off, min(next, end))
 		off = next
 	}
 	return nil
