@@ -105,27 +105,26 @@ func setOwnerEx(t *kernel.Task, d *vfs.FileDescription, arg uint64) (int, error)
 
 func chooseOwner(t *kernel.Task, d *vfs.FileDescription, who linux.FOwnerEx) error {
 	if who.PID == 0 {
-		d.SetOwner(nil)
+		d.SetOwner(nil, who.Type)
 		return nil
 	}
 	pid := t.Kernel().FindPID(t.PIDNamespace(), who.PID)
 	if pid == nil {
 		return linux.ESRCH
 	}
-	d.SetOwner(newOwner(t, pid, who.Type))
+	d.SetOwner(newOwner(t, pid, who.Type), who.Type)
 	return nil
 }
 
-// dirNotify is F_NOTIFY: the caller itself is told if nobody else was chosen.
+// dirNotify is F_NOTIFY: the caller itself is told if nobody else was chosen, by its
+// process, as long as the thread is there.
 func dirNotify(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
-	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
-	return 0, d.DirNotify(newOwner(t, pid, linux.F_OWNER_PID), int32(fd), uint32(arg))
+	return 0, d.DirNotify(newOwner(t, t.PID(), linux.F_OWNER_PID), int32(fd), uint32(arg))
 }
 
-// setLease is F_SETLEASE: the caller is told of breaks if nobody else was chosen.
+// setLease is F_SETLEASE: who is told of breaks is as with dirNotify.
 func setLease(t *kernel.Task, fd kernel.FD, d *vfs.FileDescription, arg uint64) (int, error) {
-	pid := t.Kernel().FindPID(t.PIDNamespace(), t.TGID())
-	return 0, d.SetLease(t, int(int32(arg)), newOwner(t, pid, linux.F_OWNER_PID), int32(fd))
+	return 0, d.SetLease(t, int(int32(arg)), newOwner(t, t.PID(), linux.F_OWNER_PID), int32(fd))
 }
 
 // there reports whether anybody is left to be told. A thread that was chosen as a process
@@ -142,12 +141,13 @@ func (o *ioOwner) there() bool {
 
 // ownerOf is the owner as the caller numbers it, 0 when it is no more.
 func ownerOf(t *kernel.Task, d *vfs.FileDescription) linux.FOwnerEx {
-	o, ok := d.Owner().(*ioOwner)
+	chosen, kind := d.Owner()
+	who := linux.FOwnerEx{Type: kind}
+	o, ok := chosen.(*ioOwner)
 	if !ok {
-		return linux.FOwnerEx{Type: linux.F_OWNER_PID}
+		return who
 	}
-	who := linux.FOwnerEx{Type: o.kind}
-	if o.there() {
+	if who.Type = o.kind; o.there() {
 		who.PID = o.pid.In(t.PIDNamespace())
 	}
 	return who

@@ -16,6 +16,7 @@ type IOOwner interface {
 // asyncIO is a description's part in signal-driven I/O; protected by hookMu.
 type asyncIO struct {
 	owner IOOwner
+	none  int32 // F_OWNER_*: what kind of owner there is none of
 	sig   linux.Signal
 	on    bool
 	fd    int32 // the descriptor by which it was turned on
@@ -48,20 +49,21 @@ func (d *FileDescription) CanSignal() bool {
 	return ok
 }
 
-// SetOwner is fcntl(F_SETOWN): nil is nobody.
-func (d *FileDescription) SetOwner(o IOOwner) {
+// SetOwner is fcntl(F_SETOWN_EX): nil is nobody, and for that the kind F_OWNER_* counts,
+// as Linux shows it all the same.
+func (d *FileDescription) SetOwner(o IOOwner, kind int32) {
 	d.hookMu.Lock()
-	d.async.owner = o
+	d.async.owner, d.async.none = o, kind
 	on := d.async.on
 	d.hookMu.Unlock()
 	d.setAsync(on)
 }
 
-// Owner is fcntl(F_GETOWN); nil is nobody.
-func (d *FileDescription) Owner() IOOwner {
+// Owner is fcntl(F_GETOWN_EX): nil is nobody, of a kind F_OWNER_*.
+func (d *FileDescription) Owner() (o IOOwner, kind int32) {
 	d.hookMu.Lock()
 	defer d.hookMu.Unlock()
-	return d.async.owner
+	return d.async.owner, d.async.none
 }
 
 // SetAsync is what F_SETFL and FIOASYNC do to O_ASYNC by descriptor fd, before SetFlags:

@@ -106,7 +106,7 @@ func (d *FileDescription) SetLease(c Ctx, kind int, owner IOOwner, fd int32) err
 	defer d.hookMu.Unlock()
 	switch {
 	case kind == linux.F_UNLCK: // as on Linux, these go with the lease
-		d.async.owner, d.async.sig = nil, 0
+		d.async.owner, d.async.none, d.async.sig = nil, linux.F_OWNER_PID, 0
 	case d.async.owner == nil:
 		d.async.owner = owner
 		fallthrough

@@ -99,6 +99,88 @@ static void a_thread_is_no_process(void) {
 	CHECK(pthread_create(&th, NULL, is_chosen, pipes[0]) == 0 && pthread_join(th, NULL) == 0);
 }
 
+static void choose(int fd, int type, pid_t pid) {
+	struct f_owner_ex ex = {type, pid};
+	CHECK(fcntl(fd, F_SETOWN_EX, &ex) == 0);
+}
+
+static void shown(int fd, int type, pid_t pid) {
+	struct f_owner_ex ex = {-1, -1};
+	CHECK(fcntl(fd, F_GETOWN_EX, &ex) == 0 && ex.type == type && ex.pid == pid);
+	CHECK(fcntl(fd, F_GETOWN) == (type == F_OWNER_PGRP ? -pid : pid));
+}
+
+// Who chooses nobody says what kind of nobody.
+static void nobody_has_a_kind(void) {
+	int fd = pipes[1][0], leased = open("leased", O_CREAT | O_RDWR, 0600);
+	shown(fd, F_OWNER_TID, 0);
+	for (int type = F_OWNER_TID; type <= F_OWNER_PGRP; type++) {
+		choose(fd, type, 0), shown(fd, type, 0);
+		choose(fd, type, getpgrp()), shown(fd, type, getpgrp());
+		choose(fd, type, 0), shown(fd, type, 0);
+	}
+	CHECK(fcntl(fd, F_SETOWN, 0) == 0);
+	shown(fd, F_OWNER_PID, 0);
+	FAILS(fcntl(fd, F_SETOWN_EX, &((struct f_owner_ex){F_OWNER_PGRP, -5})), ESRCH);
+	FAILS(fcntl(fd, F_SETOWN_EX, &((struct f_owner_ex){F_OWNER_PGRP + 1, 0})), EINVAL);
+	shown(fd, F_OWNER_PID, 0);
+
+	choose(leased, F_OWNER_PGRP, 0); // is nobody, so the lease chooses
+	CHECK(fcntl(leased, F_SETLEASE, F_WRLCK) == 0);
+	shown(leased, F_OWNER_PID, getpid());
+	CHECK(fcntl(leased, F_SETLEASE, F_UNLCK) == 0);
+	shown(leased, F_OWNER_PID, 0);
+	choose(leased, F_OWNER_PGRP, getpgrp());
+	CHECK(fcntl(leased, F_SETLEASE, F_WRLCK) == 0);
+	shown(leased, F_OWNER_PGRP, getpgrp());
+	CHECK(fcntl(leased, F_SETLEASE, F_UNLCK) == 0);
+	shown(leased, F_OWNER_PID, 0);
+}
+
+// breaks has somebody else open the leased file, and says whether the process is told.
+static int breaks(int leased) {
+	sigset_t io;
+	struct timespec t = {0, 300000000};
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	pid_t p = fork();
+	if (p == 0) {
+		close(leased);
+		_exit(open("leased", O_RDONLY | O_NONBLOCK) == -1 && errno == EWOULDBLOCK ? 0 : 1);
+	}
+	CHECK(heard(p));
+	return sigtimedwait(&io, NULL, &t) == SIGIO;
+}
+
+static pid_t tid;
+
+static void *takes_lease(void *a) {
+	int *leased = a, dir = open(".", O_RDONLY);
+	tid = syscall(SYS_gettid);
+	CHECK(fcntl(*leased, F_SETLEASE, F_WRLCK) == 0);
+	shown(*leased, F_OWNER_PID, 0);
+	CHECK(breaks(*leased));
+	CHECK(fcntl(*leased, F_SETLEASE, F_UNLCK) == 0 && fcntl(*leased, F_SETLEASE, F_WRLCK) == 0);
+	CHECK(fcntl(dir, F_NOTIFY, DN_CREATE) == 0);
+	shown(dir, F_OWNER_PID, 0);
+	return NULL;
+}
+
+// The process is told of the leases that a thread takes, until the thread ends.
+static void a_lease_is_the_threads(void) {
+	pthread_t th;
+	sigset_t io;
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	sigprocmask(SIG_BLOCK, &io, NULL);
+	int leased = open("leased", O_CREAT | O_RDWR, 0600);
+	CHECK(pthread_create(&th, NULL, takes_lease, &leased) == 0 && pthread_join(th, NULL) == 0);
+	while (syscall(SYS_tgkill, getpid(), tid, 0) == 0)
+		usleep(1000);
+	CHECK(!breaks(leased));
+	CHECK(fcntl(leased, F_GETLEASE) == F_RDLCK);
+}
+
 // Where there may be few networks, each goes with the process that made it, though its
 // pipe names that process for ever.
 static void the_owners_network_is_not_kept(void) {
@@ -131,6 +213,8 @@ int main(void) {
 	APART(not_of_who_writes());
 	APART(an_equal_may());
 	APART(a_thread_is_no_process());
+	APART(nobody_has_a_kind());
+	APART(a_lease_is_the_threads());
 	APART(the_owners_network_is_not_kept());
 	return 0;
 }
