@@ -72,8 +72,8 @@ static void reads(void) {
 	close(fd);
 }
 
-// writes makes many pages that lie far from each other.
-static void writes(void) {
+// counts has each of many pages that lie far from each other counted, and given back.
+static void counts(void) {
 	enum { PAGES = 4000 };
 	struct stat st;
 	int fd = huge();
@@ -88,6 +88,6 @@ int main(void) {
 	CASE(seeks());
 	CASE(allocates());
 	CASE(reads());
-	CASE(writes());
+	CASE(counts());
 	return 0;
 }
