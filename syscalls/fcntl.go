@@ -79,6 +79,11 @@ func fcntl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (int, error) {
 		return int(d.Flags()), nil
 	case linux.F_DUPFD_QUERY:
 		return sameOpenFile(t, d, kernel.FD(arg))
+	case linux.F_CREATED_QUERY:
+		if d.Created() {
+			return 1, nil
+		}
+		return 0, nil
 	}
 	if d.IsPath() {
 		return 0, linux.EBADF

@@ -20,6 +20,8 @@ type FileDescription struct {
 	file   File
 	object wait.Object // file, if it is one
 	stream bool        // the file has no offsets
+	// created says that there was no such file before it was opened.
+	created bool
 	// counted says that it is among the writers in its filesystem's text, denies that
 	// it keeps them away.
 	counted bool
@@ -90,6 +92,9 @@ func (d *FileDescription) NonBlocking() bool { return d.Flags()&linux.O_NONBLOCK
 
 // IsPath reports whether it was opened with O_PATH.
 func (d *FileDescription) IsPath() bool { return d.Flags()&linux.O_PATH != 0 }
+
+// Created is fcntl(F_CREATED_QUERY): whether open(2) made the file.
+func (d *FileDescription) Created() bool { return d.created }
 
 // Stream reports whether it has no offsets: pread(2) and lseek(2) are ESPIPE.
 func (d *FileDescription) Stream() bool { return d.stream }

@@ -302,7 +302,9 @@ func (w *walk) createLocked(s OpenSpec) (*FileDescription, error) {
 			return nil, err
 		}
 	}
-	return NewFileDescription(Path{dir.mnt, x}, f, flags&^openOnlyFlags).made(), nil
+	d := NewFileDescription(Path{dir.mnt, x}, f, flags&^openOnlyFlags).made()
+	d.created = true
+	return d, nil
 }
 
 // mayMake checks that a new name may be put in dir, whose op is held, and says what
