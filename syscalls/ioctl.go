@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
@@ -30,9 +31,26 @@ func ioctl(t *kernel.Task, fd kernel.FD, cmd uint32, arg uint64) (uint64, error)
 	}
 	n, err := d.Ioctl(t, t, cmd, arg)
 	if err == linux.ENOTTY {
-		return regularIoctl(t, d, cmd, arg)
+		return blockIoctl(t, d, cmd, arg)
 	}
 	return n, err
+}
+
+// blockIoctl is the commands that every file has, as it may lie in blocks. Where, no
+// filesystem here tells: the host's files are at places that are not the guest's.
+func blockIoctl(t *kernel.Task, d *vfs.FileDescription, cmd uint32, arg uint64) (uint64, error) {
+	switch cmd {
+	case linux.FS_IOC_FIEMAP:
+		return 0, linux.EOPNOTSUPP
+	case linux.FIGETBSZ:
+		a, err := d.Attr(t)
+		if err != nil {
+			return 0, err
+		}
+		size := int32(a.Blksize)
+		return 0, usermem.Ptr[int32](arg).Store(t, &size)
+	}
+	return regularIoctl(t, d, cmd, arg)
 }
 
 // setAsync is FIOASYNC: ENOTTY if the file would have to change and can't.
@@ -56,13 +74,17 @@ func regularIoctl(t *kernel.Task, d *vfs.FileDescription, cmd uint32, arg uint64
 		return 0, linux.ENOTTY
 	}
 	switch cmd {
-	case linux.FIGETBSZ:
-		a, err := d.Attr(t)
-		if err != nil {
+	case linux.FIBMAP:
+		if kind != linux.S_IFREG {
+			return 0, linux.ENOTTY
+		}
+		if !t.Creds().Capable(auth.CapSysRawio) {
+			return 0, linux.EPERM
+		}
+		if _, err := usermem.Ptr[int32](arg).Load(t); err != nil {
 			return 0, err
 		}
-		size := int32(a.Blksize)
-		return 0, usermem.Ptr[int32](arg).Store(t, &size)
+		return 0, linux.EINVAL
 	case linux.FIONREAD:
 		if kind != linux.S_IFREG {
 			return 0, linux.ENOTTY
