@@ -78,8 +78,9 @@ func mayLimit(t, x *kernel.Task) bool {
 func getrusage(t *kernel.Task, who int32, out usermem.Ptr[linux.Rusage]) (int, error) {
 	var r linux.Rusage
 	if who == linux.RUSAGE_SELF || who == linux.RUSAGE_THREAD {
-		st := t.Space().Stats(true)
-		t.ThreadGroup().Measured(st.PeakRSS, st.Filled)
+		s := t.Space()
+		st := s.Stats(true)
+		t.ThreadGroup().Measured(s, st.PeakRSS, st.Filled)
 	}
 	switch who {
 	case linux.RUSAGE_SELF:

@@ -120,7 +120,7 @@ func showStat(p *process, c vfs.Ctx, w *bytes.Buffer) error {
 	var layout mm.Layout
 	if s := p.memory(); s != nil {
 		stats = s.Stats(true)
-		p.g.Measured(stats.PeakRSS, stats.Filled)
+		p.g.Measured(s, stats.PeakRSS, stats.Filled)
 		if mayLook {
 			layout = s.Layout()
 		} else {

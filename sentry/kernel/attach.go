@@ -95,7 +95,8 @@ func (t *Task) newProcess(n *Task, c *CloneSpec) *ThreadGroup {
 	g.noTHP.Store(t.tg.noTHP.Load())
 	if c.Flags&linux.CLONE_VM != 0 {
 		g.times.meter.share(t)
-		g.times.filled.borrowed.Store(true)
+	} else {
+		g.times.filled.begin(n.space.Load())
 	}
 	g.WatchCPULimit()
 	return g

@@ -5,6 +5,7 @@ import (
 
 	"garrison/platform/hot"
 	"garrison/sentry/linux"
+	"garrison/sentry/mm"
 )
 
 // taskTimes is where a task's time goes: it wants a processor from when it is woken
@@ -85,29 +86,11 @@ type groupTimes struct {
 	io                IOCounters // also of children waited for
 }
 
-// filledPages is the page faults of a process that the host has answered alone. They
-// are looked for when somebody asks, and at a program's end.
-type filledPages struct {
-	before   atomic.Int64 // by programs that execve(2) replaced
-	now      atomic.Int64
-	borrowed atomic.Bool // the address space is its parent's, and so are its pages
-}
-
-func (f *filledPages) total() int64 { return f.before.Load() + f.now.Load() }
-
-// replaced says that the process has got an address space of its own.
-func (f *filledPages) replaced() {
-	f.before.Add(f.now.Swap(0))
-	f.borrowed.Store(false)
-}
-
-// Measured takes note of the memory of g, which mm.Space's Stats or EndRSS has
+// Measured takes note of the memory of g that s was, as its Stats or EndRSS has
 // measured: peak in bytes, and pages that were filled without a fault.
-func (g *ThreadGroup) Measured(peak, filled uint64) {
+func (g *ThreadGroup) Measured(s *mm.Space, peak, filled uint64) {
 	raise(&g.times.maxRSS, int64(peak))
-	if f := &g.times.filled; !f.borrowed.Load() {
-		raise(&f.now, int64(filled))
-	}
+	g.times.filled.saw(s, int64(filled))
 }
 
 func raise(v *atomic.Int64, n int64) {

@@ -114,8 +114,9 @@ func (t *Task) become(l *loaded) {
 	g, k := t.tg, t.k
 	old := t.space.Load()
 	t.leaveMemory(old)
-	g.Measured(old.EndRSS())
-	g.times.filled.replaced()
+	peak, filled := old.EndRSS()
+	g.Measured(old, peak, filled)
+	g.times.filled.begin(l.space)
 	g.times.meter.leaveProcess(t)
 	t.space.Store(l.space)
 	old.DecUsers()

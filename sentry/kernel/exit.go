@@ -83,7 +83,8 @@ func (t *Task) giveUp() {
 	g := t.tg
 	s := t.space.Load()
 	t.leaveMemory(s)
-	t.tg.Measured(s.EndRSS())
+	peak, filled := s.EndRSS()
+	g.Measured(s, peak, filled)
 	t.exitIPC()
 	t.filters.Load().drop()
 	t.fds.Swap(nil).DecRef(t)

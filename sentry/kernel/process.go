@@ -87,6 +87,7 @@ func (t *Task) outfit(s *ProcessSpec) error {
 		return err
 	}
 	t.space.Store(l.space)
+	t.tg.times.filled.begin(l.space)
 	t.ctx = t.k.platform.NewContext()
 	t.tg.memoryNS.Store(l.memoryNS)
 	t.setCreds(l.creds)

@@ -113,7 +113,28 @@ static void becomes(void) {
 	_exit(1);
 }
 
-static void the_next_program_goes_on(void) { CHECK(child_of(becomes) >= MANY); }
+static void the_next_program_goes_on(void) {
+	long n = child_of(becomes);
+	CHECK(n >= MANY && n < 2 * MANY);
+}
+
+// Who looks on does not count what an earlier program had a second time.
+static void whoever_looks_on(void) {
+	char name[64], b[1024];
+	struct rusage r;
+	int st;
+	for (int i = 0; i < 50; i++) {
+		pid_t p = fork();
+		if (p == 0)
+			becomes();
+		sprintf(name, "/proc/%d/stat", p);
+		int fd = open(name, O_RDONLY);
+		CHECK(fd >= 0);
+		while (wait4(p, &st, WNOHANG, &r) == 0)
+			CHECK(pread(fd, b, sizeof b, 0) > 0);
+		CHECK(st == 0 && close(fd) == 0 && r.ru_minflt >= MANY && r.ru_minflt < 2 * MANY);
+	}
+}
 
 static void a_borrower_of_memory_has_none(void) {
 	struct rusage r;
@@ -155,6 +176,7 @@ int main(int argc, char **argv) {
 	APART(all_threads_are_counted());
 	APART(children_have_their_own());
 	APART(the_next_program_goes_on());
+	APART(whoever_looks_on());
 	APART(a_borrower_of_memory_has_none());
 	APART(a_sleep_is_a_voluntary_switch());
 	return 0;
