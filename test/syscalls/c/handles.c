@@ -111,6 +111,9 @@ static void quotas_that_are_off(void) {
 		return;
 	if (QFD(Q_GETNEXTQUOTA, 0, 0, NULL) == -1 && errno == EPERM)
 		return; // not root of the machine
+	CHECK(mkdir("bound", 0755) == 0 && mount("/", "bound", NULL, MS_BIND, NULL) == 0);
+	CHECK(mount(NULL, "bound", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
+	int rw = fd, ro = open("bound", O_RDONLY);
 	quotas_of_all(fd, b);
 	CHECK(QFD(Q_QUOTAOFF, 0, 0, NULL) == 0);
 	FAILS(QFD(Q_GETFMT, 2, 0, NULL), ESRCH);
@@ -143,6 +146,17 @@ static void quotas_that_are_off(void) {
 	FAILS(QFD(X(3), 1, 65534, NULL), ESRCH);
 	FAILS(QFD(X(3), 2, 65534, NULL), EPERM);
 	FAILS(QFD(Q_GETNEXTQUOTA, 0, 65533, NULL), EPERM);
+	FAILS(QFD(Q_GETQUOTA, 3, 65533, NULL), EINVAL);
+	fd = ro; // that it can't be written to comes before who asks
+	quotas_of_all(fd, b);
+	FAILS(QFD(Q_QUOTAON, 0, 0, NULL), EROFS);
+	FAILS(QFD(Q_GETQUOTA, 0, 65533, NULL), EROFS);
+	FAILS(QFD(Q_SETQUOTA, 3, 65533, NULL), EINVAL);
+	FAILS(QFD(X(10), 0, 0, NULL), EROFS);
+	FAILS(QFD(X(3), 0, 65533, NULL), ESRCH);
+	FAILS(QFD(X(3), 0, 65534, NULL), EPERM);
+	FAILS(QFD(X(9), 0, 65533, NULL), EPERM);
+	CHECK(close(ro) == 0 && close(rw) == 0);
 }
 
 static void statistics(void) {
