@@ -211,7 +211,7 @@ func (t *data) next(host resident, off, size uint64, hole bool) uint64 {
 			}
 			off = e.start
 		}
-		off = e.seek(host, off, hole)
+		off = e.seek(host, off, e.end(), hole)
 		found = off < e.end()
 		return !found
 	})

@@ -15,7 +15,7 @@ func TestLongHole(t *testing.T) {
 	e.data.set(pages-1, true)
 	for range 40 {
 		for p := range pages - 1 {
-			if n, there := e.run(p*arch.PageSize, (pages-p)*arch.PageSize); there || n != (pages-1-p)*arch.PageSize {
+			if n, there := e.run(nil, p*arch.PageSize, (pages-p)*arch.PageSize); there || n != (pages-1-p)*arch.PageSize {
 				t.Fatalf("from page %d: %d bytes, there: %v", p, n, there)
 			}
 		}

@@ -66,30 +66,26 @@ func (e *extent) pages(s *pageSet, start, end uint64, in bool) iter.Seq[uint64] 
 	}
 }
 
-// run is how many bytes from off on, at most n, are in pages that are all data or all
-// not. What guests see is all data.
-func (e *extent) run(off, n uint64) (m uint64, data bool) {
-	if e.mapped {
-		return n, true
-	}
-	p := (off - e.start) / arch.PageSize
-	data = e.data.has(p)
-	p = e.data.next(p, (off+n-e.start+arch.PageMask)/arch.PageSize, !data)
-	return min(n, e.start+p*arch.PageSize-off), data
-}
-
 // A resident is memfile's File.Next: it tells where in a range of the page file memory
 // begins, or where it ends.
 type resident func(r memfile.Range, hole bool) uint64
 
-// seek is the first byte of e from off on where there is data (or none, if hole); e's
-// end if there is no such byte. The host is asked where only it knows.
-func (e *extent) seek(host resident, off uint64, hole bool) uint64 {
+// seek is the first byte of [off, end), which lies in e, where there is data (or none, if
+// hole); end if there is no such byte. The host is asked where only it knows.
+func (e *extent) seek(host resident, off, end uint64, hole bool) uint64 {
 	if e.mapped {
-		return e.start + host(e.memory(off, e.end()), hole) - e.mem.Start
+		return e.start + host(e.memory(off, end), hole) - e.mem.Start
 	}
-	p := e.data.next((off-e.start)/arch.PageSize, e.mem.Len()/arch.PageSize, !hole)
-	return max(off, e.start+p*arch.PageSize)
+	p := e.data.next((off-e.start)/arch.PageSize, (end-e.start+arch.PageMask)/arch.PageSize, !hole)
+	return min(max(off, e.start+p*arch.PageSize), end)
+}
+
+// run is how many bytes from off on, at most n, are all data or all not.
+func (e *extent) run(host resident, off, n uint64) (m uint64, data bool) {
+	if end := e.seek(host, off, off+n, true); end > off {
+		return end - off, true
+	}
+	return e.seek(host, off, off+n, false) - off, false
 }
 
 // touched calls f for each part of [start, end) that the host has memory for.

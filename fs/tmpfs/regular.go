@@ -126,7 +126,7 @@ func (r *regular) zero(start, end uint64) {
 	r.mu.Lock()
 	n, _, _ := extentOf(start)
 	e := r.data.at(n)
-	data := e != nil && e.seek(r.fs.mem.Next, start, false) == start
+	data := e != nil && e.seek(r.fs.mem.Next, start, end, false) == start
 	r.mu.Unlock()
 	if data {
 		memfile.Zero(r.fs.mem.Bytes(e.memory(start, end).Start, end-start))
@@ -196,7 +196,7 @@ func (r *regular) piece(off, n uint64) ([]byte, uint64) {
 	if e == nil {
 		return nil, n
 	}
-	n, data := e.run(off, n)
+	n, data := e.run(r.fs.mem.Next, off, n)
 	if !data {
 		return nil, n
 	}

@@ -111,6 +111,10 @@ static void reserved_below_a_mapping(void) {
 	FAILS(lseek(fd, 4 * PAGE, SEEK_DATA), ENXIO);
 	CHECK(pwrite(fd, "x", 1, 9 * PAGE) == 1);
 	extent(fd, 4, 9, 10);
+	char b[PAGE];
+	CHECK(pread(fd, b, PAGE, 12 * PAGE) == PAGE && b[0] == 0 && m[3 * PAGE] == 'y');
+	CHECK(pread(fd, b, PAGE, 3 * PAGE) == PAGE && b[0] == 'y');
+	FAILS(lseek(fd, 10 * PAGE, SEEK_DATA), ENXIO); // who reads makes no data
 	CHECK(reserved_pages(fd) == 16 && left() == ALL - 16);
 }
 
