@@ -12,7 +12,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites oci crash validation docker test-docker test-cri test-podman mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root servers-root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites oci crash validation docker test-docker test-containerd test-cri test-podman mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root servers-root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -84,6 +84,9 @@ test-docker: build root ## Docker's whole command line, beyond the smoke: some m
 
 test-cri: build deps ## what a kubelet asks of containerd, with runc first and then with ours: two minutes
 	GARRISON_DOCKER=1 $(GOTEST) -count=1 ./test/cri -timeout 10m
+
+test-containerd: test-cri ## the same, and containerd's shim by ctr
+	$(GOTEST) -count=1 ./test/docker -run TestContainerd -timeout 10m
 
 test-podman: build deps ## podman's runs, pods and builds
 	$(GOTEST) -count=1 ./test/docker -run TestPodman -timeout 10m
