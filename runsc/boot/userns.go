@@ -52,6 +52,7 @@ func (ct *container) mapUser(u specs.User) (specs.User, error) {
 			return u, unmapped("additional gid", "group")
 		}
 	}
+	slices.Sort(u.AdditionalGids) // as setgroups(2) has them; engines give them in any order
 	return u, nil
 }
 

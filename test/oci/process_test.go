@@ -128,14 +128,14 @@ func TestBrokenPipe(t *testing.T) {
 func TestUserAndPlace(t *testing.T) {
 	umask := uint32(0o027)
 	b := newBox(t, sh(`id -u; id -g; id -G; pwd; echo $A; umask; ulimit -n; hostname; touch f; stat -c %a f; grep NoNewPrivs /proc/self/status`), func(s *specs.Spec) {
-		s.Process.User = specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{7}, Umask: &umask}
+		s.Process.User = specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{9, 7, 8}, Umask: &umask}
 		s.Process.Cwd = "/tmp"
 		s.Process.Env = append(s.Process.Env, "A=b c")
 		s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 77, Hard: 88}}
 		s.Hostname = "inside"
 		tmp(s)
 	})
-	want := "1000\n1000\n1000 7\n/tmp\nb c\n0027\n77\ninside\n640\nNoNewPrivs:\t1\n"
+	want := "1000\n1000\n1000 7 8 9\n/tmp\nb c\n0027\n77\ninside\n640\nNoNewPrivs:\t1\n"
 	if r := b.run(""); r.code != 0 || r.out != want {
 		t.Errorf("%+v", r)
 	}
