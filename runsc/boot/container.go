@@ -115,7 +115,7 @@ func (ct *container) make(given *descriptors, clock *stopwatch) error {
 	}
 	if ct.guest, err = ct.kernel.NewContainer(spec); err != nil {
 		spec.Mounts.DecRef()
-		return err
+		return fmt.Errorf("container %s: %w", ct.doc.ID, err)
 	}
 	if err := ct.complete(given, clock); err != nil {
 		ct.guest.Remove()

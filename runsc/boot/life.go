@@ -2,8 +2,10 @@ package boot
 
 import (
 	"errors"
+	"slices"
 
 	"garrison/runsc/control"
+	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 )
 
@@ -83,12 +85,18 @@ func (ct *container) finish(status linux.WaitStatus) {
 }
 
 // endGuests ends what still runs in the container: in a pid namespace that is another's,
-// init's end is nobody else's.
+// init's end is nobody else's. Who is killed may just have forked.
 func (ct *container) endGuests() {
 	ct.guest.Resume() // what is paused can't end
-	for _, g := range ct.guest.Groups() {
-		if !g.Exited() {
+	for {
+		alive := slices.DeleteFunc(ct.guest.Groups(), (*kernel.ThreadGroup).Exited)
+		if len(alive) == 0 {
+			return
+		}
+		for _, g := range alive {
 			_ = g.SignalFromOutside(outsideSignal(linux.SIGKILL))
+		}
+		for _, g := range alive {
 			<-g.Done()
 		}
 	}

@@ -2,7 +2,7 @@ package boot
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 
 	"garrison/runsc/control"
 	"garrison/sentry/memfile"
@@ -56,23 +56,17 @@ func (s *sandbox) add(doc *control.Boot, given *descriptors, clock *stopwatch) (
 		return nil, err
 	}
 	s.mu.Lock()
-	taken, late := s.containers[doc.ID] != nil, s.ending
-	if !taken && !late {
+	late := s.ending
+	if !late {
 		s.containers[doc.ID] = ct
 	}
 	s.mu.Unlock()
-	switch {
-	case taken:
-		err = fmt.Errorf("container %s is in this sandbox already", doc.ID)
-	case late:
-		err = errNotRunning
-	}
-	if err != nil {
+	if late {
 		ct.init.group.Abandon()
 		ct.endGuests()
 		ct.guest.Remove()
 		ct.release()
-		return nil, err
+		return nil, errNotRunning
 	}
 	return ct, nil
 }
@@ -115,13 +109,5 @@ func (ct *container) release() {
 	s := ct.sandbox
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var used []*memfile.File
-	for _, f := range append(s.orphans, ct.pages) {
-		if f.InUse() {
-			used = append(used, f)
-			continue
-		}
-		f.Close()
-	}
-	s.orphans = used
+	s.orphans = slices.DeleteFunc(append(s.orphans, ct.pages), (*memfile.File).CloseUnused)
 }

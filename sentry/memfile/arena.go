@@ -36,7 +36,7 @@ func (a *Arena) reusable() bool { return a.holders == a.own && !a.closed }
 func (f *File) newArenaLocked(n uint64, own int) (*Arena, error) {
 	n = (n + arenaUnit - 1) &^ (arenaUnit - 1)
 	at, ok := f.arenas.LowestGap(Range{Start: 0, End: maxOffset}, n)
-	if !ok || n == 0 {
+	if !ok || n == 0 || f.closed {
 		return nil, linux.ENOMEM
 	}
 	if err := f.growLocked(at + n); err != nil {
@@ -89,7 +89,7 @@ func (a *Arena) allocClean(alloc func() (Range, bool)) (r Range, had []Range, ok
 // of it is free: what is dirty is stale then.
 func (a *Arena) takeLocked(r Range) bool {
 	f := a.f
-	if !a.reusable() || !a.r.Covers(r) || f.pinnedLocked(r) {
+	if f.closed || !a.reusable() || !a.r.Covers(r) || f.pinnedLocked(r) {
 		return false
 	}
 	used, dirty := uint64(0), uint64(0)
@@ -113,7 +113,7 @@ func (a *Arena) takeLocked(r Range) bool {
 }
 
 func (a *Arena) allocAtLocked(r Range) bool {
-	if a.closed || !a.r.Covers(r) || r.Len() == 0 || !a.f.uses.Empty(r) {
+	if a.closed || a.f.closed || !a.r.Covers(r) || r.Len() == 0 || !a.f.uses.Empty(r) {
 		return false
 	}
 	a.f.uses.Insert(r, use{n: 1})

@@ -360,30 +360,6 @@ func (f *File) growLocked(end uint64) error {
 	return nil
 }
 
-// InUse reports whether any page has references, or is being used by a host call.
-func (f *File) InUse() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, u := range f.uses.All() {
-		if u.n > 0 {
-			return true
-		}
-	}
-	return len(f.pins) > 0
-}
-
-// Close unmaps and closes f, which nothing uses any more.
-func (f *File) Close() {
-	f.mu.Lock()
-	f.closed = true
-	f.mu.Unlock()
-	f.timer.Stop()
-	f.cooler.Stop()
-	f.windows.unmap()
-	unix.Close(f.fd)
-	unix.Close(f.ro)
-}
-
 // Reserved is the number of bytes of offsets in arenas.
 func (f *File) Reserved() (n uint64) {
 	f.mu.Lock()

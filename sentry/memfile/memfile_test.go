@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform/arch"
+	"garrison/sentry/linux"
 )
 
 const page = arch.PageSize
@@ -359,3 +360,29 @@ func BenchmarkAllocFree64K(b *testing.B) {
 
 // allocated is ok of AllocAt and TakeAt.
 func allocated(_ []Range, ok bool) bool { return ok }
+
+// A file that somebody has memory in stays open; one that is closed gives no more, for its
+// descriptors are others' by then.
+func TestCloseUnused(t *testing.T) {
+	f := newFile(t)
+	p := f.NewPool()
+	r, err := p.Alloc(arch.PageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.CloseUnused() {
+		t.Fatal("closed in use")
+	}
+	f.DecRef(r)
+	if !f.CloseUnused() {
+		t.Fatal("not closed")
+	}
+	for _, n := range []uint64{arch.PageSize, poolOwn, arenaUnit} {
+		if _, err := p.Alloc(n); err != linux.ENOMEM {
+			t.Errorf("%d bytes of a closed file: %v", n, err)
+		}
+	}
+	if f.Flush() {
+		t.Error("gave something back")
+	}
+}

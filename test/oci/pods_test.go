@@ -151,19 +151,19 @@ func TestPodStatus(t *testing.T) {
 func TestPodPIDs(t *testing.T) {
 	pod := newPod(t, nil)
 	shared := func(s *specs.Spec) { pod.join(s, specs.PIDNamespace, "pid") }
-	a := pod.member(sh("sleep 2000 & ps -o comm,args; test $$ != 1"), shared)
+	a := pod.member(sh("sleep 2000 & sh -c 'while :; do sleep 0 & wait; done' forks & sleep 0.2; ps -o comm,args; test $$ != 1"), shared)
 	if r := a.run(""); r.code != 0 || !strings.Contains(r.out, "sleep 1000") || !strings.Contains(r.out, "sleep 2000") {
 		t.Errorf("%+v", r)
 	}
 	if !native { // runc leaves that to delete
 		r := pod.do("", "exec", pod.id, "ps", "-o", "args")
-		if strings.Contains(r.out, "sleep 2000") || !strings.Contains(r.out, "sleep 1000") {
+		if strings.Contains(r.out, "sleep 2000") || strings.Contains(r.out, "forks") || !strings.Contains(r.out, "sleep 1000") {
 			t.Errorf("what the other left: %+v", r)
 		}
 	}
 	a.must("delete", "--force", a.id)
 	r := pod.do("", "exec", pod.id, "ps", "-o", "args")
-	if strings.Contains(r.out, "sleep 2000") || !strings.Contains(r.out, "sleep 1000") {
+	if strings.Contains(r.out, "sleep 2000") || strings.Contains(r.out, "forks") || !strings.Contains(r.out, "sleep 1000") {
 		t.Errorf("what the other left: %+v", r)
 	}
 }
