@@ -33,11 +33,15 @@ type Count struct {
 	N    uint64
 }
 
-// A Sleeper is a Context that is told of its caller's sleep.
+// A Sleeper is a Context that is told of its caller's sleep. Context's rule for callers
+// holds.
 type Sleeper interface {
 	// Slept says that the caller has slept until somebody woke it, as a task
-	// does in a system call that waits. Context's rule for callers holds.
+	// does in a system call that waits.
 	Slept()
+	// Waited says that the caller has waited for the host to do something, and so
+	// that what this took says nothing of how busy the processors are.
+	Waited()
 }
 
 // A CPUTimer is a Context that knows how long the host has run what is the
@@ -52,6 +56,16 @@ type CPUTimer interface {
 	// ServerTime is how long the thread has run that makes the Context's calls,
 	// since the first Switch, in nanoseconds; 0 before that and after Release.
 	ServerTime() int64
+}
+
+// A Namer is a Context that can have the host show what its guest is called, to ps(1),
+// top(1) and their like.
+type Namer interface {
+	// Name has the host show comm as the thread's name, of which it takes 15 bytes, and
+	// args, strings that each end with a 0, as its process's arguments. That happens
+	// with the next Switch, or Barrier by the Context, if the host can do it. A thread
+	// from Spawn, and the process of a Fork, are at first called what its maker is.
+	Name(comm string, args []byte)
 }
 
 // Facts never change during the life of a Platform.
@@ -134,7 +148,9 @@ type File interface {
 
 // A Context is one guest thread. All methods but Interrupt and Running must be called from
 // one goroutine, the one that makes the first call of Switch or Spawn.
-// A platform that needs it locks that goroutine to its thread, for good.
+// A platform that needs it locks that goroutine to its thread, for good, and binds
+// the thread to a processor: who serves one Context after the other, as a rule on
+// the same processor, is woken where it is needed.
 type Context interface {
 	// Switch runs the guest in as with regs until it needs the kernel; regs are
 	// then those of the guest at the event. An error means that the space (or

@@ -45,7 +45,7 @@ func prSetMM(t *kernel.Task, a prctlArgs) (uint64, error) {
 	if op < linux.PR_SET_MM_ARG_START && op != linux.PR_SET_MM_START_STACK {
 		below = 0 // may be where nothing is mapped
 	}
-	return 0, t.Space().ChangeLayout(below, func(l *mm.Layout) { *mmField(l, op) = at })
+	return 0, changeLayout(t, below, func(l *mm.Layout) { *mmField(l, op) = at })
 }
 
 func mmField(l *mm.Layout, op uint64) *arch.Addr {
@@ -115,12 +115,20 @@ func setMMMap(t *kernel.Task, at arch.Addr, size uint64) error {
 			return err
 		}
 	}
-	return t.Space().ChangeLayout(0, func(l *mm.Layout) {
+	return changeLayout(t, 0, func(l *mm.Layout) {
 		place(l)
 		if auxv != nil {
 			l.Auxv = auxv
 		}
 	})
+}
+
+func changeLayout(t *kernel.Task, below arch.Addr, change func(*mm.Layout)) error {
+	err := t.Space().ChangeLayout(below, change)
+	if err == nil {
+		t.NameChanged()
+	}
+	return err
 }
 
 func setExeFile(t *kernel.Task, fd kernel.FD) error {

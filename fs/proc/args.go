@@ -4,49 +4,22 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"garrison/platform/arch"
 	"garrison/sentry/linux"
-	"garrison/sentry/mm"
 	"garrison/sentry/vfs"
 )
 
-// showCmdline is /proc/pid/cmdline. A process that has written over the end of its
-// arguments (setproctitle) is shown with one string, which may go on into the
-// environment.
+// argsMost is what is shown of arguments and environment: execve(2) allows less.
+const argsMost = 32 << 20
+
+// showCmdline is /proc/pid/cmdline.
 func showCmdline(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 	m := p.memory()
 	if m == nil {
 		return nil
 	}
 	defer m.DecUsers()
-	l := m.Layout()
-	args := read(m, l.Args)
-	if len(args) == 0 {
-		return nil
-	}
-	if args[len(args)-1] == 0 {
-		w.Write(args)
-		return nil
-	}
-	if l.Env.Start == l.Args.End {
-		args = append(args, read(m, l.Env)...)
-	}
-	if i := bytes.IndexByte(args, 0); i >= 0 {
-		args = args[:i+1]
-	}
-	w.Write(args)
+	w.Write(m.Arguments(argsMost))
 	return nil
-}
-
-// read is what of r can be read.
-func read(m *mm.Space, r arch.Range) []byte {
-	const most = 32 << 20 // what execve(2) allows is below
-	if r.Len() > most {
-		return nil
-	}
-	b := make([]byte, r.Len())
-	n, _ := m.Forced().CopyIn(b, r.Start)
-	return b[:n]
 }
 
 // showEnviron is /proc/pid/environ.
@@ -56,7 +29,7 @@ func showEnviron(p *process, _ vfs.Ctx, w *bytes.Buffer) error {
 		return nil
 	}
 	defer m.DecUsers()
-	w.Write(read(m, m.Layout().Env))
+	w.Write(m.Environment(argsMost))
 	return nil
 }
 
@@ -100,6 +73,6 @@ func storeComm(p *process, c vfs.Ctx, data []byte) error {
 	if len(data) > linux.TaskCommLen-1 {
 		data = data[:linux.TaskCommLen-1]
 	}
-	p.task().SetName(string(bytes.TrimSuffix(data, []byte("\n"))))
+	p.task().Rename(string(data))
 	return nil
 }

@@ -11,24 +11,42 @@ import (
 )
 
 // A Spot is where one goroutine sleeps. The zero value is ready. Wake may be
-// called by any goroutine, at any time; Sleep by one at a time.
+// called by any goroutine, at any time; Sleep, Listen and Heard by one at a time.
 type Spot struct {
 	state atomic.Uint32
+	bell  atomic.Pointer[Bell] // of who listens
 }
 
 // What state says.
 const (
-	awake    = iota // nobody sleeps, and nothing has happened
-	sleeping        // somebody sleeps or is about to
-	woken           // Wake was called; the next Sleep returns at once
+	awake     = iota // nobody sleeps, and nothing has happened
+	sleeping         // somebody sleeps or is about to
+	listening        // somebody waits for his bell, among other things
+	woken            // Wake was called; the next Sleep returns at once
 )
 
 // Wake ends the Sleep that is in progress, or else the next one. Several calls
 // before it returns count as one.
 func (s *Spot) Wake() {
-	if s.state.Swap(woken) == sleeping {
+	switch s.state.Swap(woken) {
+	case sleeping:
 		futexWake(&s.state)
+	case listening:
+		s.bell.Load().Ring()
 	}
+}
+
+// Listen says that until Heard the caller waits for descriptors of the host, with b's
+// among them, which Wake rings meanwhile. It is false, and nothing is rung, if there was a
+// Wake that no Sleep or Heard has told of.
+func (s *Spot) Listen(b *Bell) bool {
+	s.bell.Store(b)
+	return s.state.CompareAndSwap(awake, listening)
+}
+
+// Heard ends what Listen began, and reports whether there has been a Wake, as Sleep does.
+func (s *Spot) Heard() (woke bool) {
+	return !s.state.CompareAndSwap(listening, awake) && s.state.CompareAndSwap(woken, awake)
 }
 
 // Sleep returns when Wake has been called since the last Sleep returned, or

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestWakeBeforeSleep(t *testing.T) {
@@ -59,6 +61,47 @@ func TestNoWakeIsLost(t *testing.T) {
 		}
 	}
 	end.Wait()
+}
+
+// TestListen: a Wake rings the bell of who listens, before or while he does, once.
+func TestListen(t *testing.T) {
+	b, err := NewBell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.GiveBack()
+	rings := func(timeout int) bool {
+		fds := []unix.PollFd{{Fd: int32(b.FD()), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, timeout)
+		if err != nil && err != unix.EINTR {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
+	var s Spot
+	if !s.Listen(b) || s.Heard() {
+		t.Fatal("woken by nobody")
+	}
+	s.Wake()
+	if rings(0) {
+		t.Fatal("rung while nobody listened")
+	}
+	if s.Listen(b) || !s.Heard() {
+		t.Fatal("not told of an earlier wake-up")
+	}
+	if !s.Listen(b) {
+		t.Fatal("woken twice")
+	}
+	time.AfterFunc(5*time.Millisecond, s.Wake)
+	for !rings(10_000) { // a signal of Go's may end it
+		if s.state.Load() == woken && !rings(10_000) {
+			t.Fatal("not rung")
+		}
+	}
+	b.Still()
+	if rings(0) || !s.Heard() || s.Sleep(0) {
+		t.Fatal("rung or woken twice, or not woken")
+	}
 }
 
 func BenchmarkPingPong(b *testing.B) {

@@ -172,12 +172,13 @@ func (c *CPUs) hereLocked() int {
 }
 
 // bindLocked binds x's guest thread, and with server the calling thread, to x's cpu.
+// A thread that served another there before is bound already.
 func (c *CPUs) bindLocked(x *Pair, server bool) {
 	for range 2 {
 		var set unix.CPUSet
 		set.Set(x.cpu)
 		var err error
-		if server {
+		if now := (unix.CPUSet{}); server && (unix.SchedGetaffinity(0, &now) != nil || now != set) {
 			err = unix.SchedSetaffinity(0, &set)
 		}
 		if err == nil {
@@ -365,13 +366,6 @@ func (c *CPUs) balanceLocked(demand map[int]time.Duration, used []time.Duration,
 	if mover != nil {
 		mover.want.Store(int32(idlest) + 1)
 	}
-}
-
-// Release undoes what binding the calling thread has, and reports success.
-func (c *CPUs) Release() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.allowed) < 2 || unix.SchedSetaffinity(0, &c.all) == nil
 }
 
 // Stop ends all placing.

@@ -202,11 +202,13 @@ func TestLostProcessor(t *testing.T) {
 		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != 1 || !now.IsSet(x.cpu) {
 			t.Errorf("thread is on %v, %v", now, err)
 		}
-		if !c.Release() {
-			t.Error("not released")
-		}
-		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != have {
-			t.Errorf("released, thread is on %v, %v", now, err)
+		y := &Pair{Affinity: func(*unix.CPUSet) error { return nil }}
+		y.Inherit(x)
+		c.Remove(x)
+		c.Add(y)
+		c.Pin(y) // who serves the next there stays
+		if err := unix.SchedGetaffinity(0, &now); err != nil || now.Count() != 1 || !now.IsSet(x.cpu) {
+			t.Errorf("thread that serves another is on %v, %v", now, err)
 		}
 	}()
 	<-done

@@ -8,7 +8,7 @@ import (
 )
 
 // hostTime is what the platform says of c.
-func hostTime(t *testing.T, c platform.Context) (process int, guest, server int64) {
+func hostTime(t testing.TB, c platform.Context) (process int, guest, server int64) {
 	t.Helper()
 	x, ok := c.(platform.CPUTimer)
 	if !ok {

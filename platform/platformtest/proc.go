@@ -12,6 +12,24 @@ import (
 	"garrison/platform/arch"
 )
 
+// Indices in what statFields returns.
+const (
+	statState   = 0
+	statParent  = 1
+	statGroup   = 2
+	statSession = 3
+)
+
+// statFields are those of the file stat, of a process or thread, behind the
+// command's name, which may hold anything; none if there is no such file.
+func statFields(path string) []string {
+	stat, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+}
+
 // childOf returns the process that the directory name in /proc is of, if its
 // parent is the process parent.
 func childOf(name string, parent int) (int, bool) {
@@ -19,17 +37,8 @@ func childOf(name string, parent int) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	stat, err := os.ReadFile("/proc/" + name + "/stat")
-	if err != nil {
-		return 0, false
-	}
-	// The command name, in parentheses, may hold anything.
-	_, rest, ok := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
-	if !ok {
-		return 0, false
-	}
-	fields := strings.Fields(rest)
-	return pid, len(fields) > 1 && fields[1] == strconv.Itoa(parent)
+	fields := statFields("/proc/" + name + "/stat")
+	return pid, len(fields) > statParent && fields[statParent] == strconv.Itoa(parent)
 }
 
 // guestProcesses returns the children of this process that have a guest's code

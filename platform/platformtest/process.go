@@ -14,9 +14,11 @@ import (
 var processTests = []suiteTest{
 	{"Fork", testFork},
 	{"ForkTree", testForkTree},
+	{"Session", testSession},
 	{"ForkWhileRunning", testForkWhileRunning},
 	{"Exec", testExec},
 	{"ExecInThread", testExecInThread},
+	{"Names", testNames},
 	{"ReleaseInAnyOrder", testReleaseInAnyOrder},
 	{"KilledFromOutside", testKilledFromOutside},
 	{"KilledWithThreads", testKilledWithThreads},

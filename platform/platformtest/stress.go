@@ -3,7 +3,6 @@ package platformtest
 import (
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -52,6 +51,7 @@ type stress struct {
 	seed  uint64
 	kills bool // stubs are killed from outside, so spaces may die
 	end   time.Time
+	clock *hostClock
 
 	failed  atomic.Bool
 	serial  atomic.Uint64 // makes ids, and values that differ
@@ -98,7 +98,7 @@ func runStress(t *testing.T, newPlatform New, kills bool) {
 	t.Logf("%s=%#x", stressSeed, seed)
 	before := Children(t)
 	p := newPlatform(t)
-	w := &stress{t: t, p: p, mem: newMemory(t), seed: seed, kills: kills, end: time.Now().Add(d)}
+	w := &stress{t: t, p: p, mem: newMemory(t), seed: seed, kills: kills, end: time.Now().Add(d), clock: newHostClock(t)}
 	w.prepare()
 	done := make(chan struct{})
 	go func() {
@@ -108,9 +108,9 @@ func runStress(t *testing.T, newPlatform New, kills bool) {
 	select {
 	case <-done:
 	case <-time.After(d + 60*time.Second):
-		buf := make([]byte, 1<<17)
-		t.Fatalf("hangs:\n%s", buf[:runtime.Stack(buf, true)])
+		t.Fatalf("hangs: %v\n%s", w.clock, standing(t))
 	}
+	w.clock.stop()
 	w.checkLeft()
 	p.Release()
 	for pid := range Children(t) {
@@ -118,7 +118,7 @@ func runStress(t *testing.T, newPlatform New, kills bool) {
 			t.Errorf("process %d is left", pid)
 		}
 	}
-	t.Logf("%d steps", w.steps.Load())
+	t.Logf("%d steps; %v", w.steps.Load(), w.clock)
 	if w.steps.Load() < 100 {
 		t.Error("hardly anything was done")
 	}
@@ -183,9 +183,14 @@ func (w *stress) post(random *rand.Rand) {
 
 // interrupt interrupts h, and sees that it is.
 func (h *stressThread) interrupt(n int) {
-	if !h.mail.deliver(h.c, n) {
-		h.w.fail("thread %d: an interrupt is lost", h.serial)
+	if h.mail.deliver(h.c, n, h.w.clock) {
+		return
 	}
+	report := ""
+	if !h.w.failed.Load() {
+		report = standing(h.w.t)
+	}
+	h.w.fail("thread %d: an interrupt is lost\n%s", h.serial, report)
 }
 
 // collect frees what spaces have unmapped, by a Barrier that is none of their
@@ -213,68 +218,4 @@ func (w *stress) kill(random *rand.Rand) {
 		}
 		w.births.Unlock()
 	}
-}
-
-// A mail is the interrupts of one thread.
-type mail struct {
-	credit   atomic.Int64 // how often Interrupt was called and nothing reported
-	reported atomic.Uint64
-	switches atomic.Uint64 // how often Switch has returned
-	gone     atomic.Bool   // the thread will not switch again
-
-	sending sync.Mutex // held by whoever sends, until it knows what became of it
-	closed  bool
-}
-
-// lostAfter is so long that only a thread that never gets its interrupt takes it.
-const lostAfter = 10 * time.Second
-
-// deliver interrupts n times at once, and reports false if that is lost: the
-// Switch under way, or else the next, must report it.
-func (m *mail) deliver(c platform.Context, n int) bool {
-	m.sending.Lock()
-	defer m.sending.Unlock()
-	if m.closed {
-		return true
-	}
-	before := m.reported.Load()
-	for range n {
-		m.credit.Add(1)
-		c.Interrupt()
-	}
-	after := m.switches.Load()
-	for began := time.Now(); m.reported.Load() == before; time.Sleep(10 * time.Microsecond) {
-		if m.gone.Load() {
-			return true
-		}
-		if m.switches.Load() >= after+2 && m.reported.Load() == before || time.Since(began) > lostAfter {
-			return false
-		}
-	}
-	// Several may have been reported as one. When the thread has switched twice
-	// more, none can come any more.
-	for i := 0; n > 1 && i < 100; i++ {
-		if m.switches.Load() >= after+2 {
-			m.credit.Store(0)
-			break
-		}
-		time.Sleep(10 * time.Microsecond)
-	}
-	return true
-}
-
-// take takes account of one report, and reports false if nobody has sent it.
-func (m *mail) take() bool {
-	ok := m.credit.Add(-1) >= 0
-	m.reported.Add(1)
-	return ok
-}
-
-// close is called when the thread has made its last Switch; afterwards nobody
-// interrupts it.
-func (m *mail) close() {
-	m.gone.Store(true)
-	m.sending.Lock()
-	defer m.sending.Unlock()
-	m.closed = true
 }

@@ -31,6 +31,7 @@ type Context struct {
 	step     bool
 	switches uint64 // how often the guest has run
 	fpu      fpu
+	names    *stub.Names // to be shown, or nil
 	place    place.Pair
 	server   stub.ThreadClock
 
@@ -74,6 +75,9 @@ var _ platform.Sleeper = (*Context)(nil)
 // Slept implements platform.Sleeper.
 func (c *Context) Slept() { c.place.Slept() }
 
+// Waited implements platform.Sleeper.
+func (*Context) Waited() {}
+
 // Running implements platform.Context.
 func (c *Context) Running() int64 { return c.place.Running() }
 
@@ -94,8 +98,9 @@ func (c *Context) run(s *space, regs *arch.Regs) (platform.Event, error) {
 			// led here has stored them.
 			return platform.Event{Kind: platform.Interrupted}, nil
 		}
-		if s.pending.Load() {
+		if c.names != nil || s.pending.Load() {
 			s.mu.Lock()
+			c.putNamesLocked()
 			err := s.flushLocked(t)
 			s.mu.Unlock()
 			if err != nil {
@@ -211,7 +216,9 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
+	s.mindLocked(&c.thread)
 	tid, err := c.thread.clone(threadFlags, -1)
+	s.others.Store(nil)
 	if err != nil {
 		if errors.Is(err, errKilled) {
 			s.endLocked(err)
@@ -231,12 +238,6 @@ func (c *Context) Spawn(as platform.AddressSpace) (platform.Context, error) {
 func (c *Context) Release() {
 	c.server.Stop()
 	c.leave()
-	// The OS thread traces nothing any more. If it can also be rid of its
-	// processor, it may serve other goroutines, which saves making new ones.
-	if c.locked && c.p.cpus.Release() {
-		c.locked = false
-		runtime.UnlockOSThread()
-	}
 	c.p.cpus.Remove(&c.place)
 }
 
@@ -326,6 +327,7 @@ func (c *Context) attach() error {
 	if !c.locked {
 		c.locked = true
 		runtime.LockOSThread()
+		stub.FineTimers()
 		c.server.Start()
 	}
 	t := &c.thread
@@ -339,7 +341,7 @@ func (c *Context) attach() error {
 		c.space.mu.Lock()
 		off := uint64(c.space.stub.slot.offset())
 		c.space.mu.Unlock()
-		if _, err := t.call(unix.SYS_MMAP, stubOps, arch.PageSize, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_FIXED, stubControl, off); err != nil {
+		if _, err := t.call(unix.SYS_MMAP, stubOps, slotSize, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_FIXED, stubControl, off); err != nil {
 			return c.fail(fmt.Errorf("ptrace: map operations page: %w", err))
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"garrison/platform/stub"
 )
 
 // Offsets in struct seccomp_data.
@@ -69,6 +71,19 @@ func stubFilter() []unix.SockFilter {
 			f = append(f, jump(v, 0, 1), stmt(ret, unix.SECCOMP_RET_ALLOW))
 		}
 		f = append(f, stmt(ret, unix.SECCOMP_RET_KILL_PROCESS))
+	}
+	// A call that passes with the low halves of prctl(2)'s arguments those of c.
+	exactly := func(c stub.Call) {
+		const args = 5
+		f = append(f, jump(uint32(c.Nr), 0, 2*args+1))
+		for i, v := range c.Args[:args] {
+			left := uint8(2 * (args - i - 1))
+			f = append(f, stmt(load, dataArgsLow+8*uint32(i)), jump(uint32(v), 0, left+1))
+		}
+		f = append(f, stmt(ret, unix.SECCOMP_RET_ALLOW), stmt(load, dataNumber))
+	}
+	for _, c := range stub.NamingCalls(stubNames) {
+		exactly(c)
 	}
 	checked(unix.SYS_CLONE, 0, threadFlags, forkFlags)
 	checked(unix.SYS_RECVMSG, 0, stubSocket)

@@ -19,10 +19,15 @@ func (s *space) flushLocked(t *thread) error {
 	if s.err != nil {
 		return s.err
 	}
-	for len(s.queue) > 0 {
+	for len(s.queue) > 0 || t.unnamed {
 		n, err := s.batchLocked(t)
 		if err != nil {
-			s.endLocked(fmt.Errorf("ptrace: host refuses to change an address space: %w", err))
+			if errors.Is(err, unix.ESRCH) {
+				err = errKilled
+			} else if !errors.Is(err, errKilled) {
+				err = fmt.Errorf("ptrace: host refuses to change an address space: %w", err)
+			}
+			s.endLocked(err)
 			return s.err
 		}
 		s.queue.Done(n)
@@ -50,6 +55,10 @@ func (s *space) batchLocked(t *thread) (done int, err error) {
 			s.p.passer.mu.Unlock()
 		}
 	}()
+	if t.unnamed {
+		t.unnamed = false
+		put(stub.Call{Nr: nameOp})
+	}
 	for i := range s.queue {
 		o := &s.queue[i]
 		if calls+5 > slotCapacity || passed == maxPassed {
@@ -93,7 +102,10 @@ func (s *space) passLocked(o *stub.Op, put func(stub.Call)) (fd int, err error) 
 // runLocked makes t do the first n calls of the operations page.
 func (s *space) runLocked(t *thread, n int) error {
 	regs := unix.PtraceRegs{R15: stubRun, R12: stubOps, R13: uint64(n)}
-	if err := t.inject(&regs); err != nil {
+	s.mindLocked(t)
+	err := t.inject(&regs)
+	s.others.Store(nil)
+	if err != nil {
 		return err
 	}
 	left, err := peekUser(t.tid, userR13)

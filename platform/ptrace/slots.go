@@ -15,8 +15,9 @@ import (
 // slotsPerChunk is how many operations pages the sentry maps at a time.
 const slotsPerChunk = 256
 
-// slots hands out operations pages: pages of one memory file that the sentry
-// has mapped writable, and that each space's stubs see read-only at stubOps.
+// slots hands out operations pages, with room for names behind each: parts of one
+// memory file that the sentry has mapped writable, and that each space's stubs see
+// read-only at stubOps.
 type slots struct {
 	file *os.File
 
@@ -34,14 +35,17 @@ func newSlots() (*slots, error) {
 	return &slots{file: os.NewFile(uintptr(fd), "stub-control")}, nil
 }
 
-// A slot is one operations page.
+// A slot is one operations page, and names.
 type slot struct {
 	index int
 	page  []byte
+	names []byte
 }
 
+const slotSize = arch.PageSize + stub.NamesSize
+
 // offset is where the slot is in the memory file.
-func (s slot) offset() int64 { return int64(s.index) * arch.PageSize }
+func (s slot) offset() int64 { return int64(s.index) * slotSize }
 
 // capacity is how many calls fit.
 const slotCapacity = arch.PageSize / 64
@@ -76,18 +80,20 @@ func (s *slots) get() (slot, error) {
 	}
 	i := s.free[len(s.free)-1]
 	s.free = s.free[:len(s.free)-1]
-	return slot{i, s.chunks[i/slotsPerChunk][i%slotsPerChunk*arch.PageSize:][:arch.PageSize]}, nil
+	b := s.chunks[i/slotsPerChunk][i%slotsPerChunk*slotSize:][:slotSize]
+	return slot{i, b[:arch.PageSize], b[arch.PageSize:]}, nil
 }
 
 // put returns a slot that no stub has mapped any more.
 func (s *slots) put(v slot) {
+	stub.ClearNames(v.names)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, v.index)
 }
 
 func (s *slots) growLocked() error {
-	const size = slotsPerChunk * arch.PageSize
+	const size = slotsPerChunk * slotSize
 	off := int64(len(s.chunks)) * size
 	if err := unix.Ftruncate(int(s.file.Fd()), off+size); err != nil {
 		return fmt.Errorf("ptrace: grow control memory: %w", err)

@@ -24,6 +24,10 @@ type space struct {
 	// waiters counts Barriers that wait for Contexts to leave the guest.
 	waiters atomic.Int32
 
+	// others are the host threads that must be reaped before the first one's end can
+	// be seen, while that does operations with mu held.
+	others atomic.Pointer[[]int]
+
 	mu      sync.Mutex // held while a tracee does the space's operations
 	left    sync.Cond  // on mu: the queue was done, or a Context left the guest
 	queue   stub.Queue
@@ -99,7 +103,9 @@ func (s *space) Fork(by platform.Context) (platform.AddressSpace, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.mindLocked(&c.thread)
 	pid, err := c.thread.clone(forkFlags, sl.offset())
+	s.others.Store(nil)
 	if err != nil {
 		s.p.slots.put(sl)
 		if errors.Is(err, errKilled) {
@@ -122,6 +128,7 @@ func (s *space) Barrier(by platform.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := by.(*Context); ok && c != nil && c.space == s && c.attached {
+		c.putNamesLocked()
 		_ = s.flushLocked(&c.thread)
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"garrison/platform/arch"
 	"garrison/platform/script"
+	"garrison/platform/stub"
 )
 
 // The stub window: what every address space holds besides the guest's
@@ -15,8 +16,10 @@ import (
 const (
 	stubWindow  = 0x7fffff000000
 	stubText    = stubWindow          // stub_amd64.s, r-x
-	stubOps     = stubWindow + 0x1000 // the space's page of operations, r--
-	stubScratch = stubWindow + 0x2000 // private page that the host kernel writes, rw-
+	stubOps     = stubWindow + 0x1000 // the space's page of operations, r--,
+	stubNames   = stubWindow + 0x2000 // and the names behind it (stub.Names)
+	stubScratch = stubWindow + 0x8000 // private page that the host kernel writes, rw-,
+	stubArgs    = stubWindow + 0x9000 // and the guest's arguments, as the host shows them
 	stubVDSO    = stubWindow + 0x10000
 	taskSize    = 0x7ffffffff000
 )
@@ -64,10 +67,13 @@ func motherScript() *script.Script {
 	var s script.Script
 	i := script.Int
 	s.ReportTo(motherReport)
-	// What a terminal or a supervisor sends to a whole group is not for stubs.
+	// What a terminal or a supervisor sends to a whole group is not for stubs. Their
+	// session is the sentry's: hosts that give each session its share of the
+	// processors (autogroups, sched(7)) would else let one wait for seconds on end
+	// while the other runs, though neither can go on alone.
 	mask := s.Bytes(binary.LittleEndian.AppendUint64(nil, ^uint64(openSignals)))
 	s.Call("block signals", unix.SYS_RT_SIGPROCMASK, i(unix.SIG_SETMASK), mask, i(0), i(8))
-	s.Call("setsid", unix.SYS_SETSID)
+	s.Call("setpgid", unix.SYS_SETPGID, i(0), i(0))
 	s.Call("prctl PR_SET_NAME", unix.SYS_PRCTL, i(unix.PR_SET_NAME), s.String("stub"))
 	s.Call("prctl PR_SET_NO_NEW_PRIVS", unix.SYS_PRCTL, i(unix.PR_SET_NO_NEW_PRIVS), i(1), i(0), i(0), i(0))
 	s.Call("clear ambient capabilities", unix.SYS_PRCTL, i(unix.PR_CAP_AMBIENT), i(unix.PR_CAP_AMBIENT_CLEAR_ALL), i(0), i(0), i(0)).Keep()
@@ -78,9 +84,9 @@ func motherScript() *script.Script {
 
 	s.Call("map stub text", unix.SYS_MMAP, i(stubText), i(arch.PageSize), i(unix.PROT_READ|unix.PROT_EXEC),
 		i(unix.MAP_PRIVATE|unix.MAP_FIXED), i(motherText), i(0))
-	s.Call("map operations", unix.SYS_MMAP, i(stubOps), i(arch.PageSize), i(unix.PROT_READ),
+	s.Call("map operations", unix.SYS_MMAP, i(stubOps), i(slotSize), i(unix.PROT_READ),
 		i(unix.MAP_SHARED|unix.MAP_FIXED), i(stubControl), i(0))
-	s.Call("map scratch", unix.SYS_MMAP, i(stubScratch), i(arch.PageSize), i(unix.PROT_READ|unix.PROT_WRITE),
+	s.Call("map scratch", unix.SYS_MMAP, i(stubScratch), i(arch.PageSize+stub.NamesSize), i(unix.PROT_READ|unix.PROT_WRITE),
 		i(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED), script.Signed(-1), i(0))
 	s.Store64(i(scratchHeader+16), i(scratchVector))
 	s.Store64(i(scratchHeader+24), i(1))

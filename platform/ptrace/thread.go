@@ -13,6 +13,7 @@ type thread struct {
 	pid, tid int
 	raw      unix.PtraceRegs // the guest's registers at the last stop
 	known    bool            // raw is what the host has, so that put can compare
+	unnamed  bool            // its space's slot has names that it is still to show
 }
 
 // errKilled says that something outside the platform ended a stub.

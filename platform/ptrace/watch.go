@@ -17,8 +17,8 @@ const cldDumped = 3
 // The tracer of a process's first thread learns of its end only when all other
 // threads have been reaped, and those whose Contexts are not in the guest, and
 // may not be for a long time, have nobody who waits for them. So while the
-// first thread of a process with several is in the guest, the others are asked
-// after from time to time.
+// first thread of a process with several is in the guest, or does operations with
+// the space locked, the others are asked after from time to time.
 func (p *Platform) watch() {
 	if p.lookAfter(true) {
 		p.watcher.Reset(watchPeriod)
@@ -31,7 +31,13 @@ func (p *Platform) watch() {
 // watchIfNeeded starts watch, if there is a space that calls for it. It is
 // called some time after any thread has entered a guest.
 func (p *Platform) watchIfNeeded() {
-	if !p.watching.Load() && p.lookAfter(false) && p.watching.CompareAndSwap(false, true) {
+	if !p.watching.Load() && p.lookAfter(false) {
+		p.startWatch()
+	}
+}
+
+func (p *Platform) startWatch() {
+	if p.watching.CompareAndSwap(false, true) {
 		p.watcher.Reset(watchPeriod)
 	}
 }
@@ -46,7 +52,14 @@ func (p *Platform) lookAfter(end bool) (any bool) {
 	}
 	p.mu.Unlock()
 	for _, s := range spaces {
-		s.mu.Lock()
+		// What holds the lock may wait for just this, and others are to be looked after.
+		if !s.mu.TryLock() {
+			any = true
+			if end {
+				s.reapOthers()
+			}
+			continue
+		}
 		if s.crowdedLocked() {
 			any = true
 			if end && s.killedLocked() {
@@ -71,13 +84,48 @@ func (s *space) killedLocked() bool {
 		if c.inGuest.Load() || tid == s.stub.pid {
 			continue
 		}
-		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, tid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
-		// Of a tracee the host also tells, unasked, that it has stopped, as one does
-		// that is just being seized.
-		if err == nil && info.Signo == int32(unix.SIGCHLD) && info.Code <= cldDumped {
+		if hasEnded(tid) {
 			return true
 		}
 	}
 	return false
+}
+
+// mindLocked is called before t does operations, with the space locked: if it is the
+// process's first thread, somebody must reap the others should all be killed. That
+// is until others is nil again.
+func (s *space) mindLocked(t *thread) {
+	if t.tid != s.stub.pid || len(s.threads) < 2 {
+		return
+	}
+	others := make([]int, 0, len(s.threads)-1)
+	for tid := range s.threads {
+		if tid != s.stub.pid {
+			others = append(others, tid)
+		}
+	}
+	s.others.Store(&others)
+	s.p.startWatch()
+}
+
+// reapOthers reaps those of the threads in others that have died.
+func (s *space) reapOthers() {
+	others := s.others.Load()
+	if others == nil {
+		return
+	}
+	for _, tid := range *others {
+		if hasEnded(tid) {
+			_, _ = unix.Wait4(tid, nil, unix.WALL|unix.WNOHANG, nil)
+		}
+	}
+}
+
+// hasEnded reports whether the thread tid waits to be reaped.
+func hasEnded(tid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, tid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	// Of a tracee the host also tells, unasked, that it has stopped, as one does
+	// that is just being seized.
+	return err == nil && info.Signo == int32(unix.SIGCHLD) && info.Code <= cldDumped
 }

@@ -25,7 +25,11 @@ type batch struct {
 // batchLocked is as many of the operations to be done as fit a page, by t's stub:
 // the first n of the queue among them.
 func (s *space) batchLocked(t *thread) (calls []armed, n int) {
-	b := batch{space: s, calls: make([]armed, 0, min(maxOps, len(s.stray)+len(s.queue))), solo: !t.threaded}
+	b := batch{space: s, calls: make([]armed, 0, min(maxOps, len(s.stray)+len(s.queue)+1)), solo: !t.threaded}
+	if t.unnamed {
+		t.unnamed = false
+		b.calls = append(b.calls, naming)
+	}
 	for len(s.stray) > 0 && len(b.calls) < maxOps {
 		at := uint64(regionAddr(s.stray[0]))
 		b.calls = append(b.calls, armed{call: stub.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{at, regionSize}}})

@@ -22,6 +22,7 @@ type Context struct {
 	locked bool    // the goroutine has been locked to its OS thread
 	step   bool
 	fpu    fpu
+	names  *stub.Names // to be shown, or nil
 	place  place.Pair
 	server stub.ThreadClock
 	pace   pace
@@ -87,15 +88,19 @@ func (c *Context) Slept() {
 	c.place.Slept()
 }
 
+// Waited implements platform.Sleeper.
+func (c *Context) Waited() { c.pace.waited = true }
+
 // Running implements platform.Context.
 func (c *Context) Running() int64 { return c.place.Running() }
 
 // run resumes the guest until there is an event. inGuest is set.
 func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) {
 	t := c.thread
+	c.putNames()
 	for {
 		// Interrupts that come while the stub leaves the gate are seen below.
-		if t.gated && (c.step || s.pending.Load() || !c.plain(regs)) {
+		if t.gated && (c.step || t.unnamed || s.pending.Load() || !c.plain(regs)) {
 			if err := c.leaveGate(regs); err != nil {
 				return ev, c.fail(err)
 			}
@@ -108,7 +113,7 @@ func (c *Context) run(s *space, regs *arch.Regs) (ev platform.Event, err error) 
 			return platform.Event{Kind: platform.Interrupted}, nil
 		}
 		var flags uint32
-		if s.pending.Load() {
+		if t.unnamed || s.pending.Load() {
 			if t.gated {
 				continue
 			}
@@ -261,12 +266,6 @@ func (c *Context) inhabit(s *space, t *thread) {
 func (c *Context) Release() {
 	c.server.Stop()
 	c.leave()
-	// If the OS thread can be rid of its processor, it may serve other
-	// goroutines, which saves making new ones.
-	if c.locked && c.p.cpus.Release() {
-		c.locked = false
-		runtime.UnlockOSThread()
-	}
 	c.forget()
 }
 
@@ -293,6 +292,7 @@ func (c *Context) enter(s *space) error {
 	if !c.locked {
 		c.locked = true
 		runtime.LockOSThread()
+		stub.FineTimers()
 		c.server.Start()
 	}
 	c.p.cpus.Pin(&c.place)

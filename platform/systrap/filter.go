@@ -64,6 +64,7 @@ func stubFilter(noBases bool) []unix.SockFilter {
 			when(unix.PROT_READ|unix.PROT_WRITE, regionCalls(ask), verdict(allow)),
 			freeCalls(ask), verdict(allow)),
 		when(unix.SYS_MUNMAP, freeCalls(ask), verdict(allow)),
+		when(unix.SYS_PRCTL, namingCalls(trap), verdict(allow)),
 		verdict(trap))
 }
 
@@ -107,9 +108,27 @@ func regionCalls(otherwise uint32) []unix.SockFilter {
 	return program(
 		only(argument(2)+4, 0, otherwise),
 		arg(1, stackEnd, otherwise),
-		only(argument(0)+4, stubRegions>>32, otherwise),
-		load(argument(0)), atLeast(stubRegions&low, otherwise),
-		and(regionSize-1), unless(0, otherwise))
+		inRegion(0, 0, otherwise))
+}
+
+// namingCalls have the host show the names of some region, which only the sentry
+// writes. So the thread can but be shown as another of its process.
+func namingCalls(otherwise uint32) []unix.SockFilter {
+	return program(
+		only(argument(0)+4, 0, otherwise),
+		load(argument(0)),
+		when(unix.PR_SET_NAME, inRegion(1, namesAt+stub.NamesComm, otherwise), verdict(unix.SECCOMP_RET_ALLOW)),
+		unless(unix.PR_SET_MM, otherwise), arg(1, unix.PR_SET_MM_MAP, otherwise),
+		inRegion(2, namesAt+stub.NamesMap, otherwise),
+		arg(3, stub.SizeofNamesMap, otherwise), arg(4, 0, otherwise))
+}
+
+// inRegion is for calls of which argument i points at off in a region.
+func inRegion(i, off, otherwise uint32) []unix.SockFilter {
+	return program(
+		only(argument(i)+4, stubRegions>>32, otherwise),
+		load(argument(i)), atLeast(stubRegions&low, otherwise),
+		and(regionSize-1), unless(off, otherwise))
 }
 
 const low = 1<<32 - 1

@@ -85,6 +85,7 @@ func TestFilter(t *testing.T) {
 		{"a 32-bit call of a stub", unix.SYS_FUTEX, unix.AUDIT_ARCH_I386, here, unix.SECCOMP_RET_TRAP},
 		{"arch_prctl of a stub that says nothing", unix.SYS_ARCH_PRCTL, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 		{"an x32 call of a stub", unix.SYS_MMAP | 0x40000000, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
+		{"prctl of a stub that says nothing", unix.SYS_PRCTL, unix.AUDIT_ARCH_X86_64, here, unix.SECCOMP_RET_TRAP},
 	} {
 		if got := verdictOf(t, stub.Call{Nr: test.nr}, test.arch, test.ip); got != test.want {
 			t.Errorf("%s: %#x, want %#x", test.what, got, test.want)
@@ -94,14 +95,17 @@ func TestFilter(t *testing.T) {
 
 // Of calls that change other things than a guest's memory, the stub may make
 // exactly these that nobody verifies: to have the signals blocked that guest code
-// has blocked, to write to the part of a region that it is to write, and, if the host
-// has to be asked, to load its own FS and GS.
+// has blocked, to write to the part of a region that it is to write, to have the host
+// show the names in one, and, if the host has to be asked, to load its own FS and GS.
 func TestOwnCalls(t *testing.T) {
 	const rw = unix.PROT_READ | unix.PROT_WRITE
+	names := stub.NamingCalls(stubRegions + 7*regionSize + namesAt)
 	for _, test := range []struct {
 		right stub.Call
 		args  int // that have to be those
 	}{
+		{names[0], 2},
+		{names[1], 5},
 		{stub.Call{Nr: unix.SYS_RT_SIGPROCMASK, Args: [6]uint64{unix.SIG_SETMASK, stubMask, 0, 8}}, 4},
 		{stub.Call{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions, stackEnd, rw}}, 3},
 		{stub.Call{Nr: unix.SYS_MPROTECT, Args: [6]uint64{stubRegions + 5*regionSize, stackEnd, rw}}, 3},
@@ -157,7 +161,7 @@ func TestTextsHaveNoOtherCalls(t *testing.T) {
 	if len(text) != len(textPages)*arch.PageSize {
 		t.Fatalf("%d bytes of text", len(text))
 	}
-	for page, want := range []int{11 + 4 + 1, 1, 1} { // the handler's, the gate's, the way back's
+	for page, want := range []int{13 + 4 + 1, 1, 1} { // the handler's, the gate's, the way back's
 		b := text[page*arch.PageSize:][:arch.PageSize]
 		if n := bytes.Count(b, []byte{0x0f, 0x05}); n != want {
 			t.Errorf("page %d has %d SYSCALL instructions", page, n)

@@ -16,6 +16,7 @@ const (
 	stubMask    = stubText + 0xff8      // and the signals that are blocked in guest code
 	stubThreads = stubWindow + 0x2000   // how threads return, r-x in processes that have had several
 	stubSolo    = stubWindow + 0x4000   // solo_amd64.s, r-x in those that have not
+	stubArgs    = stubWindow + 0x8000   // the guest's arguments, as the host shows them
 	stubVDSO    = stubWindow + 0x10000  // the host's, if it can be moved
 	stubRegions = stubWindow + 0x100000 // one region per thread
 	taskSize    = 0x7ffffffff000
@@ -28,12 +29,13 @@ const (
 	soloSite = stubSolo + 2
 )
 
-// What is where in a region: the context page, the alternate stack, and the page
-// of solo operations, which the stub can't write.
+// What is where in a region: the context page, the alternate stack, and what the
+// stub can't write, the page of solo operations and the names (stub.Names).
 const (
 	contextSize = 2 * arch.PageSize
 	stackEnd    = 0x8000
 	soloOps     = 0x8000
+	namesAt     = 0x9000
 )
 
 // Descriptors of every stub.
@@ -90,6 +92,11 @@ const soloOp = 1 << 63
 // memory every 64 KiB, from the first argument on and as many bytes as the second
 // says. The host's fault on such a page maps those around it as well.
 const touchOp = 1 << 62
+
+// nameOp is the number of an operation that is no system call, either, but two that
+// nobody verifies: to have the host show the names in the region. Whether it does so
+// is the host's affair.
+const nameOp = touchOp | 1
 
 // soloPage is the page of solo operations: each lies as far from its start as
 // its twin on the context page does there.

@@ -58,7 +58,11 @@ func motherScript(noBases bool) *script.Script {
 	var s script.Script
 	i := script.Int
 	s.ReportTo(motherReport)
-	pid := s.Call("setsid", unix.SYS_SETSID)
+	// A process group of their own, and no session: hosts that give each session its
+	// share of the processors (autogroups, sched(7)) would else let stubs wait for
+	// seconds on end while the sentry runs, though neither can go on alone.
+	s.Call("setpgid", unix.SYS_SETPGID, i(0), i(0))
+	pid := s.Call("getpid", unix.SYS_GETPID)
 	// Should the sentry end, so does the process group of all stubs: the last
 	// writing end of the lifeline is closed then.
 	group := s.Add(s.Xor(pid.Result(), script.Signed(-1)).Result(), i(1))
@@ -74,16 +78,7 @@ func motherScript(noBases bool) *script.Script {
 	s.Call("drop capabilities", unix.SYS_CAPSET, header.At(0), s.Buffer(24).At(0))
 	s.Call("set RLIMIT_CORE", unix.SYS_SETRLIMIT, i(unix.RLIMIT_CORE), s.Buffer(16).At(0))
 
-	for n, at := range textPages {
-		prot := uintptr(unix.PROT_READ | unix.PROT_EXEC)
-		if at == stubThreads {
-			prot = unix.PROT_NONE
-		}
-		s.Call("map stub text", unix.SYS_MMAP, i(at), i(arch.PageSize), i(prot),
-			i(unix.MAP_PRIVATE|unix.MAP_FIXED), i(motherText), i(uintptr(n)*arch.PageSize))
-	}
-	s.Call("map region", unix.SYS_MMAP, i(stubRegions), i(regionSize), i(unix.PROT_READ|unix.PROT_WRITE),
-		i(unix.MAP_SHARED|unix.MAP_FIXED), i(stubControl), i(0))
+	mapWindow(&s)
 	word := binary.LittleEndian.AppendUint64
 	stack := s.Bytes(word(word(word(nil, stubRegions+contextSize), 0), stackEnd-contextSize))
 	s.Call("sigaltstack", unix.SYS_SIGALTSTACK, stack, i(0))
@@ -109,6 +104,23 @@ func motherScript(noBases bool) *script.Script {
 	s.Call("seccomp", unix.SYS_SECCOMP, i(setModeFilter), i(specAllow|newListener), program.At(0))
 	s.Call("enter the sentry", unix.SYS_GETPID)
 	return &s
+}
+
+// mapWindow maps what every stub has in the stub window.
+func mapWindow(s *script.Script) {
+	i := script.Int
+	for n, at := range textPages {
+		prot := uintptr(unix.PROT_READ | unix.PROT_EXEC)
+		if at == stubThreads {
+			prot = unix.PROT_NONE
+		}
+		s.Call("map stub text", unix.SYS_MMAP, i(at), i(arch.PageSize), i(prot),
+			i(unix.MAP_PRIVATE|unix.MAP_FIXED), i(motherText), i(uintptr(n)*arch.PageSize))
+	}
+	s.Call("map arguments", unix.SYS_MMAP, i(stubArgs), i(stub.NamesSize), i(unix.PROT_READ|unix.PROT_WRITE),
+		i(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED), script.Signed(-1), i(0))
+	s.Call("map region", unix.SYS_MMAP, i(stubRegions), i(regionSize), i(unix.PROT_READ|unix.PROT_WRITE),
+		i(unix.MAP_SHARED|unix.MAP_FIXED), i(stubControl), i(0))
 }
 
 // startMother makes the mother and brings it into the state that all stubs
@@ -244,11 +256,15 @@ func (m *mother) clear(o Options) error {
 		}
 	}
 	region := arch.Range{Start: stubRegions, End: stubRegions + regionSize}
-	gaps := []arch.Range{{End: stubText}}
-	for _, at := range textPages {
+	gaps := []arch.Range{{}}
+	window := func(at, n uintptr) {
 		gaps[len(gaps)-1].End = arch.Addr(at)
-		gaps = append(gaps, arch.Range{Start: arch.Addr(at) + arch.PageSize, End: stubVDSO})
+		gaps = append(gaps, arch.Range{Start: arch.Addr(at + n), End: stubVDSO})
 	}
+	for _, at := range textPages {
+		window(at, arch.PageSize)
+	}
+	window(stubArgs, stub.NamesSize)
 	for _, r := range append(gaps, arch.Range{Start: stubVDSO, End: region.Start}, arch.Range{Start: region.End, End: taskSize}) {
 		for _, keep := range []arch.Range{left, f.VDSO} {
 			if keep.Len() > 0 && r.Overlaps(keep) {

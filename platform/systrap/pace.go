@@ -24,7 +24,9 @@ type pace struct {
 	left  int64 // and when it last began to run
 	score int   // how much watching would have saved lately, in hand-overs
 	fresh bool  // the stub has still to be woken on its new processor
-	slept bool  // the guest has slept since it stopped
+	slept bool  // the guest has slept since it stopped,
+
+	waited bool // or its server has waited for the host
 
 	// When the guest was first not seen to stop, and how long its process had run
 	// by then; 0 if that is not known.
@@ -99,13 +101,13 @@ func (s *spell) turn(now, own, lost int64) {
 // beforeGuest is called when the guest is about to run.
 func (c *Context) beforeGuest(now int64) {
 	p := &c.pace
-	took, slept := now-p.event, p.slept
-	p.left, p.slept, p.missed = now, false, 0
+	took, slept, crowded := now-p.event, p.slept, !p.slept && !p.waited
+	p.left, p.slept, p.waited, p.missed = now, false, false, 0
 	if c.place.IsApart() {
 		switch {
 		case c.place.Contested():
 			c.together(now, crowdTime)
-		case took > crowdTime && !slept:
+		case took > crowdTime && crowded:
 			c.together(now, took)
 		default:
 			c.miss(took, now)

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"garrison/platform/stub"
 )
 
 // regionsPerChunk is how many regions the sentry maps at a time.
@@ -30,13 +32,14 @@ func newRegions() (*regions, error) {
 }
 
 // A region is one thread's: the context page, the alternate signal stack
-// behind it, and the page of solo operations.
+// behind it, the page of solo operations, and names.
 type region struct {
 	slot  int // in the memory file
 	index int // in the address space
 	page  *page
 	solo  *soloPage
-	bytes []byte // without the page of solo operations
+	bytes []byte // without what follows
+	names []byte
 }
 
 // offset is where the region is in the memory file.
@@ -58,11 +61,12 @@ func (s *regions) get(index int) (region, error) {
 	slot := s.free[len(s.free)-1]
 	s.free = s.free[:len(s.free)-1]
 	b := s.chunks[slot/regionsPerChunk][slot%regionsPerChunk*regionSize:][:regionSize:regionSize]
-	return region{slot, index, pageOf(b), soloOf(b), b[:stackEnd:stackEnd]}, nil
+	return region{slot, index, pageOf(b), soloOf(b), b[:stackEnd:stackEnd], b[namesAt:][:stub.NamesSize:stub.NamesSize]}, nil
 }
 
 // put returns a region which no process maps any more.
 func (s *regions) put(r region) {
+	stub.ClearNames(r.names)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, r.slot)

@@ -180,6 +180,7 @@ func (s *space) Barrier(by platform.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := by.(*Context); ok && c != nil && c.space == s && c.thread != nil {
+		c.putNames()
 		if s.flushLocked(c.thread) == nil {
 			s.proveLocked(c.thread)
 		}
@@ -235,7 +236,7 @@ func (s *space) leftGuest() {
 // flushLocked makes t's stub do all that is queued. An error means that the
 // space has been ended.
 func (s *space) flushLocked(t *thread) error {
-	for s.err == nil && (len(s.queue) > 0 || len(s.stray) > 0) {
+	for s.err == nil && (len(s.queue) > 0 || len(s.stray) > 0 || t.unnamed) {
 		s.exchangeLocked(t)
 	}
 	s.flushedLocked()
@@ -244,15 +245,20 @@ func (s *space) flushLocked(t *thread) error {
 
 // rideLocked is flushLocked, but leaves the last operations to the reply that
 // lets t's guest run; the flags for it are returned. Only a process's only
-// thread can do that: others would run before they are done.
+// thread can do that: others would run before they are done, which does
+// not matter of names.
 func (s *space) rideLocked(t *thread) (flags uint32, err error) {
-	if len(s.threads) != 1 || s.waiters.Load() > 0 {
-		return 0, s.flushLocked(t)
-	}
-	if s.queue.Kept() {
-		return 0, s.flushLocked(t)
+	if len(s.threads) != 1 || s.waiters.Load() > 0 || s.queue.Kept() {
+		unnamed := t.unnamed
+		t.unnamed = false
+		if err := s.flushLocked(t); err != nil || !unnamed {
+			return 0, err
+		}
+		t.arm([]armed{naming})
+		return flagOps, nil
 	}
 	for s.err == nil {
+		riding := len(s.queue)+len(s.stray) > 0
 		calls, n := s.batchLocked(t)
 		s.queue.Done(n)
 		if len(s.queue)+len(s.stray) > 0 {
@@ -263,7 +269,7 @@ func (s *space) rideLocked(t *thread) (flags uint32, err error) {
 		}
 		if len(calls) > 0 {
 			t.arm(calls)
-			s.riding, flags = true, flagOps
+			s.riding, flags = riding, flagOps
 		}
 		s.flushedLocked()
 		return flags, nil

@@ -14,7 +14,7 @@
 // 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
 // 44 yields, 48 result, 56 answered, 64 registers, 192 FS base, 200 GS base,
 // 208 noted, 212 threaded, 216 start and 224 length of gate.s's wait, 232 self,
-// 256 operations, 4096 answers. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
+// 256 operations, 4096 answers; 0x9000 names. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
 // 224 CR2, 312 signal, 320 code, 328 address.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
@@ -136,6 +136,8 @@ back:
 	JMP	AX
 
 touch:
+	TESTL	AX, AX // nameOp
+	JNE	name
 	ADDQ	DI, SI
 
 around:
@@ -264,6 +266,27 @@ ask:
 	MOVL	$158, AX
 	SYSCALL
 	JMP	return
+
+	// What the host says is of no interest: one that does not have PR_SET_MM_MAP
+	// shows no arguments.
+name:
+	MOVL	$15, DI // PR_SET_NAME
+	LEAQ	0x9068(BX), SI
+	MOVL	$157, AX // prctl
+	SYSCALL
+	MOVQ	$0x7fffc0008000, DI // stubArgs
+	LEAQ	0x9080(BX), SI
+	MOVQ	0x9078(BX), CX
+	REP; MOVSB
+	MOVL	$35, DI // PR_SET_MM
+	MOVL	$14, SI // PR_SET_MM_MAP
+	LEAQ	0x9000(BX), DX
+	MOVL	$104, R10
+	XORL	R8, R8
+	MOVL	$157, AX
+	SYSCALL
+	XORL	AX, AX
+	JMP	did
 
 handler:
 	CMPQ	DX, $0x800 // stubGate

@@ -23,6 +23,8 @@ type thread struct {
 	gated  bool // there is none: it waits in the gate
 	worked bool // it has been told to do something since its event
 
+	unnamed bool // the region has names that it is still to be told to show
+
 	threaded bool // its process has, or has had, other threads
 	slots    int  // how many solo operations, from the first on, may be in its region
 
@@ -161,7 +163,7 @@ func (t *thread) arm(calls []armed) {
 			p.op[i].call.Nr |= soloOp
 			t.slots = i + 1
 			t.p.solo.Add(1)
-		case calls[i].call.Nr != touchOp && !free(&calls[i].call):
+		case calls[i].call.Nr&touchOp == 0 && !free(&calls[i].call):
 			t.armed = append(t.armed, calls[i])
 		}
 	}

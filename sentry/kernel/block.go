@@ -23,6 +23,7 @@ const (
 	attnTrap                      // it is to stop for its tracer
 	attnFilter                    // another thread has changed its seccomp(2) filters
 	attnMove                      // it may have to leave its processor, or its section of rseq(2)
+	attnName                      // the host is to show it by other names
 
 	// attnInterrupts end an interruptible sleep; a pause does not.
 	attnInterrupts = attnSignal | attnStop | attnKill | attnNotify | attnTrap
@@ -33,6 +34,9 @@ type taskSleep struct {
 	spot  park.Spot     `save:"-"` // where it sleeps: events and attention wake it
 	kill  chan struct{} `save:"-"` // closed by attnKill
 	watch wait.Watch
+
+	source  wait.Source `save:"-"` // what it fetches from, for the next
+	fetches int         `save:"-"` // that many sleeps
 }
 
 func newTaskSleep() taskSleep { return taskSleep{kill: make(chan struct{})} }
@@ -131,7 +135,10 @@ func (t *Task) sleep(o wait.Object, mask wait.Events, d ktime.Deadline, ends uin
 				left = min(left, maxSleep)
 			}
 		}
-		woken := t.spot.Sleep(left)
+		woken := t.rest(left)
+		if t.attention.Load()&attnName != 0 {
+			t.showNamesAsleep()
+		}
 		switch {
 		case o != nil && o.Ready(mask) != 0, o == nil && woken && t.attention.Load()&ends == 0:
 			return nil
@@ -139,6 +146,26 @@ func (t *Task) sleep(o wait.Object, mask wait.Events, d ktime.Deadline, ends uin
 			return linux.ERESTARTSYS
 		}
 	}
+}
+
+// fetchSleeps is for how many sleeps a task fetches what may come, once something has.
+const fetchSleeps = 8
+
+// Fetches implements wait.Fetcher.
+func (t *Task) Fetches(s wait.Source) { t.source, t.fetches = s, fetchSleeps }
+
+// rest sleeps until somebody calls Wake, at most for d if that is not negative, and
+// reports whether somebody has. What would wake it comes from a source, most likely, if
+// something has lately.
+func (s *taskSleep) rest(d time.Duration) (woken bool) {
+	if s.fetches == 0 {
+		return s.spot.Sleep(d)
+	}
+	if s.fetches--; s.fetches > 0 {
+		return s.source.Sleep(&s.spot, d)
+	}
+	s.source = nil
+	return s.spot.Sleep(d)
 }
 
 // maxSleep is how long a sleep on a clock that can jump trusts it.
@@ -170,6 +197,13 @@ func (t *Task) Sleeps() {}
 
 // Wake implements wait.Waker.
 func (t *Task) Wake(*wait.Watch, wait.Events) { t.spot.Wake() }
+
+// Waited implements vfs.Ctx.
+func (t *Task) Waited() {
+	if s, ok := t.ctx.(platform.Sleeper); ok {
+		s.Waited()
+	}
+}
 
 // Done implements vfs.Ctx: it is closed when t is being killed.
 func (t *Task) Done() <-chan struct{} { return t.kill }

@@ -134,6 +134,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 		return nil, err
 	}
 	n := t.k.newTask(t.Name(), cr)
+	n.shown = t.shown
 	if err := t.shareMemory(n, f); err != nil {
 		return nil, err
 	}

@@ -49,8 +49,9 @@ type Container struct {
 	gate      pauseGate
 	noticeOOM func() // ContainerSpec.OutOfMemory
 
-	kills  atomic.Uint64               // processes killed for lack of memory
-	victim atomic.Pointer[ThreadGroup] // the last of them, until its memory is back
+	choosing sync.Mutex                  // held by who makes room, before every other lock
+	kills    atomic.Uint64               // processes killed for lack of memory
+	victim   atomic.Pointer[ThreadGroup] // the last of them, until its memory is back
 
 	mu   sync.Mutex
 	init *ThreadGroup // protected by mu
@@ -182,19 +183,15 @@ func (c *Container) shortOfMemory() {
 	if c.victim.Load() != nil {
 		return
 	}
-	go func() {
-		if c.kills.Load() == before {
-			c.makeRoom(nil)
-		}
-	}()
+	go c.makeRoom(nil, before)
 }
 
 // OutOfMemory makes room when t has met the memory limit: it kills the process of
 // the container that is worth the most memory by Linux's reckoning (its size, and
 // oom_score_adj), or waits for one that is on its way out already.
 func (c *Container) OutOfMemory(t *Task) {
-	victim := c.makeRoom(t.tg)
-	if victim == t.tg {
+	victim := c.makeRoom(t.tg, c.kills.Load())
+	if victim == nil || victim == t.tg {
 		return
 	}
 	e := &victim.pid.Exits
@@ -208,20 +205,20 @@ func (c *Container) OutOfMemory(t *Task) {
 	c.Memory.Flush()
 }
 
-// makeRoom kills a process, if none is dying already, and returns it. short is
-// who has too little memory, nil if that is not known: the last choice. nil if
-// there is nobody to kill.
-func (c *Container) makeRoom(short *ThreadGroup) *ThreadGroup {
-	if v := c.victim.Load(); v != nil {
+// makeRoom kills a process, if none is dying already nor was killed since there had been
+// kills of them, and returns it. short is who has too little memory, nil if that is not
+// known: the last choice. nil if there is nobody to kill, or no need any more.
+func (c *Container) makeRoom(short *ThreadGroup, kills uint64) *ThreadGroup {
+	c.choosing.Lock()
+	defer c.choosing.Unlock()
+	if v := c.victim.Load(); v != nil || c.kills.Load() != kills {
 		return v
 	}
 	victim, dying := c.oomVictim(short)
 	if victim == nil || dying {
 		return victim
 	}
-	if !c.victim.CompareAndSwap(nil, victim) {
-		return c.makeRoom(short) // somebody else has chosen meanwhile
-	}
+	c.victim.Store(victim)
 	c.kills.Add(1)
 	c.k.logf("container %s: out of memory: killed process %d (%s)", c.ID, victim.pid.numbers[0], victim.Leader().Name())
 	if c.noticeOOM != nil {

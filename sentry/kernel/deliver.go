@@ -39,6 +39,9 @@ func (inSignals) run(t *Task) state {
 			t.attention.And(^attnMove)
 			t.moveCPU()
 			continue
+		case a&attnName != 0:
+			t.showNames()
+			continue
 		case a&attnStop != 0:
 			t.stopHere()
 			continue

@@ -50,6 +50,7 @@ type Task struct {
 	// mu guards what other tasks read and change in /proc and by system call.
 	mu       lock.Mutex[lock.Task]
 	comm     string    // protected by mu
+	shown    uint64    // protected by mu: a hash of the arguments that the host shows
 	sched    schedParm // protected by mu
 	ns       Namespaces
 	affinity CPUSet // protected by mu
@@ -137,23 +138,6 @@ func (t *Task) Context() platform.Context { return t.ctx }
 // RunState is what t is doing. Any goroutine may ask.
 func (t *Task) RunState() RunState {
 	return RunState(t.status.Load())
-}
-
-// Name is the thread's name (comm), at most 15 bytes. Any goroutine may ask.
-func (t *Task) Name() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.comm
-}
-
-// SetName changes the thread's name; it is cut to 15 bytes. Any goroutine may call it.
-func (t *Task) SetName(s string) {
-	if len(s) > linux.TaskCommLen-1 {
-		s = s[:linux.TaskCommLen-1]
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.comm = s
 }
 
 // Creds implements vfs.Ctx. Any goroutine may ask.

@@ -58,7 +58,10 @@ func (v vma) Split(r span, at arch.Addr) vma {
 
 // Join implements interval.Value.
 func (v vma) Join(l, _ span, o vma) (vma, bool) {
-	if v.shown != nil && v.shown == o.shown && v.off+uint64(l.Len()) == o.off {
+	if v.shown != nil {
+		if v.off+uint64(l.Len()) != o.off {
+			return v, false // the same part of the file again, perhaps
+		}
 		o.off = v.off
 	}
 	if v != o || v.flags&vmGrowsDown != 0 {

@@ -150,6 +150,52 @@ func (s Seq) Each(a arch.Access, f func(pieces [][]byte) (int64, error)) (int64,
 	return total, nil
 }
 
+// oncePieces is how many pieces Once gathers; no host call takes more (IOV_MAX).
+const oncePieces = 1024
+
+// Once calls f with views (Memory.View) of as much of s, from its start on, as can be
+// had at once, and returns what f returns: for host calls whose data is one message. f is
+// called again, if at all, only after EFAULT. EFAULT if there is nothing of s.
+func (s Seq) Once(a arch.Access, f func(pieces [][]byte) (int64, error)) (int64, error) {
+	o := once{mem: s.Mem, access: a, f: f}
+	return o.gather(s.ranges(), nil)
+}
+
+// A once is a call of Once under way.
+type once struct {
+	mem    Memory
+	access arch.Access
+	f      func(pieces [][]byte) (int64, error)
+	called bool
+}
+
+// gather adds the views of rs to have.
+func (o *once) gather(rs []arch.Range, have [][]byte) (int64, error) {
+	for len(rs) > 0 && rs[0].Len() == 0 {
+		rs = rs[1:]
+	}
+	if len(rs) == 0 || len(have) >= oncePieces {
+		o.called = true
+		return o.f(have)
+	}
+	n, err := o.mem.View(rs[0], o.access, func(p [][]byte) (int64, error) {
+		size := uint64(0)
+		for _, b := range p {
+			size += uint64(len(b))
+		}
+		next := rs[1:]
+		if size < rs[0].Len() {
+			next = nil
+		}
+		all := append(have, p...)
+		return o.gather(next, all[:min(len(all), oncePieces)])
+	})
+	if err != nil && !o.called && len(have) > 0 {
+		return o.gather(nil, have) // what lies before that can be had
+	}
+	return n, err
+}
+
 // stringChunk is how much CopyInString reads at once.
 const stringChunk = 256
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"garrison/platform/arch"
 	"garrison/sentry/linux"
 )
 
@@ -50,5 +51,34 @@ func TestCopyInString(t *testing.T) {
 	}
 	if _, err := CopyInString(Bytes("abc"), 0, 10); err != linux.EFAULT {
 		t.Fatal(err)
+	}
+}
+
+func TestOnce(t *testing.T) {
+	m := Bytes("0123456789")
+	s := Seq{Mem: m, Vec: []arch.Range{{Start: 1, End: 3}, {Start: 5, End: 5}, {Start: 4, End: 6}, {Start: 8, End: 10}}}
+	for _, c := range []struct {
+		s    Seq
+		want string
+	}{
+		{s, "124589"},
+		{One(m, 2, 0), ""},
+		{Seq{Mem: m, Vec: []arch.Range{{Start: 8, End: 12}, {Start: 0, End: 1}}}, "89"}, // up to where memory ends
+		{Seq{Mem: m, Vec: []arch.Range{{Start: 0, End: 1}, {Start: 20, End: 21}, {Start: 1, End: 2}}}, "0"},
+	} {
+		calls, got := 0, ""
+		_, err := c.s.Once(arch.Read, func(p [][]byte) (int64, error) {
+			calls++
+			for _, b := range p {
+				got += string(b)
+			}
+			return int64(len(got)), nil
+		})
+		if got != c.want || err != nil || calls != 1 {
+			t.Errorf("%v: %q, %v, %d calls", c.s.Vec, got, err, calls)
+		}
+	}
+	if _, err := One(m, 20, 4).Once(arch.Read, func([][]byte) (int64, error) { return 0, nil }); err != linux.EFAULT {
+		t.Error(err)
 	}
 }

@@ -129,6 +129,11 @@ func (c *context) Interrupt() {
 // Slept implements platform.Sleeper.
 func (c *context) Slept() { c.p.Slept.Add(1) }
 
+// Waited implements platform.Sleeper.
+func (*context) Waited() {}
+
+var _ platform.Sleeper = (*context)(nil)
+
 // Spawn implements platform.Context.
 func (c *context) Spawn(platform.AddressSpace) (platform.Context, error) {
 	return c.p.NewContext(), nil
