@@ -11,7 +11,9 @@ import (
 type reader struct {
 	s    *server
 	top  *node // the directory asked for
+	bare wire.Bare
 	buf  []byte
+	list []dirent // memory for names
 	room int
 	resp *wire.ReaddirResp
 }
@@ -58,29 +60,33 @@ func (r *reader) listing(id wire.ID) (l *wire.Listing, whole bool) {
 	s.mu.Lock()
 	near := n.tree == r.top.tree && n.key.dev == r.top.key.dev
 	s.mu.Unlock()
-	if !near || !n.isDir() {
+	if !near || !n.isDir() || n.trap {
 		return nil, true
 	}
-	dfd, err := s.fd(n)
+	fd, own, err := s.listFD(n)
 	if err != nil {
 		return nil, true
 	}
 	s.watch.see(n)
-	fd, err := unix.Openat(dfd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, true
+	if !own {
+		fd, err = unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, true
+		}
+		defer unix.Close(fd)
 	}
-	defer unix.Close(fd)
-	names, whole, err := r.names(fd)
+	names, whole, err := r.names(n, fd)
 	if err != nil || !whole {
 		return nil, whole
 	}
 	return r.look(n, fd, names)
 }
 
-// names is the names in the directory fd, if there is room for as many.
-func (r *reader) names(fd int) (names []string, whole bool, err error) {
+// names is the names in the directory n, whose descriptor is fd, if there is room for as many.
+func (r *reader) names(dir *node, fd int) (names []dirent, whole bool, err error) {
 	room := r.room - wire.ListingSize
+	defer func() { r.list = names[:0] }()
+	names = r.list
 	for {
 		n, err := unix.Getdents(fd, r.buf)
 		if err == unix.EINTR {
@@ -97,33 +103,42 @@ func (r *reader) names(fd int) (names []string, whole bool, err error) {
 			if !wire.ValidName(ent.name) { // "." and ".."
 				continue
 			}
-			if room -= wire.EntrySize(len(ent.name), 0); room < 0 {
+			if ent.bare(dir, r.bare) {
+				room -= wire.BareSize(len(ent.name))
+			} else {
+				room -= wire.EntrySize(len(ent.name), 0)
+			}
+			if room < 0 {
 				return nil, false, nil
 			}
-			names = append(names, ent.name)
+			names = append(names, ent)
 		}
 	}
 }
 
 // look finds what names name in n, whose descriptor is fd.
-func (r *reader) look(n *node, fd int, names []string) (l *wire.Listing, whole bool) {
+func (r *reader) look(n *node, fd int, names []dirent) (l *wire.Listing, whole bool) {
 	l = &wire.Listing{Dir: n.id, Entries: make([]wire.Entry, 0, len(names))}
 	room := r.room - wire.ListingSize
-	for _, name := range names {
-		child, found, err := r.s.look(n, fd, name)
-		if gone(err) {
-			continue
-		}
-		if err == nil {
-			r.s.put(child)
-			l.Entries = append(l.Entries, wire.Entry{Name: name, Node: found})
-			room -= wire.EntrySize(len(name), len(found.Target))
-		}
-		if err != nil || room < 0 {
-			for i := range l.Entries {
-				r.s.forget(l.Entries[i].Node.ID, 1)
+	for i := range names {
+		e := names[i].entry()
+		if !names[i].bare(n, r.bare) {
+			child, found, err := r.s.look(n, fd, e.Name)
+			if gone(err) {
+				continue
 			}
-			return nil, err != nil
+			if err != nil {
+				wire.EntryIDs(l.Entries, func(id wire.ID) { r.s.forget(id, 1) })
+				return nil, true
+			}
+			r.s.put(child)
+			e.Node = found
+		}
+		l.Entries = append(l.Entries, e)
+		room -= e.Size()
+		if room < 0 {
+			wire.EntryIDs(l.Entries, func(id wire.ID) { r.s.forget(id, 1) })
+			return nil, false
 		}
 	}
 	r.room = room

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"garrison/gofer/wire"
 )
 
@@ -152,5 +154,66 @@ func TestAttrs(t *testing.T) {
 	p.ok(&wire.AttrsReq{}, &r)
 	if len(r.Attrs) != 0 {
 		t.Errorf("%d of none", len(r.Attrs))
+	}
+}
+
+// The descriptor by which a directory was read ahead serves on: to find names in it, and
+// when it is read ahead again, with what has changed meanwhile.
+func TestReadAheadAgain(t *testing.T) {
+	p := newPeer(t, nil)
+	p.write("d/a/f", "")
+	d := p.walk("d").ID
+	ahead := func() []string {
+		var r wire.ReaddirResp
+		p.ok(&wire.ReaddirReq{Dir: d, Ahead: wire.MaxPage}, &r)
+		if len(r.Ahead) != 1 {
+			t.Fatalf("%d listings", len(r.Ahead))
+		}
+		return names(r.Ahead[0].Entries)
+	}
+	if got := ahead(); !slices.Equal(got, []string{"f"}) {
+		t.Errorf("at first: %q", got)
+	}
+	p.write("d/a/g", "")
+	p.walk("d", "a", "g")
+	for range 2 {
+		if got := ahead(); !slices.Equal(got, []string{"f", "g"}) {
+			t.Errorf("again: %q", got)
+		}
+	}
+}
+
+// What would mount something if it were opened is not read ahead, and not opened.
+func TestReadAheadTrap(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(dir+"/trap", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{}
+	s.watch.init(s)
+	if err := s.addTree(Mount{Path: dir}); err != nil {
+		t.Fatal(err)
+	}
+	root := s.trees[0].root
+	defer unix.Close(root.fd)
+	for _, trap := range []bool{true, false} {
+		var st unix.Statx_t
+		if err := statx(root.fd, "trap", &st); err != nil {
+			t.Fatal(err)
+		}
+		if trap {
+			st.Attributes |= unix.STATX_ATTR_AUTOMOUNT
+		}
+		n, err := s.intern(root, "trap", &st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &reader{s: s, top: root, buf: make([]byte, direntSize), room: wire.MaxPage}
+		l, whole := r.listing(n.id)
+		if !whole || (l != nil) == trap || (n.fd >= 0) == trap {
+			t.Errorf("trap %v: listing %v, descriptor %d", trap, l, n.fd)
+		}
+		s.put(n)
+		s.forget(n.id, 1)
 	}
 }

@@ -24,12 +24,18 @@ func (s *server) doAttrs(_ *call, q *wire.AttrsReq) (wire.Message, error) {
 func (s *server) attrs(ids []wire.ID) []wire.Attr {
 	out := make([]wire.Attr, len(ids))
 	for i, id := range ids {
-		_, _ = s.with(id, false, func(_ *node, fd int) (wire.Message, error) {
-			out[i] = attrAt(fd, "")
-			return nil, nil
-		})
+		out[i] = s.attrOfID(id)
 	}
 	return out
+}
+
+// attrOfID is the attributes of one file, or zero.
+func (s *server) attrOfID(id wire.ID) (a wire.Attr) {
+	_, _ = s.with(id, false, func(_ *node, fd int) (wire.Message, error) {
+		a = attrAt(fd, "")
+		return nil, nil
+	})
+	return a
 }
 
 // doSetattr sets attributes in the order that keeps what the sandbox asked for: the
@@ -135,14 +141,8 @@ func timespec(set, now bool, t wire.Time) unix.Timespec {
 func (s *server) doStatfs(_ *call, q *wire.StatfsReq) (wire.Message, error) {
 	return s.with(q.ID, false, func(_ *node, fd int) (wire.Message, error) {
 		var st unix.Statfs_t
-		for {
-			err := unix.Fstatfs(fd, &st)
-			if err == nil {
-				break
-			}
-			if err != unix.EINTR {
-				return nil, err
-			}
+		if err := fstatfs(fd, &st); err != nil {
+			return nil, err
 		}
 		return &wire.StatfsResp{
 			Type: uint64(st.Type), Bsize: uint64(st.Bsize), Frsize: uint64(st.Frsize),
@@ -150,6 +150,15 @@ func (s *server) doStatfs(_ *call, q *wire.StatfsReq) (wire.Message, error) {
 			Namelen: uint64(st.Namelen), Flag: uint64(st.Flags),
 		}, nil
 	})
+}
+
+// fstatfs is fstatfs(2).
+func fstatfs(fd int, st *unix.Statfs_t) error {
+	for {
+		if err := unix.Fstatfs(fd, st); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 func (s *server) doFsync(_ *call, q *wire.FsyncReq) (wire.Message, error) {

@@ -81,7 +81,7 @@ func (c *conn) answer(b []byte) error {
 			unix.Close(fd)
 		}
 	}()
-	resp, err := c.dispatch(&call, body)
+	resp, err := c.s.dispatch(c.hdr.Op, &call, body)
 	switch {
 	case errors.Is(err, wire.ErrMessage):
 		return err

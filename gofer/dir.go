@@ -33,7 +33,8 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			c.conn.dir = make([]byte, direntSize)
 		}
 		resp := &wire.ReaddirResp{}
-		room, err := s.page(dir, fd, q.Cookie, c.conn.dir, resp)
+		p := page{s: s, dir: dir, fd: fd, bare: q.Bare, room: wire.MaxPage, resp: resp}
+		err = p.fill(q.Cookie, c.conn.dir)
 		if err != nil || resp.Next == 0 {
 			unix.Close(fd)
 		} else {
@@ -44,7 +45,7 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			return nil, err
 		}
 		if q.Ahead > 0 && resp.Next == 0 && !dir.tree.Shared {
-			r := &reader{s: s, top: dir, buf: c.conn.dir, room: min(room, int(q.Ahead)), resp: resp}
+			r := &reader{s: s, top: dir, bare: q.Bare, buf: c.conn.dir, room: min(p.room, int(q.Ahead)), resp: resp}
 			r.readAhead(q.Next)
 		}
 		return resp, nil
@@ -89,34 +90,43 @@ func (s *server) keepListing(l listing) {
 	s.listings = append(s.listings, l)
 }
 
-// page fills resp with entries until it is full or the directory ends. buf is memory for
-// it. What it returns is the room that is left in the message.
-func (s *server) page(dir *node, fd int, cookie uint64, buf []byte, resp *wire.ReaddirResp) (room int, err error) {
-	room = wire.MaxPage
+// A page is a reply that is being filled with a directory's entries.
+type page struct {
+	s    *server
+	dir  *node
+	fd   int // its descriptor
+	bare wire.Bare
+	room int // left in the message
+	resp *wire.ReaddirResp
+}
+
+// fill fills the page from cookie on until it is full or the directory ends. buf is memory
+// for it.
+func (p *page) fill(cookie uint64, buf []byte) error {
 	for {
-		n, err := unix.Getdents(fd, buf)
+		n, err := unix.Getdents(p.fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return room, err
+			return err
 		}
 		if n == 0 {
-			resp.Next = 0
-			return room, nil
+			p.resp.Next = 0
+			return nil
 		}
 		for b := buf[:n]; len(b) > 0; {
 			ent, ok := nextDirent(&b)
 			if !ok {
-				return room, unix.EIO
+				return unix.EIO
 			}
-			full, err := s.entry(dir, fd, ent, &room, resp)
+			full, err := p.add(ent)
 			if err != nil {
-				return room, err
+				return err
 			}
 			if full {
-				resp.Next = cookie
-				return room, nil
+				p.resp.Next = cookie
+				return nil
 			}
 			cookie = ent.next
 		}
@@ -126,7 +136,25 @@ func (s *server) page(dir *node, fd int, cookie uint64, buf []byte, resp *wire.R
 // A dirent is a struct linux_dirent64. next is the cookie of the entry after it.
 type dirent struct {
 	name string
+	ino  uint64
+	typ  byte // DT_REG and so on
 	next uint64
+}
+
+// bare reports whether e can be told as it is, of a directory that has it.
+func (e *dirent) bare(dir *node, which wire.Bare) bool {
+	switch {
+	case dir.tree.NoXDev, e.typ == unix.DT_UNKNOWN: // what it names has to be seen
+		return false
+	case e.typ == unix.DT_DIR:
+		return which == wire.BareAll
+	}
+	return which != wire.BareNone
+}
+
+// entry is e for a reply, bare.
+func (e *dirent) entry() wire.Entry {
+	return wire.Entry{Name: e.name, Node: wire.Node{Attr: wire.Attr{Ino: e.ino, Mode: uint32(e.typ) << 12}}}
 }
 
 // nextDirent cuts the first entry off b: ino u64, off i64, reclen u16, type u8, name.
@@ -143,31 +171,35 @@ func nextDirent(b *[]byte) (dirent, bool) {
 	if i := bytes.IndexByte(name, 0); i >= 0 {
 		name = name[:i]
 	}
-	d := dirent{string(name), binary.LittleEndian.Uint64((*b)[8:])}
+	d := dirent{string(name), binary.LittleEndian.Uint64(*b), (*b)[18], binary.LittleEndian.Uint64((*b)[8:])}
 	*b = (*b)[l:]
 	return d, true
 }
 
-// entry adds one entry, unless it has gone meanwhile. full: there is no room for it.
-func (s *server) entry(dir *node, fd int, ent dirent, room *int, resp *wire.ReaddirResp) (full bool, err error) {
+// add adds one entry, unless it has gone meanwhile. full: there is no room for it.
+func (p *page) add(ent dirent) (full bool, err error) {
 	if !wire.ValidName(ent.name) { // "." and ".."
 		return false, nil
 	}
+	e, bare := ent.entry(), ent.bare(p.dir, p.bare)
 	// What it takes is known only after the look, but a reference must not be given
 	// out that is then not sent: ask for the most it can be.
-	if *room < wire.EntrySize(len(ent.name), wire.MaxTarget) {
+	if most := wire.EntrySize(len(ent.name), wire.MaxTarget); p.room < e.Size() || !bare && p.room < most {
 		return true, nil
 	}
-	n, found, err := s.look(dir, fd, ent.name)
-	if gone(err) {
-		return false, nil
+	if !bare {
+		n, found, err := p.s.look(p.dir, p.fd, ent.name)
+		if gone(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		p.s.put(n)
+		e.Node = found
 	}
-	if err != nil {
-		return false, err
-	}
-	s.put(n)
-	*room -= wire.EntrySize(len(ent.name), len(found.Target))
-	resp.Entries = append(resp.Entries, wire.Entry{Name: ent.name, Node: found})
+	p.room -= e.Size()
+	p.resp.Entries = append(p.resp.Entries, e)
 	return false, nil
 }
 

@@ -54,7 +54,9 @@ type Config struct {
 
 const (
 	// defaultOpen is the default for Config.MaxOpen.
-	defaultOpen = 8192
+	defaultOpen = 768
+	// maxFixed bounds the descriptors of files in use that have lost their names.
+	maxFixed = 8192
 	// maxNodes bounds what a sandbox can make the gofer remember.
 	maxNodes = 1 << 20
 	// maxConns bounds the connections, and so the threads.

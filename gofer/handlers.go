@@ -50,13 +50,15 @@ var handlers = [wire.NumOps]handler{
 	wire.OpBind:        handle((*server).doBind),
 	wire.OpChanges:     handle((*server).doChanges),
 	wire.OpAttrs:       handle((*server).doAttrs),
-	wire.OpUnlinks:     handle((*server).doUnlinks),
+	wire.OpApply:       handle((*server).doApply),
+	wire.OpOpens:       handle((*server).doOpens),
+	wire.OpReserve:     handle((*server).doReserve),
 }
 
 // dispatch finds the handler. An operation that does not exist is a broken peer.
-func (c *conn) dispatch(call *call, body []byte) (wire.Message, error) {
-	if op := c.hdr.Op; op < wire.NumOps && c.s.ops[op] != nil {
-		return c.s.ops[op](c.s, call, body)
+func (s *server) dispatch(op wire.Op, call *call, body []byte) (wire.Message, error) {
+	if op < wire.NumOps && s.ops[op] != nil {
+		return s.ops[op](s, call, body)
 	}
 	return nil, wire.ErrMessage
 }

@@ -85,7 +85,7 @@ func (s *server) tmpfile(c *call, dir *node, dfd int, q *wire.CreateReq) (wire.M
 	n := &node{tree: dir.tree, key: keyOf(&st), typ: unix.S_IFREG, fd: path, fixed: true, refs: 1}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open.fixed >= s.maxOpen {
+	if s.open.fixed >= maxFixed {
 		err = unix.ENFILE
 	} else {
 		err = s.nodes.add(n)

@@ -1,8 +1,6 @@
 package gofer
 
 import (
-	"slices"
-
 	"golang.org/x/sys/unix"
 
 	"garrison/gofer/wire"
@@ -37,8 +35,10 @@ func (s *server) unlink(dir *node, dfd int, q *wire.UnlinkReq) error {
 		return err
 	}
 	defer s.put(victim)
-	if err := s.prepareLoss(victim, q.Keep); err != nil {
-		return err
+	if !s.foundBeside(victim, dir, q.Name) {
+		if err := s.prepareLoss(victim, q.Keep); err != nil {
+			return err
+		}
 	}
 	s.watch.did(dir, q.Name)
 	flags := 0
@@ -54,23 +54,15 @@ func (s *server) unlink(dir *node, dfd int, q *wire.UnlinkReq) error {
 	return nil
 }
 
-func (s *server) doUnlinks(_ *call, q *wire.UnlinksReq) (wire.Message, error) {
-	resp := &wire.UnlinksResp{Errnos: make([]uint32, len(q.Names))}
-	var dirs []wire.ID
-	for i := range q.Names {
-		u := &q.Names[i]
-		if !slices.Contains(dirs, u.Dir) {
-			dirs = append(dirs, u.Dir)
-		}
-		_, err := s.withDir(u.Dir, true, func(dir *node, dfd int) (wire.Message, error) {
-			return nil, s.unlink(dir, dfd, u)
-		})
-		if err != nil {
-			resp.Errnos[i] = uint32(errno(err))
-		}
+// foundBeside reports whether n was last seen under another name than this one, which
+// leads to it when this one is gone.
+func (s *server) foundBeside(n, dir *node, name string) bool {
+	if n == nil {
+		return false
 	}
-	resp.Dirs = s.attrs(dirs)
-	return resp, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n.parent != nil && (n.parent != dir || n.name != name)
 }
 
 // prepareLoss readies a file for the loss of a name, after which it is used on.

@@ -24,11 +24,12 @@ func keyOf(st *unix.Statx_t) key {
 // what that opens must have the node's key. A node with fixed set keeps its
 // descriptor for life, because nothing else leads back to it.
 //
-// All fields but tree and typ are protected by server.mu, except that fd does not
+// All fields but tree, typ and trap are protected by server.mu, except that fd does not
 // change while users > 0 once it is open.
 type node struct {
 	tree  *tree
 	typ   uint32 // S_IFMT bits
+	trap  bool   // to open it, but by O_PATH, mounts something: autofs(5)
 	id    wire.ID
 	key   key
 	refs  uint64 // ids given out and not given back
@@ -38,7 +39,7 @@ type node struct {
 	parent *node // nil: unknown
 	name   string
 
-	fd         int // O_PATH, or -1
+	fd         int // O_PATH, or of a directory perhaps O_RDONLY; or -1
 	fixed      bool
 	gone       bool  // removed and not in use: fd is closed with the last user
 	prev, next *node // in server.open
@@ -58,11 +59,13 @@ type nodeTable struct {
 }
 
 type nodeSlot struct {
-	n   *node
-	gen uint32
+	n        *node
+	gen      uint32
+	reserved bool // its id was given out before there is a node
 }
 
-func (t *nodeTable) add(n *node) error {
+// newID gives out an id that no node has.
+func (t *nodeTable) newID() (wire.ID, error) {
 	var i uint32
 	if l := len(t.free); l > 0 {
 		i, t.free = t.free[l-1], t.free[:l-1]
@@ -70,13 +73,46 @@ func (t *nodeTable) add(n *node) error {
 		i = uint32(len(t.slot))
 		t.slot = append(t.slot, nodeSlot{})
 	} else {
-		return unix.ENFILE
+		return 0, unix.ENFILE
 	}
 	s := &t.slot[i]
 	s.gen++
-	s.n = n
-	n.id = wire.ID(s.gen)<<32 | wire.ID(i)
-	return nil
+	return wire.ID(s.gen)<<32 | wire.ID(i), nil
+}
+
+func (t *nodeTable) add(n *node) (err error) {
+	if n.id, err = t.newID(); err == nil {
+		t.slot[uint32(n.id)].n = n
+	}
+	return err
+}
+
+// reserve gives out an id for a node to come.
+func (t *nodeTable) reserve() (wire.ID, error) {
+	id, err := t.newID()
+	if err == nil {
+		t.slot[uint32(id)].reserved = true
+	}
+	return id, err
+}
+
+// reserved reports whether id was given out, and is no node's yet.
+func (t *nodeTable) reserved(id wire.ID) bool {
+	i := uint32(id)
+	return uint64(i) < uint64(len(t.slot)) && t.slot[i].gen == uint32(id>>32) && t.slot[i].reserved
+}
+
+// fill makes n the node of a reserved id.
+func (t *nodeTable) fill(id wire.ID, n *node) {
+	s := &t.slot[uint32(id)]
+	s.n, s.reserved = n, false
+	n.id = id
+}
+
+// unreserve takes a reserved id back.
+func (t *nodeTable) unreserve(id wire.ID) {
+	t.slot[uint32(id)].reserved = false
+	t.free = append(t.free, uint32(id))
 }
 
 func (t *nodeTable) get(id wire.ID) *node {
@@ -120,6 +156,9 @@ func (s *server) forget(id wire.ID, count uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.nodes.get(id)
+	if n == nil && count > 0 && s.nodes.reserved(id) {
+		s.nodes.unreserve(id)
+	}
 	if n == nil || n == n.tree.root {
 		return // a root stays
 	}
@@ -167,7 +206,7 @@ func (s *server) intern(parent *node, name string, st *unix.Statx_t) (*node, err
 		n = nil
 	}
 	if n == nil {
-		n = &node{tree: t, key: k, typ: typ, fd: -1}
+		n = &node{tree: t, key: k, typ: typ, trap: st.Attributes&unix.STATX_ATTR_AUTOMOUNT != 0, fd: -1}
 		if err := s.nodes.add(n); err != nil {
 			return nil, err
 		}

@@ -57,8 +57,8 @@ func (s *server) makeRoom() bool {
 	return s.open.len < was
 }
 
-// fd is a descriptor of n, which the caller has from get or intern: O_PATH, and
-// valid until the caller's put. ESTALE: the file is no longer where it was.
+// fd is a descriptor of n, which the caller has from get or intern: good for what O_PATH
+// is good for, and valid until the caller's put. ESTALE: the file is no longer where it was.
 func (s *server) fd(n *node) (int, error) {
 	s.mu.Lock()
 	if n.fd >= 0 {
@@ -70,38 +70,64 @@ func (s *server) fd(n *node) (int, error) {
 	s.names.RLock()
 	defer s.names.RUnlock()
 	for {
-		fd, done, err := s.openStep(n)
-		if done {
+		fd, at, err := s.openStep(n, unix.O_PATH)
+		if at != stepAbove {
 			return fd, err
 		}
 	}
 }
 
-// openStep opens the highest node above n, or n itself, that has no descriptor. It
-// is done when that is n. Opening from the top down, one directory at a time, costs
-// the same at any depth of the tree.
-func (s *server) openStep(n *node) (fd int, done bool, err error) {
+// listFD is fd of a directory that is about to be listed. own: it was not open before,
+// and now is for reading, at its start, where nobody else will list it. So one descriptor
+// does for both, where there would be two.
+func (s *server) listFD(n *node) (fd int, own bool, err error) {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	for {
+		fd, at, err := s.openStep(n, unix.O_RDONLY|unix.O_DIRECTORY)
+		if at != stepAbove {
+			return fd, at == stepOpened, err
+		}
+	}
+}
+
+// A step is how far openStep has come.
+type step int
+
+const (
+	stepAbove  step = iota // a directory above n was opened
+	stepThere              // n had a descriptor, or can't have one
+	stepOpened             // n has one now
+)
+
+// openStep opens the highest node above n, or with these flags n itself, that has no
+// descriptor. Opening from the top down, one directory at a time, costs the same at any
+// depth of the tree.
+func (s *server) openStep(n *node, flags int) (fd int, at step, err error) {
 	s.mu.Lock()
 	if n.fd >= 0 {
 		s.open.touch(n)
 		s.mu.Unlock()
-		return n.fd, true, nil
+		return n.fd, stepThere, nil
 	}
-	step := n
-	for step.parent != nil && step.parent.fd < 0 {
-		step = step.parent
+	next := n
+	for next.parent != nil && next.parent.fd < 0 {
+		next = next.parent
 	}
-	dir, name := step.parent, step.name
+	dir, name := next.parent, next.name
 	if dir == nil {
 		s.mu.Unlock()
-		return -1, true, unix.ESTALE
+		return -1, stepThere, unix.ESTALE
 	}
 	dir.users++
-	step.users++
+	next.users++
 	s.open.touch(dir)
 	s.mu.Unlock()
+	if at = stepOpened; next != n {
+		at, flags = stepAbove, unix.O_PATH
+	}
 
-	fd, err = s.openAt(n.tree, dir.fd, name, unix.O_PATH, 0)
+	fd, err = s.openAt(n.tree, dir.fd, name, flags, 0)
 	var st unix.Statx_t
 	if err == nil {
 		if err = statx(fd, "", &st); err != nil {
@@ -115,22 +141,22 @@ func (s *server) openStep(n *node) (fd int, done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dir.users--
-	step.users--
+	next.users--
 	s.releaseLocked(dir)
 	if err != nil {
-		return -1, true, err
+		return -1, stepThere, err
 	}
-	if step.fd >= 0 { // another request was faster
+	if next.fd >= 0 { // another request was faster
 		unix.Close(fd)
-		return n.fd, step == n, nil
+		return n.fd, min(at, stepThere), nil
 	}
-	if !s.sameLocked(step, &st) {
+	if !s.sameLocked(next, &st) {
 		unix.Close(fd)
-		return -1, true, unix.ESTALE
+		return -1, stepThere, unix.ESTALE
 	}
-	step.fd = fd
-	s.keepLocked(step)
-	return fd, step == n, nil
+	next.fd = fd
+	s.keepLocked(next)
+	return fd, at, nil
 }
 
 // sameLocked reports whether st is the file that n stands for. A directory of an
@@ -186,7 +212,7 @@ func (s *server) fix(n *node) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open.fixed >= s.maxOpen {
+	if s.open.fixed >= maxFixed {
 		return unix.ENFILE
 	}
 	s.open.remove(n)
@@ -217,6 +243,41 @@ func (s *server) doOpen(c *call, q *wire.OpenReq) (wire.Message, error) {
 		s.rekey(n, &st)
 	}
 	return &wire.AttrResp{Attr: attrOf(&st)}, nil
+}
+
+func (s *server) doOpens(c *call, q *wire.OpensReq) (wire.Message, error) {
+	resp := &wire.OpensResp{}
+	for i, id := range q.IDs {
+		fd, err := s.openRead(id)
+		var st unix.Statx_t
+		if err == nil && i == 0 {
+			if err = statx(fd, "", &st); err != nil {
+				unix.Close(fd)
+			}
+			resp.Attr = attrOf(&st)
+		}
+		switch {
+		case err == nil:
+			c.give(fd)
+			resp.Opened = append(resp.Opened, id)
+		case i == 0:
+			return nil, err
+		}
+	}
+	if len(resp.Opened) == 0 {
+		return nil, unix.EINVAL
+	}
+	return resp, nil
+}
+
+// openRead opens a file for reading.
+func (s *server) openRead(id wire.ID) (int, error) {
+	n, err := s.get(id)
+	if err != nil {
+		return -1, err
+	}
+	defer s.put(n)
+	return s.donate(n, wire.OpenRead)
 }
 
 // donate opens n for the sandbox, which may read it, and write if mode says so: only

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -234,27 +233,6 @@ func TestUnlinkKeeps(t *testing.T) {
 		t.Error("a new file has the id of a removed one")
 	}
 	p.fails(unix.ENOTEMPTY, &wire.UnlinkReq{Dir: p.root, Name: mkdirs(t, p, "d/e"), RmDir: true}, &u)
-}
-
-// Of many names those go that can, and the others say why not.
-func TestUnlinks(t *testing.T) {
-	p := newPeer(t, nil)
-	top := mkdirs(t, p, "d/e")
-	p.write("f", "text")
-	d, f := p.walk(top).ID, p.walk("f").ID
-	var r wire.UnlinksResp
-	p.ok(&wire.UnlinksReq{Names: []wire.UnlinkReq{
-		{Dir: p.root, Name: "f", Victim: f}, {Dir: p.root, Name: "f", Victim: f}, {Dir: p.root, Name: top, RmDir: true, Victim: d},
-		{Dir: d, Name: "e", RmDir: true}, {Dir: p.root, Name: top, RmDir: true, Victim: d}, {Dir: f, Name: "x"}, {Dir: 12345, Name: "x"},
-	}}, &r)
-	want := []uint32{0, uint32(unix.ENOENT), uint32(unix.ENOTEMPTY), 0, 0, uint32(unix.ESTALE), uint32(unix.EBADF)}
-	if !slices.Equal(r.Errnos, want) {
-		t.Errorf("%v", r.Errnos)
-	}
-	if len(r.Dirs) != 4 || r.Dirs[0].Nlink != 2 || r.Dirs[1].Mode != 0 || r.Dirs[2].Mode != 0 || r.Dirs[3].Mode != 0 {
-		t.Errorf("%+v", r.Dirs)
-	}
-	p.ok(&wire.UnlinksReq{}, &r)
 }
 
 // mkdirs makes a directory and returns the first component of its path.

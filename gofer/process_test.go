@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -91,5 +92,50 @@ func BenchmarkProcessForget(b *testing.B) {
 		if err := c.Call(nil, &wire.ForgetReq{}, &wire.Empty{}, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// late is a reply that says when it is there.
+type late struct {
+	wire.ApplyResp
+	told chan error
+}
+
+func (l *late) Late(err error) { l.told <- err }
+
+// Changes that a caller no longer waits for are made, and their reply is told.
+func TestLateReply(t *testing.T) {
+	c, dir, root, cmd := startProcess(t)
+	if err := os.WriteFile(dir+"/f", []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := &late{told: make(chan error, 1)}
+	q := &wire.ApplyReq{Edits: unlinks(wire.UnlinkReq{Dir: root, Name: "f"}), Then: wire.OpGetattr, Body: wire.Marshal(&wire.GetattrReq{ID: root})}
+	if err := c.Call(nil, q, r, nil); err != nil || len(r.told) != 0 || r.Errno != 0 {
+		t.Fatal(err, r)
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var ws syscall.WaitStatus
+	if _, err := syscall.Wait4(cmd.Process.Pid, &ws, syscall.WUNTRACED, nil); err != nil || !ws.Stopped() {
+		t.Fatal(ws, err)
+	}
+	done := make(chan struct{})
+	close(done)
+	if err := c.Call(done, q, r, nil); err != syscall.EINTR {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-r.told; err != nil || len(r.Errnos) != 1 || r.Errnos[0] != uint32(unix.ENOENT) || r.Errno != 0 {
+		t.Error(err, r)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Call(nil, q, r, nil); wire.Errno(err) != syscall.EIO {
+		t.Error(err)
 	}
 }

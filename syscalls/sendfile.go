@@ -101,8 +101,10 @@ func copyFileRange(t *kernel.Task, infd kernel.FD, inOff offset, outfd kernel.FD
 	}
 	m := pipe.Move{In: in, Out: out, N: int64(min(n, linux.MAX_RW_COUNT))}
 	return move(t, m, inOff, outOff, func(c vfs.Ctx, m pipe.Move) (int64, error) {
-		if in.Path().SameFile(out.Path()) && overlap(m) {
-			return 0, linux.EINVAL
+		if in.Path().SameFile(out.Path()) {
+			if err := within(t, &m); err != nil {
+				return 0, err
+			}
 		}
 		return pipe.Copy(c, m)
 	})
@@ -125,7 +127,13 @@ func wraps(t *kernel.Task, f *vfs.FileDescription, off offset, n size) error {
 	return nil
 }
 
-func overlap(m pipe.Move) bool {
+// within makes a move from a file to itself end where the file does now, and checks
+// that it is to another place. EINVAL.
+func within(t *kernel.Task, m *pipe.Move) error {
+	a, err := m.In.Attr(t)
+	if err != nil {
+		return err
+	}
 	from, to := m.In.Offset(), m.Out.Offset()
 	if m.InOff != nil {
 		from = *m.InOff
@@ -133,7 +141,11 @@ func overlap(m pipe.Move) bool {
 	if m.OutOff != nil {
 		to = *m.OutOff
 	}
-	return from < to+m.N && to < from+m.N
+	m.N = min(m.N, max(0, a.Size-from))
+	if from < to+m.N && to < from+m.N {
+		return linux.EINVAL
+	}
+	return nil
 }
 
 // copyable checks what copy_file_range(2) asks of its files.

@@ -66,6 +66,9 @@ func (c *Caller) Done() <-chan struct{} { return c.Kill }
 // Raise implements vfs.Ctx.
 func (c *Caller) Raise(s linux.Signal) { c.Signals.Or(1 << s) }
 
+// Waited implements vfs.Ctx.
+func (*Caller) Waited() {}
+
 // Raised reports whether s has been raised, and forgets it.
 func (c *Caller) Raised(s linux.Signal) bool { return c.Signals.And(^uint64(1<<s))&(1<<s) != 0 }
 

@@ -2,6 +2,7 @@ package goferfs
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"garrison/gofer/wire"
 )
@@ -10,9 +11,9 @@ import (
 // one that its parent's listing named, then somebody goes through a tree, as find(1), du
 // and rm -r do, and its listings are read ahead.
 type walk struct {
-	steps int // directories read in a row that were found so
-	sent  int // listings that were read ahead last
-	used  int // listings read ahead that were asked for since
+	steps int          // directories read in a row that were found so
+	sent  int          // listings that were read ahead last
+	used  atomic.Int32 // listings read ahead that were asked for since
 }
 
 const (
@@ -25,23 +26,22 @@ const (
 	maxAbove = 32
 )
 
-// wanted is what to read ahead with d: how many bytes, and which directories beside those
-// below d.
-func (d *dir) wanted() (room uint32, next []wire.ID) {
+// wanted is what to read ahead with d in the walk w, to know as much: how many bytes,
+// and which directories beside those below d.
+func (d *dir) wanted(w *walk, know knowledge) (room uint32, next []wire.ID) {
 	if d.fs.shared {
 		return 0, nil
 	}
-	next, found := d.following()
+	next, found := d.following(know)
 	fs := d.fs
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	w := &fs.walk
-	if !found || w.sent > 0 && w.used == 0 {
+	if used := w.used.Swap(0); !found || w.sent > 0 && used == 0 {
 		w.steps = 0
 	} else {
 		w.steps++
 	}
-	w.sent, w.used = 0, 0
+	w.sent = 0
 	if w.steps < minSteps {
 		return 0, nil
 	}
@@ -49,16 +49,16 @@ func (d *dir) wanted() (room uint32, next []wire.ID) {
 }
 
 // following is the directories that who goes through a tree comes to after d and what is
-// below it, as far as they are known and their names are not. found: d is in the listing
-// in which it was last seen.
-func (d *dir) following() (next []wire.ID, found bool) {
+// below it, as far as they are known and less than know of their names. found: d is in the
+// listing in which it was last seen.
+func (d *dir) following(know knowledge) (next []wire.ID, found bool) {
 	for at, n := d, 0; n < maxAbove && len(next) < wire.MaxNext; n++ {
 		p := at.above.Load()
 		if p == nil {
 			break
 		}
 		var ok bool
-		if next, ok = p.after(at, next); !ok {
+		if next, ok = p.unknown(at, know, next); !ok {
 			break
 		}
 		found = true
@@ -67,9 +67,9 @@ func (d *dir) following() (next []wire.ID, found bool) {
 	return next, found
 }
 
-// after appends to next those directories after at in d's listing whose names are not
-// known, as far as they fit a request. It reports whether at is there.
-func (d *dir) after(at *dir, next []wire.ID) ([]wire.ID, bool) {
+// unknown appends to next those directories after at in d's listing of whose names less than
+// know is known, as far as they fit a request. It reports whether at is there.
+func (d *dir) unknown(at *dir, know knowledge, next []wire.ID) ([]wire.ID, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.names == nil {
@@ -84,30 +84,29 @@ func (d *dir) after(at *dir, next []wire.ID) ([]wire.ID, bool) {
 		if len(next) == wire.MaxNext {
 			break
 		}
-		if sub, ok := e.node.(*dir); ok && !sub.known.Load() {
+		if sub, ok := e.node.(*dir); ok && sub.knows() < know {
 			next = append(next, sub.id)
 		}
 	}
 	return next, true
 }
 
-// keepAhead keeps listings that were read ahead in a reply to what was asked when
+// keepAhead keeps listings that were read ahead for w, in a reply to what was asked when
 // fs.edits was since.
-func (fs *filesystem) keepAhead(ls []wire.Listing, since uint64) {
+func (fs *filesystem) keepAhead(ls []wire.Listing, w *walk, since uint64) {
 	kept := 0
 	for i := range ls {
 		d := fs.find(ls[i].Dir, since)
 		if d == nil {
-			for _, e := range ls[i].Entries {
-				fs.client.Forget(e.Node.ID, 1)
-			}
+			wire.EntryIDs(ls[i].Entries, func(id wire.ID) { fs.client.Forget(id, 1) })
 			continue
 		}
-		l := &listing{where: make(map[string]int, len(ls[i].Entries))}
+		l := newListing(len(ls[i].Entries))
+		l.ahead = w
 		for j := range ls[i].Entries {
 			d.take(l, &ls[i].Entries[j])
 		}
-		if d.keep(l, since, true) {
+		if d.keep(l, since) || d.merge(l, since) {
 			kept++
 		} else {
 			l.release()
@@ -115,7 +114,7 @@ func (fs *filesystem) keepAhead(ls []wire.Listing, since uint64) {
 		d.Drop()
 	}
 	fs.mu.Lock()
-	fs.walk.sent += kept
+	w.sent += kept
 	fs.mu.Unlock()
 }
 

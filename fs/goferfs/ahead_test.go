@@ -65,7 +65,7 @@ func (w *world) hostNames(dir string) []string {
 // known counts the directories whose names are.
 func (w *world) known() (n int) {
 	w.fs.each(func(i inode) {
-		if d, err := asDir(i); err == nil && d.known.Load() {
+		if d, err := asDir(i); err == nil && d.knows() >= knowsNames {
 			n++
 		}
 	})
@@ -73,7 +73,7 @@ func (w *world) known() (n int) {
 }
 
 func TestReadAhead(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	dirs := w.forest(30)
 	seen, ahead := 0, 0
 	w.walk("/t", func(dir string, names []string) {
@@ -97,7 +97,7 @@ func TestReadAhead(t *testing.T) {
 
 // One directory, or some that no listing named, is no walk.
 func TestNoReadAhead(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	w.forest(10)
 	w.list("/t/3")
 	w.list("/t/4/a")
@@ -115,7 +115,7 @@ func TestNoReadAhead(t *testing.T) {
 
 // Names that change while a directory is read ahead are right afterwards.
 func TestReadAheadWhileChanging(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	dirs := w.forest(25)
 	for range 5 {
 		w.fs.trimListings(0)
@@ -142,7 +142,7 @@ func TestReadAheadWhileChanging(t *testing.T) {
 // A reply is of no use for directories that were changed since it was asked for, even if
 // they have been forgotten since.
 func TestLateReadAhead(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	w.forest(1)
 	asDirOf := func(name string) *dir {
 		d, err := asDir(w.inode(name))
@@ -161,8 +161,8 @@ func TestLateReadAhead(t *testing.T) {
 	for i := range r.Entries {
 		d.take(list, &r.Entries[i])
 	}
-	w.fs.keepAhead(r.Ahead, since)
-	if asDirOf("/t/0/a").known.Load() || !asDirOf("/t/0/c").known.Load() {
+	w.fs.keepAhead(r.Ahead, &w.fs.walk, since)
+	if asDirOf("/t/0/a").knows() >= knowsNames || asDirOf("/t/0/c").knows() == knowsNothing {
 		t.Error("kept what was changed, or nothing")
 	}
 	asDirOf("/t/0/c").forgetNames()
@@ -171,8 +171,8 @@ func TestLateReadAhead(t *testing.T) {
 	for i := range r.Entries {
 		d.take(list, &r.Entries[i])
 	}
-	w.fs.keepAhead(r.Ahead, since)
-	if asDirOf("/t/0/c").known.Load() {
+	w.fs.keepAhead(r.Ahead, &w.fs.walk, since)
+	if asDirOf("/t/0/c").knows() >= knowsNames {
 		t.Error("kept what somebody has changed")
 	}
 	list.release()
@@ -188,7 +188,7 @@ func TestHostChangesAhead(t *testing.T) {
 	w.list("/t/" + w.first("/t", 1))
 	var ahead string
 	for _, d := range dirs {
-		if i, err := asDir(w.inode(d)); err == nil && i.known.Load() {
+		if i, err := asDir(w.inode(d)); err == nil && i.knows() >= knowsNames {
 			ahead = d
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"garrison/gofer"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
@@ -130,4 +131,42 @@ func BenchmarkFind(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/files, "ns/file")
+}
+
+// A tree that was not seen before is gone through as find(1) does, which looks at
+// directories alone, and as du(1) does, which looks at all: what that costs besides the
+// guest's own calls.
+func BenchmarkTree(b *testing.B) {
+	const tops, each, files = 50, 10, 8
+	host := b.TempDir()
+	for i := range tops * each {
+		dir := fmt.Sprintf("%s/t/%d/%d", host, i/each, i)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		for j := range files {
+			if err := os.WriteFile(fmt.Sprintf("%s/file-%d.txt", dir, j), nil, 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for _, files := range []bool{false, true} {
+		b.Run(map[bool]string{false: "names", true: "files"}[files], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w := &world{TB: b, host: host}
+				w.mount(gofer.Mount{Path: host})
+				w.walk("/t", func(dir string, names []string) {
+					w.mustStat(dir)
+					for _, name := range names {
+						if files && name[0] != '.' {
+							w.mustStat(dir + "/" + name)
+						}
+					}
+				})
+				w.end()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(1+tops+tops*each), "ns/dir")
+		})
+	}
 }

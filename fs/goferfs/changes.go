@@ -119,6 +119,7 @@ func (fs *filesystem) recheck() {
 // not what is known. A change of ours that is just happening may bring some in doubt that
 // need not be.
 func (fs *filesystem) compare(dirs []*dir) {
+	_ = fs.settle(nil) // or what is known is not yet the host's
 	was := make([]wire.Attr, len(dirs))
 	q := wire.AttrsReq{IDs: make([]wire.ID, len(dirs))}
 	for i, d := range dirs {

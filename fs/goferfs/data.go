@@ -2,6 +2,7 @@ package goferfs
 
 import (
 	"math"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +25,9 @@ type data struct {
 	// the host's descriptor.
 	appending lock.Mutex[lock.Inode]
 
-	opens int              // open files; protected by fs.mu
+	opens atomic.Int32     // open files; changes with fs.mu held
+	along bool             // opened along with another, and not asked for yet; protected by fs.mu
+	fresh atomic.Bool      // opened to be made, and had no descriptor yet; changes with fs.mu held
 	place list.Elem[*data] // in fs.idle; protected by fs.mu
 
 	mu     lock.Mutex[lock.FileData]
@@ -64,8 +67,11 @@ func (d *data) current(write bool) *descriptor {
 func (d *data) open(c vfs.Ctx, mode wire.OpenMode) error {
 	fs := d.n.fs
 	fs.mu.Lock()
+	if d.along {
+		fs.reading.used++
+	}
 	fs.unidleLocked(d)
-	d.opens++
+	d.opens.Add(1)
 	fs.mu.Unlock()
 	err := d.acquire(c, mode)
 	if err != nil {
@@ -74,17 +80,51 @@ func (d *data) open(c vfs.Ctx, mode wire.OpenMode) error {
 	return err
 }
 
+// openLater counts one more open file, which gets a descriptor when it needs one.
+func (d *data) openLater() {
+	fs := d.n.fs
+	fs.mu.Lock()
+	d.fresh.Store(true)
+	d.opens.Add(1)
+	fs.mu.Unlock()
+}
+
+// use is a descriptor for an open file, referenced, after all that was put off.
+func (d *data) use(c vfs.Ctx, write bool) (*descriptor, error) {
+	if d.n.making.Load() == nil {
+		if err := d.n.settled(c); err != nil {
+			return nil, err
+		}
+	}
+	fd := d.current(write)
+	if fd == nil { // it was opened before the host had it
+		if err := d.acquire(c, wire.OpenWrite); err == linux.EBADF {
+			return nil, linux.EIO // the host did not make it
+		} else if err != nil {
+			return nil, err
+		}
+		fd = d.current(write)
+	}
+	if fd == nil {
+		return nil, linux.EIO
+	}
+	return fd, nil
+}
+
 // close counts one open file less. The descriptors stay, for the next to open it.
 func (d *data) close() {
 	fs, gone := d.n.fs, d.n.gone()
+	d.mu.Lock()
+	none := d.ro == nil && d.rw == nil
+	d.mu.Unlock()
 	fs.mu.Lock()
-	d.opens--
-	if i := fs.inodes[d.n.id]; d.opens == 0 && !gone && i != nil && i.base() == d.n {
+	open := d.opens.Add(-1)
+	if i := fs.inodes[d.n.id]; open == 0 && !gone && !none && i != nil && i.base() == d.n {
 		fs.idle.PushFront(&d.place)
 		fs.idles++
 	}
 	over := fs.idles > maxIdle
-	idle := d.opens == 0 && !d.place.Linked()
+	idle := open == 0 && !d.place.Linked()
 	fs.mu.Unlock()
 	if idle {
 		d.discard()
@@ -96,13 +136,12 @@ func (d *data) close() {
 
 // isOpen reports whether somebody has the file open.
 func (d *data) isOpen() bool {
-	d.n.fs.mu.Lock()
-	defer d.n.fs.mu.Unlock()
-	return d.opens > 0
+	return d.opens.Load() > 0
 }
 
 // unidleLocked takes d off the list of what may be closed. fs.mu is held.
 func (fs *filesystem) unidleLocked(d *data) {
+	d.along = false
 	if d.place.Linked() {
 		d.place.Remove()
 		fs.idles--
@@ -150,9 +189,14 @@ func (d *data) acquire(c vfs.Ctx, mode wire.OpenMode) error {
 	if fd := d.current(write); fd != nil {
 		defer fd.DecRef()
 		if mode&wire.OpenTruncate != 0 {
-			return d.truncate(fd, 0)
+			return d.truncate(c, fd, 0)
 		}
 		return nil
+	}
+	if mode == wire.OpenRead {
+		if done, err := d.openAlong(c); done || err != nil {
+			return err
+		}
 	}
 	ver := d.n.version()
 	a, fd, err := d.n.fs.openHost(c, d.n.id, mode)
@@ -192,6 +236,9 @@ func (fs *filesystem) openHost(c vfs.Ctx, id wire.ID, mode wire.OpenMode) (*wire
 // which on the host's overlayfs may by now show a file of the past.
 func (d *data) install(fd *descriptor) {
 	mayMove := d.n.mayCopyUp()
+	d.n.fs.mu.Lock()
+	d.fresh.Store(false)
+	d.n.fs.mu.Unlock()
 	var drop *descriptor
 	moved := false
 	d.mu.Lock()
@@ -260,7 +307,7 @@ func (n *node) copiedUp(c vfs.Ctx) error {
 }
 
 // truncateHere sets the size by the descriptor at hand, if that is all that is asked.
-func (n *node) truncateHere(size int64, mask vfs.AttrMask) (done bool, err error) {
+func (n *node) truncateHere(c vfs.Ctx, size int64, mask vfs.AttrMask) (done bool, err error) {
 	d := n.data.Load()
 	if d == nil || mask&^(vfs.SetSize|vfs.SetMtime) != 0 {
 		return false, nil
@@ -270,11 +317,14 @@ func (n *node) truncateHere(size int64, mask vfs.AttrMask) (done bool, err error
 		return false, nil
 	}
 	defer fd.DecRef()
-	return true, d.truncate(fd, size)
+	return true, d.truncate(c, fd, size)
 }
 
 // truncate sets the size by a descriptor.
-func (d *data) truncate(fd *descriptor, size int64) error {
+func (d *data) truncate(c vfs.Ctx, fd *descriptor, size int64) error {
+	if err := d.n.settled(c); err != nil {
+		return err
+	}
 	for {
 		err := unix.Ftruncate(fd.fd, size)
 		if err == unix.EINTR {

@@ -13,19 +13,20 @@ import (
 type dir struct {
 	node
 
-	doubtful atomic.Bool         // doubts has names
-	known    atomic.Bool         // names is not nil
-	edits    atomic.Uint64       // what fs.edits was made when names last changed; set under node.mu
-	above    atomic.Pointer[dir] // in whose listing it was last seen; it need not be there any more
+	doubtful atomic.Bool   // doubts has names
+	known    atomic.Uint32 // what knows says
+	edits    atomic.Uint64 // what fs.edits was made when names last changed; set under node.mu
+	missed   atomic.Uint32 // how many names that are not there the gofer was asked for
 
-	failed error    // why a name that was removed is there still, for fsync(2); protected by node.mu
 	doubts doubts   // protected by node.mu
 	names  *listing // all names, or nil if they are not known; protected by node.mu
 	kept   int      // entries of names that count against fs.entries; protected by fs.mu
 	recent bool     // names served since the last trimming; protected by fs.mu
-	ahead  bool     // names were read ahead, and not served yet; protected by fs.mu
 	place  list.Elem[*dir]
 }
+
+// knows is what is known of d's names. It may change at any time.
+func (d *dir) knows() knowledge { return knowledge(d.known.Load()) }
 
 // A sharedDir is a directory of a mount that others change too.
 type sharedDir struct{ dir }
@@ -53,54 +54,6 @@ func (d *dir) Drop() {
 	}
 }
 
-// Lookup implements vfs.Dir.
-func (d *dir) Lookup(c vfs.Ctx, name string) (vfs.Inode, error) {
-	if i, known := d.listed(name); known {
-		if i == nil {
-			return nil, linux.ENOENT
-		}
-		return i, nil
-	}
-	found, err := d.walk(c, []string{name})
-	if len(found) == 0 {
-		return nil, err
-	}
-	return found[0], nil
-}
-
-// Walk implements vfs.Walker.
-func (d *dir) Walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
-	if i, known := d.listed(names[0]); known {
-		if i == nil {
-			return nil, linux.ENOENT
-		}
-		return []vfs.Inode{i}, nil
-	}
-	return d.walk(c, names[:min(len(names), wire.MaxWalk)])
-}
-
-// walk asks the gofer.
-func (d *dir) walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
-	if d.gone() {
-		return nil, linux.ENOENT
-	}
-	var r wire.WalkResp
-	if err := d.fs.call(c, &wire.WalkReq{Dir: d.id, Names: names}, &r, nil); err != nil {
-		return nil, err
-	}
-	found := make([]vfs.Inode, len(r.Nodes))
-	for i := range r.Nodes {
-		found[i] = d.fs.intern(&r.Nodes[i])
-	}
-	switch {
-	case r.Errno != 0:
-		return found, linux.Errno(r.Errno)
-	case len(found) == 0:
-		return nil, linux.EIO // never from a gofer of ours
-	}
-	return found, nil
-}
-
 // changeable reports why nothing can be made here, if so.
 func (d *dir) changeable() error {
 	switch {
@@ -124,6 +77,9 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 	if err := d.changeable(); err != nil {
 		return nil, err
 	}
+	if i := d.makeLater(c, name, s); i != nil {
+		return i, nil
+	}
 	ver, since := d.version(), d.fs.edits.Load()
 	var r wire.NodeResp
 	err := d.fs.call(c, &wire.MknodReq{Dir: d.id, Name: name, Mode: uint32(s.Mode), UID: s.UID, GID: s.GID,
@@ -135,21 +91,26 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 		r.Node.Target = s.Target
 	}
 	i := d.fs.intern(&r.Node)
+	i.base().made.Store(true)
+	d.fs.later.owned(s)
 	if sub, ok := i.(*dir); ok {
 		// It is empty: what will be in it is what is made there.
-		sub.above.Store(d)
-		sub.keep(&listing{where: map[string]int{}}, since, false)
+		i.base().above.Store(d)
+		sub.keep(&listing{where: map[string]int{}}, since)
 	}
 	d.store(&r.Dir, ver)
 	d.added(name, i)
 	return i, nil
 }
 
-// create makes a regular file; without a name it is in no directory. Its descriptor is
-// kept for whoever opens it.
+// create makes a regular file; without a name it is in no directory. If it has a
+// descriptor, that is kept for whoever opens it.
 func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
 	if err := d.changeable(); err != nil {
 		return nil, err
+	}
+	if f, ok := d.makeLater(c, name, s).(*file); ok {
+		return f, nil
 	}
 	ver := d.version()
 	var r wire.NodeResp
@@ -163,6 +124,8 @@ func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
 	if !ok {
 		return nil, linux.EIO // never from a gofer of ours
 	}
+	f.made.Store(true)
+	d.fs.later.owned(s)
 	if fd := fds.Take(); fd >= 0 {
 		f.bytes().install(d.fs.newDescriptor(fd, true))
 	}
@@ -177,13 +140,17 @@ func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
 	return f, nil
 }
 
-// Create implements vfs.Creator: one round trip.
+// Create implements vfs.Creator: one round trip, or none.
 func (d *dir) Create(c vfs.Ctx, name string, s *vfs.MakeSpec, _ linux.OpenFlags) (vfs.Inode, vfs.File, error) {
 	f, err := d.create(c, name, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	b := f.bytes()
+	if f.making.Load() != nil {
+		b.openLater()
+		return f, &openFile{b}, nil
+	}
 	if err := b.open(c, wire.OpenWrite); err != nil {
 		f.Drop()
 		return nil, nil, err
@@ -210,6 +177,9 @@ func (d *dir) Link(c vfs.Ctx, name string, i vfs.Inode) error {
 		return linux.EXDEV
 	}
 	n := in.base()
+	if d.linkLater(c, name, in) {
+		return nil
+	}
 	dirVer, ver := d.version(), n.version()
 	var r wire.LinkResp
 	if err := d.fs.call(c, &wire.LinkReq{ID: n.id, Dir: d.id, Name: name}, &r, nil); err != nil {
@@ -253,7 +223,7 @@ func (n *node) lost(at wire.Time, keep bool) {
 	n.ver++
 	gone := n.removed
 	n.mu.Unlock()
-	if !gone {
+	if !gone && n.late.Load() == 0 {
 		n.ask.Store(true) // the host's time may differ a little, and others can see it
 	}
 	if d := n.data.Load(); gone && d != nil {
@@ -270,7 +240,7 @@ func (d *dir) Remove(c vfs.Ctx, name string, i vfs.Inode, rmdir bool) error {
 		return err
 	}
 	n := i.(inode).base()
-	if d.fs.later.inRow() && d.mayWait(name, i.(inode), rmdir) {
+	if row := d.fs.later.inRow(); (row || n.made.Load() && n.late.Load() > 0) && d.mayWait(name, i.(inode), rmdir) {
 		d.removeLater(name, i.(inode), rmdir, c.Done())
 		return nil
 	}

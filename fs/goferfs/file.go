@@ -44,10 +44,10 @@ type openFile struct{ d *data }
 func (f *openFile) Close(vfs.Ctx) { f.d.close() }
 
 // Read implements vfs.File: the host writes into the guest's memory.
-func (f *openFile) Read(_ vfs.Ctx, dst usermem.Seq, off int64) (int64, error) {
-	fd := f.d.current(false)
-	if fd == nil {
-		return 0, linux.EIO
+func (f *openFile) Read(c vfs.Ctx, dst usermem.Seq, off int64) (int64, error) {
+	fd, err := f.d.use(c, false)
+	if err != nil {
+		return 0, err
 	}
 	defer fd.DecRef()
 	f.d.n.touched()
@@ -81,24 +81,33 @@ func (n *node) touched() {
 func after(t, u wire.Time) bool { return t.Sec > u.Sec || t.Sec == u.Sec && t.Nsec > u.Nsec }
 
 // Write implements vfs.File.
-func (f *openFile) Write(_ vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
-	fd := f.d.current(true)
-	if fd == nil {
-		return 0, linux.EIO
+func (f *openFile) Write(c vfs.Ctx, src usermem.Seq, off int64) (int64, error) {
+	if n, _, wrote, err := f.d.n.writeLater(src, off); wrote {
+		return n, err
+	}
+	fd, err := f.d.use(c, true)
+	if err != nil {
+		return 0, err
 	}
 	defer fd.DecRef()
 	// After the write, for it is then that who asks must be told to look.
 	defer f.d.n.wrote()
 	m := mover{call: writeAt, fd: fd.fd, off: off, freed: f.d.n.fs.freed}
-	return src.Each(arch.Read, m.move)
+	n, err := src.Each(arch.Read, m.move)
+	f.d.n.fs.later.grew(n)
+	return n, err
 }
 
 // Append implements vfs.Appender: the host finds the end, and moves the descriptor's
 // position there, which nothing else uses.
-func (f *openFile) Append(_ vfs.Ctx, src usermem.Seq) (n, end int64, err error) {
-	fd := f.d.current(true)
-	if fd == nil {
-		return 0, 0, linux.EIO
+func (f *openFile) Append(c vfs.Ctx, src usermem.Seq) (n, end int64, err error) {
+	n, end, wrote, err := f.d.n.writeLater(src, -1)
+	if wrote {
+		return n, end, err
+	}
+	fd, err := f.d.use(c, true)
+	if err != nil {
+		return 0, 0, err
 	}
 	defer fd.DecRef()
 	defer f.d.n.wrote()
@@ -106,6 +115,7 @@ func (f *openFile) Append(_ vfs.Ctx, src usermem.Seq) (n, end int64, err error) 
 	defer f.d.appending.Unlock()
 	m := mover{call: appendTo, fd: fd.fd, freed: f.d.n.fs.freed}
 	n, err = src.Each(arch.Read, m.move)
+	f.d.n.fs.later.grew(n)
 	if err != nil {
 		return n, 0, err
 	}
@@ -171,13 +181,23 @@ func appendTo(fd int, p [][]byte, _ int64) (int, error) {
 }
 
 // Sync implements vfs.Syncer.
-func (f *openFile) Sync(_ vfs.Ctx, dataOnly bool) error {
-	fd := f.d.current(false)
-	if fd == nil {
-		return linux.EIO
+func (f *openFile) Sync(c vfs.Ctx, dataOnly bool) error {
+	// All that was put off, for its own changes may depend on others.
+	if err := f.d.n.fs.settle(done(c)); err != nil {
+		return err
+	}
+	fd, err := f.d.use(c, false)
+	if err != nil {
+		if why := f.d.n.takeFailure(); why != nil {
+			return why
+		}
+		return err
 	}
 	defer fd.DecRef()
-	return syncFile(fd, dataOnly)
+	if err := syncFile(fd, dataOnly); err != nil {
+		return err
+	}
+	return f.d.n.takeFailure()
 }
 
 // syncFile is fsync(2), or fdatasync(2).
@@ -196,7 +216,12 @@ func syncFile(fd *descriptor, dataOnly bool) error {
 }
 
 // Mmap implements vfs.Mapper.
-func (f *openFile) Mmap(_ vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
+func (f *openFile) Mmap(c vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
+	fd, err := f.d.use(c, false)
+	if err != nil {
+		return nil, err
+	}
+	defer fd.DecRef()
 	if (s.Exec || s.Access.Has(arch.Exec)) && !f.d.executable() {
 		return nil, linux.EPERM
 	}
@@ -208,12 +233,13 @@ func (f *openFile) Allocate(c vfs.Ctx, mode uint32, off, n int64) error {
 	if err := vfs.CheckGrowth(c, mode, off+n); err != nil {
 		return err
 	}
-	fd := f.d.current(true)
-	if fd == nil {
-		return linux.EIO
+	fd, err := f.d.use(c, true)
+	if err != nil {
+		return err
 	}
 	defer fd.DecRef()
 	defer f.d.n.wrote()
+	f.d.n.fs.later.grew(n)
 	for {
 		err := unix.Fallocate(fd.fd, mode, off, n)
 		if err == unix.EINTR {
@@ -242,9 +268,9 @@ func (f *openFile) Seek(c vfs.Ctx, cur, off int64, whence int) (int64, error) {
 		if off < 0 {
 			return 0, linux.ENXIO
 		}
-		fd := f.d.current(false)
-		if fd == nil {
-			return 0, linux.EIO
+		fd, err := f.d.use(c, false)
+		if err != nil {
+			return 0, err
 		}
 		defer fd.DecRef()
 		f.d.appending.Lock() // it moves the descriptor's position

@@ -6,6 +6,7 @@
 package goferfs
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"garrison/gofer/wire"
@@ -40,16 +41,21 @@ type filesystem struct {
 	logf     func(format string, args ...any)
 
 	hostReadOnly bool // the host's filesystem was so at first
+	sturdy       bool // ... and is one of those that refuse little
+	maxName      int  // bytes in its names
 
 	later  later
 	others func() // see New
 
-	edits atomic.Uint64 // changes of names, and doubts in names, in all directories
+	edits  atomic.Uint64 // changes of names, and doubts in names, in all directories
+	looked atomic.Bool   // a listed name that is no directory's was looked up since a directory was read
 
 	mu      lock.Mutex[lock.Leaf]
 	inodes  map[wire.ID]inode // those that vfs holds or a listing names
 	lost    uint64            // the latest of edits in what is no longer in inodes
-	walk    walk              // how directories are read
+	walk    walk              // how directories are read,
+	fills   walk              // and how what their names name is asked for
+	reading reading           // how files are opened to be read
 	idle    list.List[*data]  // with descriptors but not open, most recent first
 	idles   int               // how many
 	listed  list.List[*dir]   // with a kept listing, most recent first
@@ -76,6 +82,7 @@ func New(c vfs.Ctx, client *wire.Client, mount uint32, others func(), logf func(
 		return nil, err
 	}
 	fs.overlay = st.Type == linux.OVERLAYFS_SUPER_MAGIC
+	fs.sturdy, fs.maxName = slices.Contains(sturdy, st.Type), int(st.Namelen)
 	fs.hostReadOnly = st.Flag&linux.ST_RDONLY != 0
 	root := fs.intern(&at.Node)
 	if !fs.shared {
@@ -87,20 +94,17 @@ func New(c vfs.Ctx, client *wire.Client, mount uint32, others func(), logf func(
 // call does one round trip, after what was put off, and makes a system call's error of
 // whatever goes wrong.
 func (fs *filesystem) call(c vfs.Ctx, q wire.Request, r wire.Message, fds *wire.FDs) error {
-	var done <-chan struct{}
-	if c != nil {
-		done = c.Done()
-	}
-	if err := fs.settle(done); err != nil {
-		return err
-	}
 	if fs.shared {
 		fs.others()
 	}
 	if op := q.Op(); op != wire.OpUnlink && !op.Looks() {
 		fs.later.endRow()
 	}
-	if err := fs.client.Call(done, q, r, fds); err != nil {
+	err := fs.ask(done(c), q, r, fds)
+	if c != nil {
+		c.Waited()
+	}
+	if err != nil {
 		return wire.Errno(err)
 	}
 	return nil
@@ -147,7 +151,8 @@ func (fs *filesystem) newInode(w *wire.Node) (i inode) {
 		i = &special{}
 	}
 	n := i.base()
-	n.fs, n.id, n.ino, n.typ = fs, w.ID, w.Attr.Ino, linux.FileMode(w.Attr.Mode).Type()
+	n.fs, n.id, n.typ = fs, w.ID, linux.FileMode(w.Attr.Mode).Type()
+	n.ino.Store(w.Attr.Ino)
 	n.attr, n.seen = w.Attr, now()
 	return i
 }

@@ -201,7 +201,7 @@ func (fs *filesystem) counts() (inodes, opens int) {
 	defer fs.mu.Unlock()
 	for _, i := range fs.inodes {
 		if d := i.base().data.Load(); d != nil {
-			opens += d.opens
+			opens += int(d.opens.Load())
 		}
 	}
 	return len(fs.inodes), opens
@@ -470,7 +470,7 @@ func TestHostChanges(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	// What we did ourselves is not taken for another's doing.
-	if d, err := asDir(w.inode("/mine")); err != nil || d.doubtful.Load() || !d.known.Load() {
+	if d, err := asDir(w.inode("/mine")); err != nil || d.doubtful.Load() || d.knows() == knowsNothing {
 		t.Errorf("our own changes are in doubt (%v)", err)
 	}
 	w.fs.changed(&wire.ChangesResp{All: true})

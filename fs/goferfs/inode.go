@@ -34,7 +34,7 @@ type node struct {
 	fs   *filesystem
 	id   wire.ID
 	typ  linux.FileMode
-	ino  uint64               // the host's inode number when it was first seen
+	ino  atomic.Uint64        // the host's inode number when it was first seen; 0 until it is made
 	data atomic.Pointer[data] // of a regular file that was opened; then never changes
 
 	refs  atomic.Int64 // vfs's holds, and the kept listings that name it
@@ -44,7 +44,14 @@ type node struct {
 	// that somebody else may have changed it, owners included, which only the gofer sees.
 	look, ask atomic.Bool
 
-	late atomic.Int32 // of a directory: names that are gone, but not yet on the host
+	above atomic.Pointer[dir] // in whose listing it was last seen; it need not be there any more
+
+	late atomic.Int32 // changes that the host is yet to make
+	made atomic.Bool  // the guest has made it
+
+	marked atomic.Bool // ... and may have given it extended attributes
+
+	making atomic.Pointer[making] // the host has not made it yet
 
 	mu      lock.Mutex[lock.Inode]
 	attr    wire.Attr
@@ -53,6 +60,7 @@ type node struct {
 	removed bool   // the last name is gone
 	kept    bool   // ... and the gofer keeps the file for us
 	bare    bool   // has no extended attributes
+	failed  error  // why the host refused a change that was put off, for fsync(2)
 }
 
 func (n *node) base() *node { return n }
@@ -120,17 +128,24 @@ func (n *node) store(a *wire.Attr, ver uint32) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.storeLocked(a, ver) {
+		n.ver++
+	}
+}
+
+// storeLocked is store that leaves ver as it is. It reports whether it has stored.
+func (n *node) storeLocked(a *wire.Attr, ver uint32) bool {
 	if n.ver != ver {
 		n.ask.Store(true)
-		return
+		return false
 	}
 	old := n.attr
 	n.attr = *a
 	if a.Btime == (wire.Time{}) { // fstat(2) tells neither
 		n.attr.Btime, n.attr.Flags = old.Btime, old.Flags
 	}
-	n.ver++
 	n.seen = now()
+	return true
 }
 
 // confirm is store of attributes that were asked for after n was put in doubt: unless
@@ -178,7 +193,7 @@ func (n *node) refresh(c vfs.Ctx) error {
 	}
 	var r wire.AttrResp
 	err := n.fs.call(c, &wire.GetattrReq{ID: n.id}, &r, nil)
-	if err == linux.ESTALE && n.gone() {
+	if (err == linux.ESTALE || err == linux.EBADF) && n.gone() {
 		return nil // nothing changes it any more but what we do
 	}
 	if err != nil {
@@ -194,7 +209,7 @@ func (n *node) refresh(c vfs.Ctx) error {
 // overlayfs may have given a new number on copying up: those stay.
 func (n *node) fstat(ver uint32) bool {
 	d := n.data.Load()
-	if d == nil {
+	if d == nil || n.late.Load() > 0 { // looked at after ver: none has been made since
 		return false
 	}
 	fd := d.current(false)
@@ -215,38 +230,48 @@ func (n *node) fstat(ver uint32) bool {
 
 // Attr implements vfs.Inode.
 func (n *node) Attr(c vfs.Ctx) (vfs.Attr, error) {
-	if n.late.Load() > 0 {
-		var done <-chan struct{}
-		if c != nil {
-			done = c.Done()
-		}
-		if err := n.fs.settle(done); err != nil {
-			return vfs.Attr{}, err
-		}
+	if err := n.settled(c); err != nil {
+		return vfs.Attr{}, err
 	}
-	return n.BasicAttr(c)
-}
-
-// BasicAttr implements vfs.BasicAttrer: of a directory from which names have gone that the host
-// still has, times and sizes are those of before.
-func (n *node) BasicAttr(c vfs.Ctx) (vfs.Attr, error) {
 	if n.stale() {
 		if err := n.refresh(c); err != nil {
 			return vfs.Attr{}, err
 		}
 	}
+	return n.lastAttr(), nil
+}
+
+// BasicAttr implements vfs.BasicAttrer: times and sizes are those of some time ago.
+func (n *node) BasicAttr(c vfs.Ctx) (vfs.Attr, error) {
+	if n.ask.Load() || n.fs.shared && n.stale() || n.look.Load() && n.losesIDs() {
+		if err := n.refresh(c); err != nil {
+			return vfs.Attr{}, err
+		}
+	}
+	return n.lastAttr(), nil
+}
+
+// losesIDs reports whether a write may change the mode.
+func (n *node) losesIDs() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return linux.FileMode(n.attr.Mode)&(linux.S_ISUID|linux.S_ISGID) != 0
+}
+
+// lastAttr is the attributes as they were last seen.
+func (n *node) lastAttr() vfs.Attr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := &n.attr
 	out := vfs.Attr{
-		Ino: n.ino, Mode: linux.FileMode(a.Mode), Nlink: a.Nlink, UID: a.UID, GID: a.GID, Rdev: a.Rdev,
+		Ino: n.ino.Load(), Mode: linux.FileMode(a.Mode), Nlink: a.Nlink, UID: a.UID, GID: a.GID, Rdev: a.Rdev,
 		Size: int64(a.Size), Blocks: a.Blocks, Blksize: a.Blksize,
 		Atime: timespec(a.Atime), Mtime: timespec(a.Mtime), Ctime: timespec(a.Ctime), Btime: timespec(a.Btime),
 	}
 	if a.Dev != n.fs.dev {
 		out.Dev = a.Dev // another filesystem of the host, mounted below ours
 	}
-	return out, nil
+	return out
 }
 
 func timespec(t wire.Time) linux.Timespec { return linux.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }
@@ -272,7 +297,7 @@ func (n *node) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
 		if n.typ != linux.S_IFREG {
 			return linux.EINVAL
 		}
-		if done, err := n.truncateHere(a.Size, mask); done || err != nil {
+		if done, err := n.truncateHere(c, a.Size, mask); done || err != nil {
 			return err
 		}
 	}
@@ -282,6 +307,9 @@ func (n *node) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
 		if mask&m != 0 {
 			q.Mask |= w
 		}
+	}
+	if n.maySetLater(a, mask) && n.setLater(&q, done(c)) {
+		return nil
 	}
 	ver := n.version()
 	var r wire.AttrResp

@@ -8,7 +8,6 @@ import (
 	"garrison/gofer/wire"
 	"garrison/sentry/linux"
 	"garrison/sentry/lock"
-	"garrison/sentry/vfs"
 )
 
 // Names that go one after the other, as with rm -r, go on the host a moment later than for
@@ -16,7 +15,8 @@ import (
 // beforehand that the host will not refuse. Whatever else is asked of the gofer comes
 // after them, and so does what tells the outside of the guest (vfs.System.Settle). Should
 // the host refuse all the same, the name is there again, and the next fsync(2) of its
-// directory and the next syncfs(2) fail.
+// directory and the next syncfs(2) fail. Attributes of files that the guest has made are
+// set so too (setlater.go), and files made (makelater.go).
 
 const (
 	// minRow is how many names go one after the other before some go later: who removes
@@ -27,7 +27,10 @@ const (
 	// laterDelay is how much later on the host at most, if nobody asks.
 	laterDelay = 3 * time.Millisecond
 	// maxLater is how many may wait: then who removes another waits for the first of them.
-	maxLater = 16 * wire.MaxUnlinks
+	maxLater = 16 * wire.MaxEdits
+	// maxBatch is how much of a message changes take, and maxWithThen is it with what
+	// follows them.
+	maxBatch, maxWithThen = 40 << 10, 60 << 10
 	// maxLaterBlocks is the size, in units of 512 bytes, of the largest file that may:
 	// the host takes its time for large ones, and others would wait for it.
 	maxLaterBlocks = 4 << 20 / 512
@@ -43,19 +46,25 @@ type later struct {
 	turn  chan struct{} // has an element while some are under way
 
 	mu     lock.Mutex[lock.Leaf]
-	queue  []removal
+	queue  []change
 	armed  bool  // a timer will see to it
 	row    int   // names that went one after the other
 	at     int64 // when the last of them did; now()
 	failed error // why the host refused one, for syncfs(2)
+	born   nursery
 }
 
-// A removal is a name that is gone. It holds both inodes.
-type removal struct {
-	dir    *dir
+// A change is a file, of, that is made, attributes that are set, another name for the
+// file of in a directory, or a name that is gone from the directory of. It holds the inodes.
+type change struct {
+	of     inode
+	make   *making // one of these, or nil
+	set    *wire.SetattrReq
+	link   *dir
 	name   string
 	victim inode
 	rmdir  bool
+	keep   bool // the victim has other names
 }
 
 // inRow counts one more name that goes, and reports whether there were some before.
@@ -103,7 +112,10 @@ func (d *dir) mayWait(name string, victim inode, rmdir bool) bool {
 		return err == nil && sub.knownEmpty()
 	}
 	data := n.data.Load()
-	return a.Nlink == 1 && a.Blocks <= maxLaterBlocks && (data == nil || !data.isOpen() && !data.Mapped())
+	if a.Nlink > 1 && !n.made.Load() {
+		return false
+	}
+	return a.Nlink > 0 && a.Blocks <= maxLaterBlocks && (data == nil || !data.isOpen() && !data.Mapped())
 }
 
 // knownEmpty reports whether it is known that d has no names.
@@ -122,23 +134,40 @@ func (d *dir) removeLater(name string, victim inode, rmdir bool, done <-chan str
 	d.ver++ // attributes under way are those of before
 	d.mu.Unlock()
 	d.late.Add(1)
-	victim.base().lost(wireTime(linux.NsecToTimespec(time.Now().UnixNano())), false)
-	added, arm := d.fs.later.add(removal{d, name, victim, rmdir})
-	d.removedName(name) // only now may d itself be removed
-	switch {
-	case added%wire.MaxUnlinks == 0:
-		go d.fs.settle(nil)
-	case arm:
-		time.AfterFunc(laterDelay, d.fs.settleLate)
+	n := victim.base()
+	x := change{of: d, name: name, victim: victim, rmdir: rmdir}
+	n.mu.Lock()
+	x.keep = !rmdir && n.attr.Nlink > 1
+	n.mu.Unlock()
+	if x.keep {
+		n.late.Add(1)
 	}
-	_ = d.fs.settleTo(added-maxLater, done) // who is killed needs no room
+	n.lost(wireTime(linux.NsecToTimespec(time.Now().UnixNano())), x.keep)
+	added, arm := d.fs.later.add(x)
+	d.removedName(name) // only now may d itself be removed
+	d.fs.added(added, arm, done)
 }
 
-// add puts r off. It returns how many have been, and whether there is no timer for them.
-func (l *later) add(r removal) (added int64, arm bool) {
+// added sees to what was put off, as add has returned it.
+func (fs *filesystem) added(added int64, arm bool, done <-chan struct{}) {
+	if arm {
+		time.AfterFunc(laterDelay, fs.settleLate)
+	}
+	if added%wire.MaxEdits == 0 {
+		go fs.settle(nil)
+	}
+	_ = fs.settleTo(added-maxLater, done) // who is killed needs no room
+}
+
+// add puts x off. It returns how many have been, and whether there is no timer for them;
+// or 0, if x has become a part of the latest.
+func (l *later) add(x change) (added int64, arm bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = append(l.queue, r)
+	if l.joinLocked(&x) {
+		return 0, false
+	}
+	l.queue = append(l.queue, x)
 	arm = !l.armed
 	l.armed = true
 	return l.added.Add(1), arm
@@ -146,17 +175,6 @@ func (l *later) add(r removal) (added int64, arm bool) {
 
 // waiting reports whether the host still has any.
 func (l *later) waiting() bool { return l.done.Load() != l.added.Load() }
-
-// take is the next of those that were put off, as many as one message takes.
-func (l *later) take() []removal {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	batch := l.queue[:min(len(l.queue), wire.MaxUnlinks)]
-	if l.queue = l.queue[len(batch):]; len(l.queue) == 0 {
-		l.queue = nil
-	}
-	return batch
-}
 
 func (fs *filesystem) settleLate() {
 	fs.later.mu.Lock()
@@ -176,18 +194,30 @@ func (fs *filesystem) settle(done <-chan struct{}) error {
 func (fs *filesystem) settleTo(n int64, done <-chan struct{}) error {
 	l := &fs.later
 	for l.done.Load() < n {
-		select {
-		case l.turn <- struct{}{}:
-		case <-done:
-			return linux.EINTR
+		if err := l.enter(done); err != nil {
+			return err
 		}
 		if l.done.Load() < n {
-			fs.carryOut(l.take())
+			batch, _ := l.take()
+			fs.carryOut(batch)
 		}
-		<-l.turn
+		l.leave()
 	}
 	return nil
 }
+
+// enter waits for its turn to have the host do what is put off, and leave ends that. EINTR:
+// done was closed first.
+func (l *later) enter(done <-chan struct{}) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-done:
+		return linux.EINTR
+	}
+}
+
+func (l *later) leave() { <-l.turn }
 
 // freed has the host let go what waits, and reports whether there was anything: what the
 // guest has removed must not keep it from writing.
@@ -199,82 +229,70 @@ func (fs *filesystem) freed() bool {
 	return true
 }
 
-// carryOut has the gofer do what batch says, and tells of it. It holds the turn.
-func (fs *filesystem) carryOut(batch []removal) {
-	var q wire.UnlinksReq
-	var dirs []*dir
-	var vers []uint32
-	for _, r := range batch {
-		q.Names = append(q.Names, wire.UnlinkReq{Dir: r.dir.id, Name: r.name, RmDir: r.rmdir, Victim: r.victim.base().id})
-		if !slices.Contains(dirs, r.dir) {
-			dirs = append(dirs, r.dir)
-			vers = append(vers, r.dir.version())
-		}
+// refused is told that the host did not make the change, and why.
+func (x *change) refused(err linux.Errno) {
+	n := x.of.base()
+	switch {
+	case x.make != nil:
+	case x.link != nil:
+		x.link.doubt(x.name)
+		n.suspect()
+	case err == linux.ENOENT || err == linux.ESTALE:
+		return // somebody else has removed it
+	case err == linux.EBADF && (n.gone() || x.victim != nil && x.victim.base().ino.Load() == 0):
+		return // it was not made, as has been told
+	case x.set == nil:
+		x.isBack()
+		n.suspect()
+	default:
+		n.suspect()
 	}
-	var resp wire.UnlinksResp
-	err := fs.client.Call(nil, &q, &resp, nil)
-	if err == nil && (len(resp.Errnos) != len(batch) || len(resp.Dirs) != len(dirs)) {
-		err = linux.EIO // never from a gofer of ours
+	n.mu.Lock()
+	n.failed = err
+	n.mu.Unlock()
+	l := &n.fs.later
+	l.mu.Lock()
+	if l.failed == nil { // the others may only follow from it
+		l.failed = err
 	}
-	for i, r := range batch {
-		switch e := err; {
-		case e == nil && resp.Errnos[i] == 0:
-		case e == nil:
-			r.refused(linux.Errno(resp.Errnos[i]))
-		default:
-			r.refused(wire.Errno(e))
-		}
-	}
-	for _, r := range batch {
-		left := r.dir.late.Add(-1)
-		i := slices.Index(dirs, r.dir)
-		if left == 0 && err == nil && !r.dir.gone() {
-			r.dir.store(&resp.Dirs[i], vers[i])
-		}
-	}
-	// Not before: who sees that none is left takes what is known of the directories for true.
-	fs.later.done.Add(int64(len(batch)))
-	for _, r := range batch {
-		r.victim.Drop()
-		r.dir.Drop()
+	l.mu.Unlock()
+	switch {
+	case x.make != nil:
+		n.fs.logf("%q could not be made: %v", x.make.req.Name, err)
+	case x.link != nil:
+		n.fs.logf("%q could not be linked: %v", x.name, err)
+	case x.set != nil:
+		n.fs.logf("attributes of inode %d could not be set: %v", n.ino.Load(), err)
+	default:
+		n.fs.logf("%q, which was removed, is there still: %v", x.name, err)
 	}
 }
 
-// refused is told that the host did not let the name go, and why.
-func (r *removal) refused(err linux.Errno) {
-	if err == linux.ENOENT || err == linux.ESTALE {
-		return // somebody else has removed it
-	}
-	fs := r.dir.fs
-	n := r.victim.base()
+// isBack puts the name that was removed in doubt, and what it names.
+func (x *change) isBack() {
+	n := x.victim.base()
 	n.mu.Lock()
 	n.removed = false
 	n.mu.Unlock()
 	n.suspect()
-	if sub, e := asDir(r.victim); e == nil {
+	if sub, err := asDir(x.victim); err == nil {
 		sub.doubtAll() // it may have names that are not known
 	}
-	r.dir.doubt(r.name)
-	r.dir.suspect()
-	r.dir.mu.Lock()
-	r.dir.failed = err
-	r.dir.mu.Unlock()
-	fs.later.mu.Lock()
-	fs.later.failed = err
-	fs.later.mu.Unlock()
-	fs.logf("%q, which was removed, is there still: %v", r.name, err)
+	if d, err := asDir(x.of); err == nil {
+		d.doubt(x.name)
+	}
 }
 
-// takeFailure is why a name of d could not be removed, once.
-func (d *dir) takeFailure() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	err := d.failed
-	d.failed = nil
+// takeFailure is why the host refused a change of n, once.
+func (n *node) takeFailure() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err := n.failed
+	n.failed = nil
 	return err
 }
 
-// takeFailure is why a name could not be removed, once.
+// takeFailure is why the host refused a change, once.
 func (l *later) takeFailure() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -282,8 +300,3 @@ func (l *later) takeFailure() error {
 	l.failed = nil
 	return err
 }
-
-// Settle implements vfs.Settler.
-func (n *node) Settle() { _ = n.fs.settle(nil) }
-
-var _ vfs.Settler = (*node)(nil)

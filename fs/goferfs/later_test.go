@@ -14,13 +14,14 @@ import (
 	"garrison/sentry/vfs"
 )
 
-// fill makes n files in a new directory of the guest, which is listed.
+// fill makes n files in a new directory of the guest, which is listed. The host has them.
 func (w *world) fill(dir string, n int) {
 	w.Helper()
 	w.ok(vfs.Mkdir(w, at(dir), 0o755))
 	for i := range n {
 		w.open(nth(dir, i), linux.O_CREAT|linux.O_RDWR).Release(w)
 	}
+	w.root().Settle()
 }
 
 func nth(dir string, i int) string { return fmt.Sprintf("%s/%d", dir, i) }
@@ -58,7 +59,7 @@ func (w *world) waiting(dir string, n int) (removed int) {
 // A row of names goes for the guest at once, and from the host in a moment, though
 // nobody asks.
 func TestRemoveRow(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	const files = 300
 	w.fill("/d", files)
 	n := w.waiting("/d", files)
@@ -84,7 +85,7 @@ func TestRemoveRow(t *testing.T) {
 
 // One or two names that go are gone on the host at once.
 func TestRemoveOne(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	w.fill("/d", minRow)
 	for i := range minRow {
 		w.unlink("/d", i, i+1)
@@ -99,13 +100,14 @@ func TestRemoveOrder(t *testing.T) {
 	const files = 40
 	for name, do := range map[string]func(*world, int) error{
 		"create": func(w *world, n int) error {
-			w.open(nth("/d", 0), linux.O_CREAT|linux.O_EXCL|linux.O_RDWR).Release(w)
+			d := w.open(nth("/d", 0), linux.O_CREAT|linux.O_EXCL|linux.O_RDWR)
+			defer d.Release(w)
+			w.ok(d.Sync(w, false)) // or it is made later, too
 			return vfs.Unlink(w, at(nth("/d", 0)))
 		},
 		"mkdir": func(w *world, n int) error {
-			if err := vfs.Mkdir(w, at(nth("/d", n-1)), 0o700); err != nil {
-				return err
-			}
+			w.ok(vfs.Mkdir(w, at(nth("/d", n-1)), 0o700))
+			w.mustStat(nth("/d", n-1)) // or it is made later, too
 			return vfs.Rmdir(w, at(nth("/d", n-1)))
 		},
 		"link": func(w *world, n int) error {
@@ -124,7 +126,7 @@ func TestRemoveOrder(t *testing.T) {
 		"getattr": func(w *world, _ int) error { w.mustStat("/d"); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newDeaf(t)
 			w.fill("/d", files)
 			n := w.waiting("/d", files-1)
 			w.ok(do(w, n))
@@ -172,7 +174,7 @@ func TestRemoveElsewhere(t *testing.T) {
 
 // The attributes are the host's, at any time.
 func TestRemoveAttributes(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	const files = 60
 	w.fill("/d", files)
 	for i := range files {
@@ -191,7 +193,7 @@ func TestRemoveAttributes(t *testing.T) {
 
 // What is open, or has other names, is right at once.
 func TestRemoveUsed(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	w.fill("/d", 20)
 	p, err := vfs.Resolve(w, at("/d/18"))
 	w.ok(err)
@@ -236,10 +238,11 @@ func (w *world) fix(name string) {
 // If the host refuses against all expectation, the names are there again, and fsync(2)
 // and syncfs(2) tell, once.
 func TestRemoveRefused(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	const files = 30
 	w.fill("/d", files)
 	w.ok(vfs.Mkdir(w, at("/d/sub"), 0o755))
+	w.root().Settle()
 	w.fix("/d/20")
 	w.hostWrite("/d/sub/hidden", "")
 	w.unlink("/d", 0, files)
@@ -284,7 +287,7 @@ func TestRemoveRefused(t *testing.T) {
 
 // Of what the host is known to refuse, the caller is told.
 func TestRemoveFixed(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newDeaf(t)
 	w.ok(os.Mkdir(w.host+"/d", 0o755))
 	w.ok(os.Mkdir(w.host+"/fixed", 0o755))
 	for i := range 20 {
@@ -316,8 +319,8 @@ func TestRemoveFixed(t *testing.T) {
 
 // Many at once remove and make the same names.
 func TestRemoveMany(t *testing.T) {
-	w := newWorld(t, nil)
-	const threads, rounds, files = 4, 8, 3 * wire.MaxUnlinks / 4
+	w := newDeaf(t)
+	const threads, rounds, files = 4, 8, 3 * wire.MaxEdits / 4
 	done := make(chan error, threads)
 	for i := range threads {
 		go func() {
@@ -359,5 +362,39 @@ func TestRemoveMany(t *testing.T) {
 	}
 	if got := w.onHostNow("/"); got != 0 {
 		t.Errorf("%d names are left on the host", got)
+	}
+}
+
+// A timer begins with the first name that waits, also if that is the last of a message.
+func TestRemoveTimer(t *testing.T) {
+	w := newDeaf(t)
+	const files = 3 * wire.MaxEdits
+	w.fill("/d", files)
+	l := &w.fs.later
+	rest := func() {
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			l.mu.Lock()
+			armed := l.armed
+			l.mu.Unlock()
+			if !armed && !l.waiting() {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("there is no timer")
+			}
+		}
+	}
+	for i := range files {
+		if l.added.Load()%wire.MaxEdits == wire.MaxEdits-1 {
+			rest()
+			for range minRow {
+				l.inRow() // as if the row had gone on
+			}
+		}
+		w.unlink("/d", i, i+1)
+	}
+	rest()
+	if n := w.onHostNow("/d"); n > 0 {
+		t.Errorf("the host still has %d names", n)
 	}
 }

@@ -5,8 +5,6 @@ import (
 
 	"garrison/gofer/wire"
 	"garrison/sentry/linux"
-	"garrison/sentry/lock"
-	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
 )
 
@@ -20,6 +18,39 @@ type listing struct {
 	where   map[string]int
 	next    int64 // number of the next entry
 	holes   int   // entries without a name
+	bare    int   // entries that came without a node
+	looked  int   // how often such a one was looked up
+	ahead   *walk // for which it was read ahead, until somebody asks
+}
+
+// newListing is a listing for a directory to keep, with room for n entries.
+func newListing(n int) *listing {
+	return &listing{entries: make([]entry, 0, n), where: make(map[string]int, n)}
+}
+
+// knowledge is how much is known of a directory's names.
+type knowledge uint32
+
+const (
+	knowsNothing knowledge = iota
+	knowsNames
+	knowsFiles // and what they name
+)
+
+// knows is what l knows.
+func (l *listing) knows() knowledge {
+	if l.bare > 0 {
+		return knowsNames
+	}
+	return knowsFiles
+}
+
+// asked says that somebody has asked for what l knows.
+func (l *listing) asked() {
+	if l.ahead != nil {
+		l.ahead.used.Add(1)
+		l.ahead = nil
+	}
 }
 
 type entry struct {
@@ -27,7 +58,7 @@ type entry struct {
 	seq  int64
 	ino  uint64
 	typ  uint8
-	node inode // held; nil if the listing is of names only
+	node inode // held; nil if it is not known, as no directory's of a kept listing
 }
 
 // add appends an entry; its hold passes to l.
@@ -40,19 +71,19 @@ func (l *listing) add(e entry) {
 	l.entries = append(l.entries, e)
 }
 
-// remove takes a name out, and returns what it held.
-func (l *listing) remove(name string) inode {
+// remove takes a name out, and returns what it held. had: it was there.
+func (l *listing) remove(name string) (n inode, had bool) {
 	i, ok := l.where[name]
 	if !ok {
-		return nil
+		return nil, false
 	}
-	n := l.entries[i].node
+	n = l.entries[i].node
 	l.entries[i] = entry{seq: l.entries[i].seq}
 	delete(l.where, name)
 	if l.holes++; l.holes > 64 && l.holes > len(l.entries)/2 {
 		l.compact()
 	}
-	return n
+	return n, true
 }
 
 // compact closes the holes. It makes a new slice, for others may be reading the old.
@@ -98,41 +129,26 @@ func (l *listing) namesOnly() {
 	l.where = nil
 }
 
-// listed finds name in the kept listing. known: there is one; then i, held, is what
-// the name names, or nil.
-func (d *dir) listed(name string) (i inode, known bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.names == nil {
-		return nil, false
-	}
-	at, ok := d.names.where[name]
-	if !ok {
-		return nil, true
-	}
-	i = d.names.entries[at].node
-	i.Hold()
-	return i, true
-}
-
 // edited notes a change of names. node.mu is held.
 func (d *dir) edited() { d.edits.Store(d.fs.edits.Add(1)) }
 
 // added notes a name that was made, or names something else from now on.
 func (d *dir) added(name string, i inode) {
 	var old inode
+	var had bool
 	d.mu.Lock()
 	d.edited()
 	kept := d.names != nil
 	if kept {
-		old = d.names.remove(name)
+		old, had = d.names.remove(name)
 		i.Hold()
-		d.names.add(entry{name: name, ino: i.base().ino, typ: i.base().typ.DirentType(), node: i})
+		d.names.add(entry{name: name, ino: i.base().ino.Load(), typ: i.base().typ.DirentType(), node: i})
 	}
 	d.mu.Unlock()
 	if old != nil {
 		old.Drop()
-	} else if kept {
+	}
+	if kept && !had {
 		d.count(1)
 	}
 }
@@ -140,14 +156,17 @@ func (d *dir) added(name string, i inode) {
 // removedName notes a name that is gone.
 func (d *dir) removedName(name string) {
 	var old inode
+	var had bool
 	d.mu.Lock()
 	d.edited()
 	if d.names != nil {
-		old = d.names.remove(name)
+		old, had = d.names.remove(name)
 	}
 	d.mu.Unlock()
 	if old != nil {
 		old.Drop()
+	}
+	if had {
 		d.count(-1)
 	}
 }
@@ -168,19 +187,19 @@ func (d *dir) count(by int) {
 }
 
 // keep makes l the directory's listing, if names did not change since fs.edits was
-// since. ahead: nobody has asked for it yet.
-func (d *dir) keep(l *listing, since uint64, ahead bool) bool {
+// since.
+func (d *dir) keep(l *listing, since uint64) bool {
 	d.mu.Lock()
 	if d.edits.Load() > since || d.names != nil || d.removed {
 		d.mu.Unlock()
 		return false
 	}
 	d.names = l
-	d.known.Store(true)
+	d.known.Store(uint32(l.knows()))
 	d.mu.Unlock()
 	fs := d.fs
 	fs.mu.Lock()
-	d.kept, d.recent, d.ahead = len(l.entries), false, ahead
+	d.kept, d.recent = len(l.entries), false
 	d.place.Value = d
 	fs.entries += d.kept
 	fs.listed.PushFront(&d.place)
@@ -202,7 +221,7 @@ func (d *dir) forgetNames() {
 	d.mu.Lock()
 	l := d.names
 	d.names = nil
-	d.known.Store(false)
+	d.known.Store(uint32(knowsNothing))
 	d.mu.Unlock()
 	if l != nil {
 		l.release()
@@ -244,25 +263,24 @@ func (fs *filesystem) trimListings(keep int) {
 func (d *dir) list(c vfs.Ctx) (*listing, error) {
 	d.mu.Lock()
 	l, since := d.names, d.fs.edits.Load()
+	if l != nil {
+		l.asked()
+	}
 	d.mu.Unlock()
 	if l != nil {
 		d.fs.mu.Lock()
 		d.recent = true
-		if d.ahead {
-			d.ahead = false
-			d.fs.walk.used++
-		}
 		d.fs.mu.Unlock()
 		return l, nil
 	}
-	l, err := d.fetch(c)
+	l, err := d.fetch(c, &d.fs.walk, d.fs.bare())
 	if err != nil {
 		return nil, err
 	}
 	if l.where == nil {
 		return l, nil
 	}
-	if d.keep(l, since, false) {
+	if d.keep(l, since) {
 		return l, nil
 	}
 	// Names changed meanwhile: what was read is good for this reader only.
@@ -270,9 +288,9 @@ func (d *dir) list(c vfs.Ctx) (*listing, error) {
 	return l, nil
 }
 
-// fetch reads the directory. Of a shared mount, and of a large directory, only the
-// names are kept.
-func (d *dir) fetch(c vfs.Ctx) (*listing, error) {
+// fetch reads the directory, and others ahead for w. Of a shared mount, and of a large
+// directory, only the names are kept.
+func (d *dir) fetch(c vfs.Ctx, w *walk, bare wire.Bare) (*listing, error) {
 	l := &listing{}
 	if !d.fs.shared {
 		l.where = map[string]int{}
@@ -280,8 +298,12 @@ func (d *dir) fetch(c vfs.Ctx) (*listing, error) {
 	if d.gone() {
 		return l, nil
 	}
-	q := wire.ReaddirReq{Dir: d.id}
-	q.Ahead, q.Next = d.wanted()
+	q := wire.ReaddirReq{Dir: d.id, Bare: bare}
+	know := knowsNames
+	if bare == wire.BareNone {
+		know = knowsFiles
+	}
+	q.Ahead, q.Next = d.wanted(w, know)
 	for {
 		var r wire.ReaddirResp
 		since := d.fs.edits.Load()
@@ -292,7 +314,7 @@ func (d *dir) fetch(c vfs.Ctx) (*listing, error) {
 		for i := range r.Entries {
 			d.take(l, &r.Entries[i])
 		}
-		d.fs.keepAhead(r.Ahead, since)
+		d.fs.keepAhead(r.Ahead, w, since)
 		if l.where != nil && len(l.entries) > maxListing {
 			l.namesOnly()
 		}
@@ -307,89 +329,17 @@ func (d *dir) fetch(c vfs.Ctx) (*listing, error) {
 func (d *dir) take(l *listing, e *wire.Entry) {
 	a := &e.Node.Attr
 	out := entry{name: e.Name, ino: a.Ino, typ: linux.FileMode(a.Mode).DirentType()}
-	if l.where == nil {
+	_, twice := l.where[e.Name] // it was renamed while we read
+	switch {
+	case e.Node.ID == 0:
+		l.bare++
+	case l.where == nil || twice:
 		d.fs.client.Forget(e.Node.ID, 1)
+	default:
+		out.node = d.fs.intern(&e.Node)
+		out.node.base().above.Store(d)
+	}
+	if !twice {
 		l.add(out)
-		return
-	}
-	if _, twice := l.where[e.Name]; twice {
-		d.fs.client.Forget(e.Node.ID, 1) // it was renamed while we read
-		return
-	}
-	out.node = d.fs.intern(&e.Node)
-	if sub, ok := out.node.(*dir); ok {
-		sub.above.Store(d)
-	}
-	l.add(out)
-}
-
-// An openDir is an open directory. It stays with the listing it began with, until it
-// is rewound.
-type openDir struct {
-	dir *dir
-
-	mu    lock.Mutex[lock.Leaf]
-	names *listing
-}
-
-// listing is what to read at offset off.
-func (o *openDir) listing(c vfs.Ctx, off int64) (*listing, error) {
-	o.mu.Lock()
-	l := o.names
-	o.mu.Unlock()
-	if l != nil && off > vfs.FirstEntry {
-		return l, nil
-	}
-	l, err := o.dir.list(c)
-	if err != nil {
-		return nil, err
-	}
-	o.mu.Lock()
-	o.names = l
-	o.mu.Unlock()
-	return l, nil
-}
-
-// Read implements vfs.File.
-func (*openDir) Read(vfs.Ctx, usermem.Seq, int64) (int64, error) { return 0, linux.EISDIR }
-
-// Write implements vfs.File.
-func (*openDir) Write(vfs.Ctx, usermem.Seq, int64) (int64, error) { return 0, linux.EISDIR }
-
-// Close implements vfs.File.
-func (*openDir) Close(vfs.Ctx) {}
-
-// Sync implements vfs.Syncer.
-func (o *openDir) Sync(c vfs.Ctx, dataOnly bool) error {
-	d := o.dir
-	if d.fs.readOnly {
-		return nil
-	}
-	if err := d.fs.call(c, &wire.FsyncReq{ID: d.id, Data: dataOnly}, &wire.Empty{}, nil); err != nil {
-		return err
-	}
-	return d.takeFailure()
-}
-
-// List implements vfs.Lister.
-func (o *openDir) List(c vfs.Ctx, off int64, f func(vfs.Dirent) bool) error {
-	l, err := o.listing(c, off)
-	if err != nil {
-		return err
-	}
-	var buf [64]entry
-	for seq := off - vfs.FirstEntry; ; {
-		o.dir.mu.Lock()
-		n := l.from(seq, buf[:])
-		o.dir.mu.Unlock()
-		for _, e := range buf[:n] {
-			seq = e.seq + 1
-			if !f(vfs.Dirent{Name: e.name, Ino: e.ino, Type: e.typ, Next: vfs.FirstEntry + seq}) {
-				return nil
-			}
-		}
-		if n < len(buf) {
-			return nil
-		}
 	}
 }

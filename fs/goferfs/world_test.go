@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +24,8 @@ type world struct {
 	*vfs.Internal
 	host string // the directory
 	fs   *filesystem
+	deaf bool   // set before mount: no change by others is told
+	end  func() // undoes mount, as the test's end does
 }
 
 // newWorld serves a new directory, as change has it.
@@ -35,6 +39,17 @@ func newWorld(t testing.TB, change func(*gofer.Mount)) *world {
 		change(&m)
 	}
 	w.mount(m)
+	return w
+}
+
+// newDeaf is newWorld, of a world in which nobody watches: what the gofer is asked for is what
+// the test does, however long that takes.
+func newDeaf(t testing.TB) *world {
+	t.Helper()
+	w := &world{TB: t, host: t.TempDir(), deaf: true}
+	old := unix.Umask(0)
+	t.Cleanup(func() { unix.Umask(old) })
+	w.mount(gofer.Mount{Path: w.host})
 	return w
 }
 
@@ -59,6 +74,9 @@ func (w *world) mount(m gofer.Mount, others ...gofer.Mount) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.deaf {
+		client.WatchDelay = 24 * time.Hour
+	}
 	sys := vfs.New(nil)
 	w.Internal = &vfs.Internal{Who: auth.Root(nil)}
 	root, err := New(w, client, 0, sys.Settle, t.Logf)
@@ -80,7 +98,7 @@ func (w *world) mount(m gofer.Mount, others ...gofer.Mount) {
 		p.Drop()
 		fs.DecRef()
 	}
-	t.Cleanup(func() {
+	w.end = sync.OnceFunc(func() {
 		w.Internal.Place.DecRef()
 		_ = w.fs.settle(nil)
 		w.fs.trimIdle(0)
@@ -93,6 +111,7 @@ func (w *world) mount(m gofer.Mount, others ...gofer.Mount) {
 		}
 		unix.Close(proc)
 	})
+	t.Cleanup(w.end)
 }
 
 func at(name string) vfs.At { return vfs.At{Name: name} }

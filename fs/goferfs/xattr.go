@@ -63,11 +63,15 @@ func (n *node) GetXattr(c vfs.Ctx, name string) ([]byte, error) {
 
 // SetXattr implements vfs.Xattr.
 func (n *node) SetXattr(c vfs.Ctx, name string, value []byte, flags int) error {
+	n.marked.Store(true)
 	return n.changeXattr(c, name, &wire.SetxattrReq{ID: n.id, Name: name, Value: value, Flags: uint32(flags)})
 }
 
 // RemoveXattr implements vfs.Xattr.
 func (n *node) RemoveXattr(c vfs.Ctx, name string) error {
+	if name == linux.XATTR_CAPS && n.made.Load() && !n.marked.Load() && !n.ask.Load() && !n.fs.shared {
+		return linux.ENODATA // as each first write to a program finds
+	}
 	return n.changeXattr(c, name, &wire.RemovexattrReq{ID: n.id, Name: name})
 }
 

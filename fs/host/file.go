@@ -61,7 +61,7 @@ func New(p *Poller, fd int, uid, gid uint32) (*Descriptor, error) {
 	d.refs.Store(1)
 	if d.kind == linux.S_IFREG || d.kind == linux.S_IFBLK {
 		d.seekable = true
-	} else if d.pollID, d.polled, err = p.add(fd, &d.queue); err != nil {
+	} else if d.pollID, d.polled, err = p.Add(fd, &d.queue); err != nil {
 		return nil, err
 	}
 	if d.kind == linux.S_IFCHR {
@@ -103,7 +103,7 @@ func (d *Descriptor) Drop() {
 		return
 	}
 	if d.polled {
-		d.poller.remove(d.fd, d.pollID)
+		d.poller.Remove(d.fd, d.pollID)
 	}
 	unix.Close(d.fd)
 }

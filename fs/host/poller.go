@@ -28,7 +28,8 @@ type Poller struct {
 // reads it may look next at what the guest did before.
 func (p *Poller) BeforeWrite(f func()) { p.before.Store(&f) }
 
-func (p *Poller) beforeWrite() {
+// Settle calls what BeforeWrite was given.
+func (p *Poller) Settle() {
 	if f := p.before.Load(); f != nil {
 		(*f)()
 	}
@@ -55,9 +56,9 @@ func (p *Poller) Close() error { return p.ep.Close() }
 // epollAll is everything that may happen to a descriptor, told once each time.
 const epollAll = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
 
-// add has q told of fd's events; ok is false if fd is always ready, as regular
-// files are.
-func (p *Poller) add(fd int, q *wait.Queue) (id int32, ok bool, err error) {
+// Add has q told of fd's events; ok is false if fd is always ready, as regular
+// files are. Remove undoes it, with id.
+func (p *Poller) Add(fd int, q *wait.Queue) (id int32, ok bool, err error) {
 	p.mu.Lock()
 	p.next++
 	id = p.next
@@ -74,8 +75,8 @@ func (p *Poller) add(fd int, q *wait.Queue) (id int32, ok bool, err error) {
 	return 0, false, fmt.Errorf("host: epoll_ctl: %w", err)
 }
 
-// remove undoes add, before fd is closed.
-func (p *Poller) remove(fd int, id int32) {
+// Remove undoes Add, before fd is closed.
+func (p *Poller) Remove(fd int, id int32) {
 	p.control(unix.EPOLL_CTL_DEL, fd, &unix.EpollEvent{})
 	p.forget(id)
 }

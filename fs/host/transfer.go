@@ -57,7 +57,7 @@ func (s *stream) Write(_ vfs.Ctx, src usermem.Seq, _ int64) (int64, error) {
 	if src.Len() == 0 {
 		return 0, nil
 	}
-	d.poller.beforeWrite()
+	d.poller.Settle()
 	if !d.slow.Load() {
 		n, err := src.Each(arch.Read, func(p [][]byte) (int64, error) { return d.call(p, true) })
 		if err != linux.EOPNOTSUPP {

@@ -28,15 +28,11 @@ func (n *node) Open(c vfs.Ctx, flags linux.OpenFlags) (vfs.File, error) {
 	if u == nil {
 		real = n.lower[0].Inode
 	}
-	f, err := real.Open(c, flags)
+	// It is vfs that truncates, as the overlay is no vfs.Truncator, and sees to what becomes
+	// of the set-ID bits. The upper layer, if it is one, would lose them before.
+	f, err := real.Open(c, flags&^linux.O_TRUNC)
 	if err != nil {
 		return nil, err
-	}
-	if u != nil && flags&linux.O_TRUNC != 0 {
-		if _, ok := u.(vfs.Truncator); !ok {
-			// vfs does it: the overlay is no Truncator.
-			return &file{File: f, n: n, upper: true}, nil
-		}
 	}
 	return &file{File: f, n: n, upper: u != nil}, nil
 }

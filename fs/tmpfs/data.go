@@ -140,7 +140,8 @@ func (t *data) drop(fs *filesystem, start, end uint64) (free, punch []memfile.Ra
 			}
 		}
 		t.charge(fs, e.charged()-had)
-		if e.charged() == 0 {
+		// What is still mapped of an extent a guest may touch at any time, charged or not.
+		if e.charged() == 0 && (!e.mapped || start <= e.start && e.end() <= end) {
 			empty = append(empty, e)
 			free = append(free, e.mem)
 		} else {

@@ -22,6 +22,21 @@ func TestLongHole(t *testing.T) {
 	}
 }
 
+// A guest may touch a page between the two questions of a read: it comes to something.
+func TestRunThatBegins(t *testing.T) {
+	asked := 0
+	touched := func(r memfile.Range, hole bool) uint64 { // by now
+		if asked++; asked == 1 || !hole {
+			return r.Start
+		}
+		return r.End
+	}
+	e := &extent{mem: memfile.Range{End: arch.PageSize}, mapped: true}
+	if n, there := e.run(touched, 100, 200); n != 200 || !there {
+		t.Errorf("%d bytes, there: %v", n, there)
+	}
+}
+
 // Who looks for data in what guests see asks the host for what is next, and not for all
 // that follows: to go through a file takes as many questions as it has pieces.
 func TestSeekAsksForWhatIsNext(t *testing.T) {

@@ -80,12 +80,17 @@ func (e *extent) seek(host resident, off, end uint64, hole bool) uint64 {
 	return min(max(off, e.start+p*arch.PageSize), end)
 }
 
-// run is how many bytes from off on, at most n, are all data or all not.
+// run is how many bytes from off on, at most n, are all data or all not. It is never 0: a
+// guest that touches a page in between has the question asked again.
 func (e *extent) run(host resident, off, n uint64) (m uint64, data bool) {
-	if end := e.seek(host, off, off+n, true); end > off {
-		return end - off, true
+	for {
+		if end := e.seek(host, off, off+n, true); end > off {
+			return end - off, true
+		}
+		if end := e.seek(host, off, off+n, false); end > off {
+			return end - off, false
+		}
 	}
-	return e.seek(host, off, off+n, false) - off, false
 }
 
 // touched calls f for each part of [start, end) that the host has memory for.

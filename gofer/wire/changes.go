@@ -7,8 +7,9 @@ import "time"
 const watchDelay = time.Second
 
 // Subscribe has f called, one call at a time, with what others change in mounts that
-// are not shared, within a second, from the sandbox's second second on. It is best effort: a host that allows no more
-// watches, or a lost gofer, means that f is not called (again).
+// are not shared, within a second, once the sandbox is older than WatchDelay. It is best
+// effort: a host that allows no more watches, or a lost gofer, means that f is not called
+// (again).
 func (c *Client) Subscribe(f func(*ChangesResp)) {
 	c.mu.Lock()
 	c.subscribers = append(c.subscribers, f)
@@ -23,7 +24,7 @@ func (c *Client) Subscribe(f func(*ChangesResp)) {
 // that waits without looking up now and then: an idle sandbox shall be idle.
 func (c *Client) listen() {
 	select {
-	case <-time.After(watchDelay):
+	case <-time.After(c.WatchDelay):
 	case <-c.dead:
 		return
 	}

@@ -28,6 +28,9 @@ const (
 // operation slow by nature, it takes one of a pool. All methods may be called
 // concurrently.
 type Client struct {
+	// WatchDelay is the age at which the first subscriber begins to watch.
+	WatchDelay time.Duration
+
 	control chan *channel // the first connection, which makes the others: one element
 	pool    chan *channel // those at rest
 	slotOf  []uint8       // CPU number → index of slots
@@ -40,6 +43,8 @@ type Client struct {
 	failure error // why dead was closed
 
 	subscribers []func(*ChangesResp)
+
+	counts [NumOps]atomic.Uint64 // requests sent
 
 	forgetMu   sync.Mutex
 	forgets    []Forget
@@ -71,9 +76,10 @@ func NewClient(fd int) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		control: make(chan *channel, 1),
-		pool:    make(chan *channel, maxPool),
-		dead:    make(chan struct{}),
+		WatchDelay: watchDelay,
+		control:    make(chan *channel, 1),
+		pool:       make(chan *channel, maxPool),
+		dead:       make(chan struct{}),
 	}
 	ch, err := c.adopt(conn, c.control)
 	if err != nil {
@@ -184,18 +190,27 @@ func (c *Client) err() error {
 // come with it go to fds, or are closed if fds is nil. The error is a syscall.Errno
 // if that is the answer; EINTR if done was closed first, in which case the operation
 // may yet happen, what it returned is given back, and r and fds are lost to the
-// caller; or a *LinkError if the gofer is dead or makes no sense.
+// caller, unless it is a Latecomer, of which the request has always been sent then; or a
+// *LinkError if the gofer is dead or makes no sense.
 func (c *Client) Call(done <-chan struct{}, q Request, r Message, fds *FDs) error {
-	ch, err := c.take(done, q.Op().Slow())
+	sent := done
+	if _, ok := r.(Latecomer); ok {
+		sent = nil
+	}
+	ch, err := c.take(sent, q.Op().Slow())
 	if err != nil {
 		return err
 	}
 	return c.exchange(ch, done, q, r, fds)
 }
 
+// Count is how many requests for op were sent.
+func (c *Client) Count(op Op) uint64 { return c.counts[op].Load() }
+
 // exchange does one round trip on ch and releases it.
 func (c *Client) exchange(ch *channel, done <-chan struct{}, q Request, r Message, fds *FDs) error {
 	c.takeForgets(ch)
+	c.counts[q.Op()].Add(1)
 	ch.out = ch.coder.request(ch.out[:0], q, ch.fs)
 	err := ch.conn.Send(ch.out)
 	if err == nil {
@@ -252,6 +267,9 @@ func (c *Client) drain(ch *channel, r Message) {
 	fds.Close()
 	if h, ok := r.(Holder); ok && err == nil {
 		h.IDs(func(id ID) { c.Forget(id, 1) })
+	}
+	if l, ok := r.(Latecomer); ok {
+		l.Late(err)
 	}
 	if link := (*LinkError)(nil); errors.As(err, &link) {
 		c.fail(err)

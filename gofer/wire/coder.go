@@ -21,6 +21,15 @@ func (c *Coder) take(n int) []byte {
 	return b
 }
 
+// U8 is an 8-bit field.
+func (c *Coder) U8(p *uint8) {
+	if c.enc {
+		c.buf = append(c.buf, *p)
+	} else if b := c.take(1); b != nil {
+		*p = b[0]
+	}
+}
+
 // U16 is a 16-bit field, little-endian like all others.
 func (c *Coder) U16(p *uint16) {
 	if c.enc {
@@ -130,6 +139,16 @@ func (c *Coder) Bytes(p *[]byte, limit int) {
 		c.buf = append(c.buf, *p...)
 	} else if b := c.take(n); b != nil {
 		*p = append([]byte(nil), b...)
+	}
+}
+
+// View is Bytes; what is decoded is a part of the message.
+func (c *Coder) View(p *[]byte, limit int) {
+	n := c.length(len(*p), limit, 1)
+	if c.enc {
+		c.buf = append(c.buf, *p...)
+	} else if b := c.take(n); b != nil {
+		*p = b
 	}
 }
 

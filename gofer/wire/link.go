@@ -122,7 +122,17 @@ func (l *Link) Send(b []byte, fds ...int) error {
 // it may be called again; every other error is a *LinkError and ends the connection.
 func (l *Link) Recv(fds *FDs) ([]byte, error) {
 	want := linkHeader
-	for l.got < want {
+	for {
+		if l.got >= linkHeader { // perhaps since a Recv that ended with EAGAIN
+			size := binary.LittleEndian.Uint32(l.in)
+			if size > MaxMessage {
+				return nil, &LinkError{"receive", ErrMessage}
+			}
+			want = linkHeader + int(size)
+		}
+		if l.got >= want {
+			break
+		}
 		if err := l.wait(); err != nil {
 			return nil, err
 		}
@@ -135,13 +145,7 @@ func (l *Link) Recv(fds *FDs) ([]byte, error) {
 		case n == 0:
 			return nil, &LinkError{"receive", ErrClosed}
 		}
-		if l.got += n; l.got >= linkHeader {
-			size := binary.LittleEndian.Uint32(l.in)
-			if size > MaxMessage {
-				return nil, &LinkError{"receive", ErrMessage}
-			}
-			want = linkHeader + int(size)
-		}
+		l.got += n
 	}
 	count := binary.LittleEndian.Uint32(l.in[4:])
 	if l.got > want || count > MaxFDs { // one message at a time

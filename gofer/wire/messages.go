@@ -143,6 +143,24 @@ func (m *OpenReq) Fields(c *Coder) {
 	c.U32((*uint32)(&m.Mode))
 }
 
+// OpensReq asks for descriptors for reading of several regular files. What fails with
+// the first fails; of the others those come that can be had.
+type OpensReq struct{ IDs []ID }
+
+func (m *OpensReq) Fields(c *Coder) { c.IDs(&m.IDs, MaxFDs) }
+
+// OpensResp is the attributes of the first file, and of which files descriptors come, in
+// the same order. IDs are no references.
+type OpensResp struct {
+	Attr   Attr
+	Opened []ID
+}
+
+func (m *OpensResp) Fields(c *Coder) {
+	m.Attr.Fields(c)
+	c.IDs(&m.Opened, MaxFDs)
+}
+
 // AttrResp is a file's attributes after an operation.
 type AttrResp struct{ Attr Attr }
 
@@ -276,103 +294,3 @@ func (m *UnlinkReq) Fields(c *Coder) {
 type UnlinkResp struct{ Dir Attr }
 
 func (m *UnlinkResp) Fields(c *Coder) { m.Dir.Fields(c) }
-
-// UnlinksReq removes names one after the other, whatever becomes of those before.
-type UnlinksReq struct{ Names []UnlinkReq }
-
-// unlinkSize is the length of the shortest encoded UnlinkReq in bytes.
-const unlinkSize = 8 + 4 + 1 + 1 + 8 + 1
-
-func (m *UnlinksReq) Fields(c *Coder) {
-	List(c, &m.Names, MaxUnlinks, unlinkSize, func(c *Coder, q *UnlinkReq) { q.Fields(c) })
-}
-
-// UnlinksResp is what became of each, 0 or why not, and the directories thereafter, in
-// the order in which they were first named; those that can't be looked at are zero.
-type UnlinksResp struct {
-	Errnos []uint32
-	Dirs   []Attr
-}
-
-func (m *UnlinksResp) Fields(c *Coder) {
-	List(c, &m.Errnos, MaxUnlinks, 4, (*Coder).U32)
-	List(c, &m.Dirs, MaxUnlinks, attrSize, func(c *Coder, a *Attr) { a.Fields(c) })
-}
-
-// ReaddirReq asks for the next page of a directory from Cookie on, 0 being its start.
-// With the last page, Ahead bytes may hold whole listings of directories that the asker
-// is likely to want next: those in that page and what is below them, then those of Next.
-type ReaddirReq struct {
-	Dir    ID
-	Cookie uint64
-	Ahead  uint32
-	Next   []ID
-}
-
-func (m *ReaddirReq) Fields(c *Coder) {
-	c.ID(&m.Dir)
-	c.U64(&m.Cookie)
-	c.U32(&m.Ahead)
-	c.IDs(&m.Next, MaxNext)
-}
-
-// An Entry is one name of a directory and the file it names.
-type Entry struct {
-	Name string
-	Node Node
-}
-
-func (m *Entry) Fields(c *Coder) {
-	c.Name(&m.Name)
-	m.Node.Fields(c)
-}
-
-// EntrySize is the number of bytes that an entry takes of a message.
-func EntrySize(name, target int) int { return 4 + name + nodeSize + target }
-
-// entries is the field of a page's entries.
-func entries(c *Coder, p *[]Entry) {
-	List(c, p, MaxMessage/nodeSize, nodeSize+5, func(c *Coder, e *Entry) { e.Fields(c) })
-}
-
-// A Listing is all of a directory.
-type Listing struct {
-	Dir     ID // no reference
-	Entries []Entry
-}
-
-// ListingSize is the number of bytes that a listing takes of a message, without its
-// entries.
-const ListingSize = 8 + 4
-
-func (m *Listing) Fields(c *Coder) {
-	c.ID(&m.Dir)
-	entries(c, &m.Entries)
-}
-
-// ReaddirResp is a page, without "." and "..". Next is the cookie of the page that
-// follows, or 0 if there is none. Ahead is other directories, each after the one in
-// which the asker finds its id.
-type ReaddirResp struct {
-	Entries []Entry
-	Next    uint64
-	Ahead   []Listing
-}
-
-func (m *ReaddirResp) Fields(c *Coder) {
-	entries(c, &m.Entries)
-	c.U64(&m.Next)
-	List(c, &m.Ahead, MaxAhead, ListingSize, func(c *Coder, l *Listing) { l.Fields(c) })
-}
-
-// IDs implements Holder.
-func (m *ReaddirResp) IDs(f func(ID)) {
-	for i := range m.Entries {
-		f(m.Entries[i].Node.ID)
-	}
-	for _, l := range m.Ahead {
-		for i := range l.Entries {
-			f(l.Entries[i].Node.ID)
-		}
-	}
-}

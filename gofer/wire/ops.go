@@ -30,7 +30,9 @@ const (
 	OpBind
 	OpChanges
 	OpAttrs
-	OpUnlinks
+	OpApply
+	OpOpens
+	OpReserve
 	NumOps
 )
 
@@ -38,20 +40,21 @@ const (
 var ops = [NumOps]struct {
 	name  string
 	looks bool // changes nothing
+	after bool // may follow changes in their message: request and reply are short
 	slow  bool // may wait for a disk or a peer for long: keep it off the pinned threads
 }{
 	OpChannel:     {name: "channel"},
 	OpForget:      {name: "forget"},
 	OpAttach:      {name: "attach"},
-	OpWalk:        {name: "walk", looks: true},
-	OpGetattr:     {name: "getattr", looks: true},
-	OpSetattr:     {name: "setattr"},
-	OpOpen:        {name: "open"},
-	OpCreate:      {name: "create"},
-	OpMknod:       {name: "mknod"},
-	OpLink:        {name: "link"},
-	OpRename:      {name: "rename"},
-	OpUnlink:      {name: "unlink"},
+	OpWalk:        {name: "walk", looks: true, after: true},
+	OpGetattr:     {name: "getattr", looks: true, after: true},
+	OpSetattr:     {name: "setattr", after: true},
+	OpOpen:        {name: "open", after: true},
+	OpCreate:      {name: "create", after: true},
+	OpMknod:       {name: "mknod", after: true},
+	OpLink:        {name: "link", after: true},
+	OpRename:      {name: "rename", after: true},
+	OpUnlink:      {name: "unlink", after: true},
 	OpReaddir:     {name: "readdir", looks: true},
 	OpReadlink:    {name: "readlink", looks: true},
 	OpGetxattr:    {name: "getxattr", looks: true},
@@ -65,7 +68,9 @@ var ops = [NumOps]struct {
 	OpBind:        {name: "bind"},
 	OpChanges:     {name: "changes", slow: true},
 	OpAttrs:       {name: "attrs", slow: true, looks: true},
-	OpUnlinks:     {name: "unlinks"},
+	OpApply:       {name: "apply"},
+	OpOpens:       {name: "opens"},
+	OpReserve:     {name: "reserve", looks: true, after: true},
 }
 
 // String is the operation's name.
@@ -78,6 +83,9 @@ func (o Op) String() string {
 
 // Looks reports whether the operation changes nothing.
 func (o Op) Looks() bool { return o < NumOps && ops[o].looks }
+
+// Follows reports whether the operation may be the Then of an ApplyReq.
+func (o Op) Follows() bool { return o < NumOps && ops[o].after }
 
 // Slow reports whether the operation may take long by its nature.
 func (o Op) Slow() bool { return o < NumOps && ops[o].slow }
@@ -107,4 +115,6 @@ func (*ConnectReq) Op() Op     { return OpConnect }
 func (*BindReq) Op() Op        { return OpBind }
 func (*ChangesReq) Op() Op     { return OpChanges }
 func (*AttrsReq) Op() Op       { return OpAttrs }
-func (*UnlinksReq) Op() Op     { return OpUnlinks }
+func (*ApplyReq) Op() Op       { return OpApply }
+func (*OpensReq) Op() Op       { return OpOpens }
+func (*ReserveReq) Op() Op     { return OpReserve }

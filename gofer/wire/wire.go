@@ -28,7 +28,7 @@ const (
 	// MaxXattr is XATTR_SIZE_MAX, the size of the largest extended attribute.
 	MaxXattr = 64 << 10
 	// MaxFDs is the number of descriptors that can ride on one message.
-	MaxFDs = 3
+	MaxFDs = 16
 	// MaxForgets is the number of ids that one request can give back.
 	MaxForgets = 256
 	// MaxPage is the room that one page of a directory listing may take.
@@ -38,8 +38,12 @@ const (
 	MaxNext, MaxAhead = 64, 256
 	// MaxAttrs is the number of files whose attributes one request can ask for.
 	MaxAttrs = 256
-	// MaxUnlinks is the number of names that one request can remove.
-	MaxUnlinks = 64
+	// MaxEdits is the number of changes that one request can make.
+	MaxEdits = 64
+	// MaxMake is the number of bytes that a file can begin with.
+	MaxMake = 32 << 10
+	// MaxReserve is the number of ids that one request can reserve.
+	MaxReserve = 256
 )
 
 // An ID names a file on the gofer's side. It is the gofer that gives them out; 0
@@ -58,6 +62,10 @@ type Request interface {
 
 // A Holder is a reply that carries ids, which somebody must give back.
 type Holder interface{ IDs(func(ID)) }
+
+// A Latecomer is a reply for which its caller no longer waited (EINTR), but which is told
+// when it is there, or that it will never be.
+type Latecomer interface{ Late(error) }
 
 // A Forget gives back N references to ID.
 type Forget struct {
@@ -192,6 +200,13 @@ func (c *Coder) reply(b []byte, m Message) error {
 func ParseReply(b []byte, m Message) error {
 	var c Coder
 	return c.reply(b, m)
+}
+
+// Marshal is the fields of m.
+func Marshal(m Message) []byte {
+	c := Coder{enc: true}
+	m.Fields(&c)
+	return c.buf
 }
 
 // Unmarshal decodes the fields of m, which must be all of b.

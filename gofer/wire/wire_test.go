@@ -19,7 +19,7 @@ func messages() []Message {
 		&RenameReq{}, &RenameResp{}, &UnlinkReq{}, &UnlinkResp{}, &ReaddirReq{}, &ReaddirResp{}, &ReadlinkReq{},
 		&ReadlinkResp{}, &GetxattrReq{}, &XattrResp{}, &SetxattrReq{}, &ListxattrReq{}, &ListxattrResp{},
 		&RemovexattrReq{}, &StatfsReq{}, &StatfsResp{}, &FsyncReq{}, &SyncfsReq{}, &ConnectReq{}, &BindReq{}, &ChangesReq{}, &ChangesResp{}, &AttrsReq{}, &AttrsResp{},
-		&UnlinksReq{}, &UnlinksResp{},
+		&ApplyReq{}, &ApplyResp{}, &OpensReq{}, &OpensResp{}, &ReserveReq{}, &ReserveResp{},
 	}
 }
 
@@ -48,11 +48,38 @@ func fill(v reflect.Value, next *uint64) {
 	}
 }
 
+// A bare entry is short, and takes as much as Size says.
+func TestBareEntry(t *testing.T) {
+	for _, e := range []Entry{
+		{Name: "bare", Node: Node{Attr: Attr{Ino: 7, Mode: TypeLink}}},
+		{Name: "whole", Node: Node{ID: 3, Attr: Attr{Ino: 7, Mode: TypeLink, Size: 9}, Target: "target"}},
+	} {
+		in := ReaddirResp{Entries: []Entry{e, e}}
+		b, one := AppendReply(nil, &in), AppendReply(nil, &ReaddirResp{Entries: []Entry{e}})
+		var out ReaddirResp
+		if err := ParseReply(b, &out); err != nil || !reflect.DeepEqual(in.Entries, out.Entries) {
+			t.Errorf("%v\n in %+v\nout %+v", err, in, out)
+		}
+		if len(b)-len(one) != e.Size() {
+			t.Errorf("%s takes %d bytes, and says %d", e.Name, len(b)-len(one), e.Size())
+		}
+	}
+}
+
 // Every field of every message arrives, and no truncated message does.
 func TestRoundTrip(t *testing.T) {
 	for _, in := range messages() {
 		n := uint64(0)
 		fill(reflect.ValueOf(in), &n)
+		if q, ok := in.(*ApplyReq); ok { // a change is one thing or the other
+			q.Edits[0] = Edit{Kind: EditSet, Set: q.Edits[0].Set}
+			q.Edits[1] = Edit{Kind: EditUnlink, Unlink: q.Edits[1].Unlink}
+			made := Edit{Kind: EditMake}
+			fill(reflect.ValueOf(&made.Make), &n)
+			link := Edit{Kind: EditLink}
+			fill(reflect.ValueOf(&link.Link), &n)
+			q.Edits = append(q.Edits, made, link)
+		}
 		b := AppendReply(nil, in)
 		out := reflect.New(reflect.TypeOf(in).Elem()).Interface().(Message)
 		if err := ParseReply(b, out); err != nil || !reflect.DeepEqual(in, out) {
@@ -219,7 +246,7 @@ func TestTooManyDescriptors(t *testing.T) {
 	}
 	defer s.Close()
 	defer unix.Close(a)
-	if err := unix.Sendmsg(a, []byte("x"), unix.UnixRights(0, 0, 0, 0, 0), nil, 0); err != nil {
+	if err := unix.Sendmsg(a, []byte("x"), unix.UnixRights(make([]int, MaxFDs+1)...), nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	var fds FDs
@@ -275,7 +302,7 @@ func TestLink(t *testing.T) {
 	if err := x.Send(make([]byte, MaxMessage+1)); !errors.Is(err, ErrMessage) {
 		t.Error(err)
 	}
-	for _, b := range []string{"\xff\xff\xff\xff\x00\x00\x00\x00", "\x00\x00\x00\x00\x09\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x00more"} {
+	for _, b := range []string{"\xff\xff\xff\xff\x00\x00\x00\x00", "\x00\x00\x00\x00\xff\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x00more"} {
 		if _, err := unix.Write(x.w, []byte(b)); err != nil {
 			t.Fatal(err)
 		}
@@ -293,6 +320,38 @@ func TestLink(t *testing.T) {
 	}
 	if _, err := NewLink(Ends{Sock: 0, R: 0, W: 0}); err == nil {
 		t.Error("standard input is a link")
+	}
+}
+
+// A message may come in parts, with waits in between that are too long.
+func TestLinkParts(t *testing.T) {
+	a, b, err := LinkPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	y, err := NewLink(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Close()
+	if err := y.SetTimeout(time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	whole := "\x05\x00\x00\x00\x00\x00\x00\x00hello"
+	for i := range len(whole) - 1 {
+		if _, err := unix.Write(a.W, []byte(whole[i:i+1])); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := y.Recv(nil); err != syscall.EAGAIN {
+			t.Fatalf("after %d bytes: %v", i+1, err)
+		}
+	}
+	if _, err := unix.Write(a.W, []byte("o")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := y.Recv(nil); err != nil || string(got) != "hello" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

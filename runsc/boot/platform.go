@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"garrison/gofer/wire"
 	"garrison/platform"
 	"garrison/platform/ptrace"
 	"garrison/platform/systrap"
@@ -97,6 +98,17 @@ func platformStats(p platform.Platform) string {
 	if counter, ok := p.(platform.Counter); ok {
 		for _, c := range counter.Counts() {
 			fmt.Fprintf(&b, "%-16s %d\n", c.Name, c.N)
+		}
+	}
+	return b.String()
+}
+
+// goferStats is what g was asked for, a line each.
+func goferStats(g *wire.Client) string {
+	var b strings.Builder
+	for op := range wire.NumOps {
+		if n := g.Count(op); n > 0 {
+			fmt.Fprintf(&b, "%-16s %d\n", op, n)
 		}
 	}
 	return b.String()

@@ -26,12 +26,12 @@ func Chmod(c Ctx, p Path, mode linux.FileMode) error {
 	return p.setAttr(c, &Attr{Mode: mode}, SetMode)
 }
 
-// forSetAttr is the attributes of a file that can be changed.
+// forSetAttr is the BasicAttr of a file that can be changed.
 func (p Path) forSetAttr(c Ctx) (Attr, error) {
 	if p.mnt.ReadOnly() {
 		return Attr{}, linux.EROFS
 	}
-	return p.d.node.Attr(c)
+	return BasicAttr(c, p.d.node)
 }
 
 func (p Path) setAttr(c Ctx, a *Attr, mask AttrMask) error {
@@ -71,6 +71,9 @@ func Chown(c Ctx, p Path, uid, gid uint32) error {
 	// The set-id bits go even for those who may keep them when writing: chown(2).
 	if a.Mode.Type() != linux.S_IFDIR && a.Mode.Type() != linux.S_IFLNK {
 		if m := withoutSetIDs(c, &a); m != a.Mode.Perm() {
+			if !owner(c, &a) {
+				return linux.EPERM // as chmod(2) of somebody else's file
+			}
 			set.Mode, mask = m, mask|SetMode
 		}
 	}

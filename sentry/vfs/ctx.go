@@ -33,6 +33,8 @@ type Sleeper interface {
 	// Done is closed when the caller is being killed: a wait that Block can't
 	// express (for the gofer) ends with it. nil for a caller that can't be.
 	Done() <-chan struct{}
+	// Waited says that the caller has waited so.
+	Waited()
 	// Raise sends the caller a signal from the kernel (SIGPIPE, SIGXFSZ).
 	Raise(linux.Signal)
 }
@@ -74,6 +76,9 @@ func (i *Internal) Done() <-chan struct{} { return nil }
 
 // Raise implements Ctx.
 func (i *Internal) Raise(linux.Signal) {}
+
+// Waited implements Ctx.
+func (i *Internal) Waited() {}
 
 // As is c with other credentials: access(2) judges with the real ids, an overlay
 // acts with its mounter's rights.

@@ -59,7 +59,7 @@ const dead = -1 << 40
 func newDentry(c Ctx, fs *Filesystem, parent *Dentry, name string, node Inode) (*Dentry, error) {
 	d := &Dentry{fs: fs, node: node}
 	if node != nil {
-		a, err := node.Attr(c)
+		a, err := BasicAttr(c, node)
 		if err != nil {
 			dropInode(node)
 			return nil, err

@@ -154,7 +154,8 @@ type (
 
 	// BasicAttrer: some attributes cost less than all. Optional.
 	BasicAttrer interface {
-		// BasicAttr is Attr of which only Ino, Mode, UID and GID need be right.
+		// BasicAttr is Attr of which only Mode, UID and GID need be right, and
+		// whether Nlink is 0.
 		BasicAttr(Ctx) (Attr, error)
 	}
 

@@ -144,7 +144,7 @@ func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 	if _, err := mayMake(c, p.dir, linux.S_IFREG); err != nil {
 		return nil, err
 	}
-	a, err := from.Attr(c)
+	a, err := BasicAttr(c, from.d.node)
 	if err != nil {
 		return nil, err
 	}

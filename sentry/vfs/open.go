@@ -117,6 +117,12 @@ func (p Path) openAs(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 	var f File
 	var st *inodeState
 	var err error
+	cut, had := flags&linux.O_TRUNC != 0 && p.d.typ == linux.S_IFREG, Attr{}
+	if cut {
+		if had, err = BasicAttr(c, p.d.node); err != nil {
+			return nil, err
+		}
+	}
 	opener, opens := p.d.node.(Opener)
 	switch kind := p.d.typ; {
 	case opens:
@@ -138,9 +144,12 @@ func (p Path) openAs(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 	}
 	d := NewFileDescription(p, f, flags&^openOnlyFlags)
 	d.state = st
-	if flags&linux.O_TRUNC != 0 && p.d.typ == linux.S_IFREG {
+	if cut {
 		if _, ok := p.d.node.(Truncator); !ok {
 			err = truncate(c, p.d.node, 0)
+		} else if had.Mode&(linux.S_ISUID|linux.S_ISGID) != 0 {
+			mode, _ := killPrivileges(c, &had)
+			keepSetIDs(c, p.d.node, mode)
 		}
 		if err != nil {
 			d.Release(c)

@@ -35,8 +35,8 @@ func allowed(cr *auth.Creds, a *Attr, want Access) bool {
 	return want == MayRead && Capable(cr, a, auth.CapDACReadSearch)
 }
 
-// BasicAttr is Attr of which only Ino, Mode, UID and GID are sure to be right:
-// what permissions depend on, and what a directory says of a name.
+// BasicAttr is Attr of which only Mode, UID and GID are sure to be right:
+// what permissions depend on; and whether Nlink is 0.
 func BasicAttr(c Ctx, node Inode) (Attr, error) {
 	if x, ok := node.(BasicAttrer); ok {
 		return x.BasicAttr(c)
@@ -140,6 +140,15 @@ func killPrivileges(c Ctx, a *Attr) (linux.FileMode, bool) {
 		return a.Mode.Perm(), false
 	}
 	return m, true
+}
+
+// keepSetIDs gives a file that was written the mode that it had, as the writer may keep
+// its set-id bits: the host has taken those of a file of its own, for it does not know of
+// the guest's rights.
+func keepSetIDs(c Ctx, node Inode, mode linux.FileMode) {
+	if a, err := node.Attr(c); err == nil && a.Mode.Perm() != mode {
+		_ = node.SetAttr(c, &Attr{Mode: mode}, SetMode) // what was written stays, whatever comes of this
+	}
 }
 
 // stripCaps takes a program's capabilities away, as whoever writes to it or gives it

@@ -52,7 +52,7 @@ func (r *renaming) run() error {
 	}
 	unlock := lock.Two(&a.dir.op, &b.dir.op)
 	err := r.lookup()
-	same := err == nil && r.new.node == r.old.node && r.flags&linux.RENAME_EXCHANGE == 0
+	same := err == nil && r.new.node == r.old.node // two names of one file: nothing is done
 	if err == nil && !same {
 		err = r.locked()
 	}
@@ -88,8 +88,8 @@ func (r *renaming) lookup() (err error) {
 		return err
 	}
 	switch {
-	case r.old.node == nil:
-		return linux.ENOENT
+	case r.old.node == nil || r.to.dir.d.deleted.Load():
+		return linux.ENOENT // a removed directory has no names, wherever it was
 	case r.flags&linux.RENAME_NOREPLACE != 0 && r.new.node != nil:
 		return linux.EEXIST
 	case r.flags&linux.RENAME_EXCHANGE != 0 && r.new.node == nil:

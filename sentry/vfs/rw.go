@@ -122,6 +122,9 @@ func (d *FileDescription) WriteWith(c Ctx, src usermem.Seq, off int64, flags int
 		d.off.Store(w.off)
 		d.mu.Unlock()
 	}
+	if n > 0 && w.kept != 0 {
+		keepSetIDs(c, d.path.d.node, w.kept)
+	}
 	if err == linux.EPIPE {
 		if x, ok := d.file.(Piper); !ok || x.SignalsPipe() {
 			c.Raise(linux.SIGPIPE)
@@ -156,6 +159,7 @@ type writing struct {
 	now     bool
 	append  bool
 	regular bool
+	kept    linux.FileMode // the mode of a file that keeps its set-id bits, or 0
 }
 
 // run writes src, all of it if the caller may wait. Progress wins over an error, but
@@ -212,6 +216,14 @@ func (w *writing) once(src usermem.Seq) (int64, error) {
 	return n, err
 }
 
+// attr is the file's attributes, the size only if it is needed, limited or not.
+func (w *writing) attr(limited bool) (Attr, error) {
+	if _, ok := w.d.file.(Statter); ok || limited && w.append {
+		return w.d.Attr(w.c)
+	}
+	return BasicAttr(w.c, w.d.path.d.node)
+}
+
 // prepare checks the limits on a regular file's size, cuts src to them, and takes the
 // set-id bits away.
 func (w *writing) prepare(src usermem.Seq) (usermem.Seq, error) {
@@ -223,7 +235,7 @@ func (w *writing) prepare(src usermem.Seq) (usermem.Seq, error) {
 		return src, linux.EINVAL
 	}
 	limit := w.c.Limit(limits.FSize)
-	a, err := w.d.Attr(w.c)
+	a, err := w.attr(limit != limits.Infinity)
 	if err != nil {
 		return src, err
 	}
@@ -247,6 +259,7 @@ func (w *writing) prepare(src usermem.Seq) (usermem.Seq, error) {
 		if mode, ok := killPrivileges(w.c, &a); ok {
 			return src, w.d.path.d.node.SetAttr(w.c, &Attr{Mode: mode}, SetMode)
 		}
+		w.kept = a.Mode.Perm()
 	}
 	return src, nil
 }

@@ -102,7 +102,7 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 				node = up
 			}
 		}
-		a, err := BasicAttr(c, node.node)
+		a, err := node.node.Attr(c)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,11 @@ func truncate(c Ctx, node Inode, size int64) error {
 	if mode, ok := killPrivileges(c, &a); ok {
 		set.Mode, mask = mode, mask|SetMode
 	}
-	return node.SetAttr(c, &set, mask)
+	err = node.SetAttr(c, &set, mask)
+	if err == nil && mask&SetMode == 0 && a.Mode&(linux.S_ISUID|linux.S_ISGID) != 0 {
+		keepSetIDs(c, node, a.Mode.Perm())
+	}
+	return err
 }
 
 // Allocate is fallocate(2).

@@ -91,6 +91,9 @@ func (c *Ctx) block(o wait.Object, e wait.Events, end <-chan time.Time) error {
 // Raise implements vfs.Ctx.
 func (c *Ctx) Raise(s linux.Signal) { c.raised.Or(1 << uint(s)) }
 
+// Waited implements vfs.Ctx.
+func (*Ctx) Waited() {}
+
 // Raised reports whether s was raised, and forgets it.
 func (c *Ctx) Raised(s linux.Signal) bool { return c.raised.And(^(uint64(1)<<uint(s)))>>uint(s)&1 != 0 }
 

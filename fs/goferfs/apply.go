@@ -1,0 +1,197 @@
+package goferfs
+
+import (
+	"slices"
+
+	"garrison/gofer/wire"
+	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
+)
+
+// An application is changes that are under way to the host, with what is asked for after
+// them. Who makes one has the turn, until it is finished.
+type application struct {
+	wire.ApplyResp
+	fs    *filesystem
+	batch []change
+	files []*node  // that the changes are of, each once
+	vers  []uint32 // of files
+	then  wire.Message
+}
+
+// ask has the gofer do q after all that was put off before, in the same message if that
+// can be. EINTR: as wire.Client.Call has it.
+func (fs *filesystem) ask(done <-chan struct{}, q wire.Request, r wire.Message, fds *wire.FDs) error {
+	l := &fs.later
+	for n := l.added.Load(); l.done.Load() < n; {
+		if err := l.enter(done); err != nil {
+			return err
+		}
+		if l.done.Load() < n {
+			batch, size := l.take()
+			if q.Op().Follows() && l.done.Load()+int64(len(batch)) >= n {
+				if body := wire.Marshal(q); size+len(body) <= maxWithThen {
+					return fs.applyThen(done, batch, &wire.ApplyReq{Then: q.Op(), Body: body}, r, fds)
+				}
+			}
+			fs.carryOut(batch)
+		}
+		l.leave()
+	}
+	return fs.client.Call(done, q, r, fds)
+}
+
+// carryOut has the gofer make the changes of batch, and tells of it. It holds the turn.
+func (fs *filesystem) carryOut(batch []change) {
+	x := &application{fs: fs, batch: batch}
+	q := &wire.ApplyReq{}
+	x.fill(q)
+	x.finish(fs.client.Call(nil, q, x, nil))
+}
+
+// applyThen is carryOut with what is to follow in the same message, and is in q. It gives
+// the turn back, if need be when nobody waits for the reply any more.
+func (fs *filesystem) applyThen(done <-chan struct{}, batch []change, q *wire.ApplyReq, r wire.Message, fds *wire.FDs) error {
+	x := &application{fs: fs, batch: batch, then: r}
+	x.fill(q)
+	err := fs.client.Call(done, q, x, fds)
+	if err == linux.EINTR {
+		return err // Late will be called
+	}
+	x.finish(err)
+	fs.later.leave()
+	if err != nil {
+		return err
+	}
+	if err = x.Answer(r); err == wire.ErrMessage {
+		err = linux.EIO // never from a gofer of ours
+	}
+	return err
+}
+
+// Late implements wire.Latecomer: what the reply names is given back.
+func (x *application) Late(err error) {
+	x.finish(err)
+	x.fs.later.leave()
+	if err != nil || x.Answer(x.then) != nil {
+		return
+	}
+	if h, ok := x.then.(wire.Holder); ok {
+		h.IDs(func(id wire.ID) { x.fs.client.Forget(id, 1) })
+	}
+}
+
+// fill puts the changes into q.
+func (x *application) fill(q *wire.ApplyReq) {
+	q.Edits = make([]wire.Edit, len(x.batch))
+	for i := range x.batch {
+		q.Edits[i] = x.batch[i].wire()
+		for _, n := range x.batch[i].files() {
+			if !slices.Contains(x.files, n) {
+				x.files = append(x.files, n)
+				x.vers = append(x.vers, n.version())
+			}
+		}
+	}
+}
+
+// finish takes in what has become of the changes. err is why the gofer did not answer.
+func (x *application) finish(err error) {
+	if err == nil && (len(x.Errnos) != len(x.batch) || len(x.Attrs) != len(x.files)) {
+		err = linux.EIO // never from a gofer of ours
+	}
+	for i := range x.batch {
+		c, why := &x.batch[i], linux.Errno(0)
+		if err != nil {
+			why = wire.Errno(err)
+		} else {
+			why = linux.Errno(x.Errnos[i])
+		}
+		if c.make != nil {
+			var a wire.Attr
+			if err == nil {
+				a = x.Attrs[slices.Index(x.files, c.of.base())]
+			}
+			c.isMade(&a, why)
+		}
+		if why != 0 {
+			c.refused(why)
+		}
+	}
+	for i := range x.batch {
+		for _, n := range x.batch[i].files() {
+			if left := n.late.Add(-1); left == 0 && err == nil && !n.gone() {
+				at := slices.Index(x.files, n)
+				n.applied(&x.Attrs[at], x.vers[at])
+			}
+		}
+	}
+	// Not before: who sees that none is left takes what is known of the files for true.
+	x.fs.later.done.Add(int64(len(x.batch)))
+	for i := range x.batch {
+		x.batch[i].drop()
+	}
+}
+
+// applied is store of attributes that come with changes. It is no change of its own: what
+// was asked for since these were put off is answered after them.
+func (n *node) applied(a *wire.Attr, ver uint32) {
+	if a.Mode == 0 { // the gofer could not tell
+		n.ask.Store(true)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.storeLocked(a, ver)
+}
+
+// files is what the change leaves with other attributes.
+func (x *change) files() []*node {
+	switch {
+	case x.make != nil:
+		return []*node{x.of.base(), &x.make.dir.node}
+	case x.link != nil:
+		return []*node{x.of.base(), &x.link.node}
+	case x.keep:
+		return []*node{x.of.base(), x.victim.base()}
+	}
+	return []*node{x.of.base()}
+}
+
+// wire is what the gofer is asked for.
+func (x *change) wire() wire.Edit {
+	if x.make != nil {
+		return wire.Edit{Kind: wire.EditMake, Make: x.make.req}
+	}
+	if x.set != nil {
+		q := *x.set
+		if q.Mask&^(wire.SetUID|wire.SetGID) != 0 {
+			q.Mask &^= wire.SetUID | wire.SetGID // they stay, and ctime changes anyway
+		}
+		return wire.Edit{Kind: wire.EditSet, Set: q}
+	}
+	if x.link != nil {
+		return wire.Edit{Kind: wire.EditLink, Link: wire.LinkReq{ID: x.of.base().id, Dir: x.link.id, Name: x.name}}
+	}
+	return wire.Edit{Kind: wire.EditUnlink, Unlink: wire.UnlinkReq{Dir: x.of.base().id, Name: x.name, RmDir: x.rmdir,
+		Victim: x.victim.base().id, Keep: x.keep}}
+}
+
+// drop gives the inodes back.
+func (x *change) drop() {
+	if x.victim != nil {
+		x.victim.Drop()
+	}
+	if x.make != nil {
+		x.make.dir.Drop()
+	}
+	if x.link != nil {
+		x.link.Drop()
+	}
+	x.of.Drop()
+}
+
+// Settle implements vfs.Settler.
+func (n *node) Settle() { _ = n.fs.settle(nil) }
+
+var _ vfs.Settler = (*node)(nil)
