@@ -275,6 +275,9 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 	if level == linux.SOL_SOCKET && opt == linux.SO_PEERPIDFD {
 		v, err = peerPidfd(t, s, n)
 	}
+	if level == linux.SOL_PACKET && opt == linux.PACKET_HDRLEN {
+		v, err = packetHeader(t, s, p, n)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -288,19 +291,35 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 	return 0, size.Store(t, &n)
 }
 
+// packetHeader is PACKET_HDRLEN, whose value is a version before it is a length.
+func packetHeader(t *kernel.Task, s openSocket, p address, n int32) ([]byte, error) {
+	x, ok := s.Proto().(socket.HeaderLength)
+	if !ok {
+		return nil, linux.ENOPROTOOPT
+	}
+	if n < 4 {
+		return nil, linux.EINVAL
+	}
+	version, err := usermem.Ptr[int32](p.Addr()).Load(t)
+	if err != nil {
+		return nil, err
+	}
+	return x.HeaderLength(version)
+}
+
 // peerPidfd is SO_PEERPIDFD: a descriptor of the process at the other end. ENODATA if
 // there is none.
 func peerPidfd(t *kernel.Task, s openSocket, n int32) ([]byte, error) {
 	x, ok := s.Proto().(socket.PeerProcess)
 	if !ok {
-		return nil, linux.ENOPROTOOPT
+		return nil, linux.ENODATA
 	}
 	p, ok := x.PeerProcess().(*kernel.PID)
 	switch {
-	case n < 4:
-		return nil, linux.EINVAL
 	case !ok:
 		return nil, linux.ENODATA
+	case n < 4:
+		return nil, linux.EINVAL
 	}
 	fd, err := newPidfd(t, p, 0)
 	return socket.IntBytes(int32(fd)), err

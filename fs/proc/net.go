@@ -46,7 +46,7 @@ var netTable = sync.OnceValue(func() []netEntry {
 	}
 	return []netEntry{
 		{Name: "anycast6", Show: netText("")},
-		{Name: "arp", Show: netText("IP address       HW type     Flags       HW address            Mask     Device\n")},
+		{Name: "arp", Show: showARP},
 		{Name: "dev", Show: showNetDev},
 		{Name: "dev_mcast", Show: netText("")},
 		inet("icmp", head4+pointer, 127, linux.AF_INET, linux.SOCK_DGRAM, linux.IPPROTO_ICMP),

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 
+	"garrison/sentry/linux"
 	"garrison/sentry/socket"
 	"garrison/sentry/vfs"
 )
@@ -31,6 +33,34 @@ func linkName(links []socket.Link, index int32) string {
 		}
 	}
 	return "*"
+}
+
+// Types and flags of <linux/if_arp.h>.
+const (
+	arpEther     = 0x1
+	arpComplete  = 0x2
+	arpPermanent = 0x4
+)
+
+// showARP is /proc/pid/net/arp.
+func showARP(n *socket.Network, _ vfs.Ctx, w *bytes.Buffer) error {
+	w.WriteString("IP address       HW type     Flags       HW address            Mask     Device\n")
+	links := n.Interfaces().Links()
+	for _, x := range n.Interfaces().Neighbors() {
+		if !x.Addr.Is4() {
+			continue
+		}
+		flags := 0
+		if x.State&^(linux.NUD_INCOMPLETE|linux.NUD_FAILED) != 0 {
+			flags = arpComplete
+		}
+		if x.State&linux.NUD_PERMANENT != 0 {
+			flags |= arpPermanent
+		}
+		fmt.Fprintf(w, "%-16s 0x%-10x0x%-10x%-17s     *        %s\n",
+			x.Addr, arpEther, flags, net.HardwareAddr(x.Hardware[:]), linkName(links, x.Link))
+	}
+	return nil
 }
 
 // Scopes in if_inet6 (IPV6_ADDR_*), and the flag of an address that stays.

@@ -104,9 +104,6 @@ func (x *param) entry(name string) rootEntry {
 		w.WriteString(fs.conf.Params.get(x.path, x.def) + "\n")
 		return nil
 	}}
-	if strings.HasPrefix(x.path, "net/") {
-		e.Allow = allowNet
-	}
 	if !x.rule.ro {
 		e.Store = func(fs *FS, _ vfs.Ctx, data []byte) error { return x.store(fs.conf.Params, data) }
 	}

@@ -64,7 +64,7 @@ func TestWalk(t *testing.T) {
 			}
 		}
 	})
-	if seen < 500 {
+	if seen < 400 { // without a network's parameters, as there is none
 		t.Errorf("only %d names", seen)
 	}
 }
@@ -245,12 +245,10 @@ func TestMem(t *testing.T) {
 func TestParams(t *testing.T) {
 	w := newWorld(t)
 	good := map[string][2]string{
-		"vm/swappiness":                {"10\n", "10\n"},
-		"kernel/sem":                   {"1 2\n", "1\t2\t500\t32000\n"},
-		"kernel/core_pattern":          {"|/bin/x %p\n", "|/bin/x %p\n"},
-		"net/ipv4/ip_local_port_range": {"1024 2048", "1024\t2048\n"},
-		"kernel/hostname":              {"other\n", "other\n"},
-		"net/ipv4/conf/all/forwarding": {"1\n", "1\n"},
+		"vm/swappiness":       {"10\n", "10\n"},
+		"kernel/sem":          {"1 2\n", "1\t2\t500\t32000\n"},
+		"kernel/core_pattern": {"|/bin/x %p\n", "|/bin/x %p\n"},
+		"kernel/hostname":     {"other\n", "other\n"},
 	}
 	for name, x := range good {
 		if err := w.write("/proc/sys/"+name, x[0]); err != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"garrison/fs/pseudo"
-	"garrison/sentry/auth"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -18,10 +17,10 @@ import (
 func sysNode(fs *FS, _ vfs.Ctx, at pseudo.Place) vfs.Inode {
 	p := fs.conf.Params
 	p.once.Do(func() { p.table = sysTable() })
-	return pseudo.NewDir(at, fs, pseudo.DirSpec[*FS]{Table: p.table})
+	return pseudo.NewDir(at, fs, pseudo.DirSpec[*FS]{Table: p.table, More: netParams{}})
 }
 
-// sysTable is the whole tree of parameters.
+// sysTable is the whole tree of parameters, but for a network's.
 func sysTable() []rootEntry {
 	var root []rootEntry
 	for i := range params {
@@ -30,13 +29,6 @@ func sysTable() []rootEntry {
 	}
 	for path, e := range computed() {
 		root = place(root, strings.Split(path, "/"), func(name string) rootEntry { e.Name = name; return e })
-	}
-	for _, link := range []string{"all", "default", "lo"} {
-		for _, x := range linkParams {
-			family, name, _ := strings.Cut(x.path, "/")
-			x.path = "net/" + family + "/conf/" + link + "/" + name
-			root = place(root, strings.Split(x.path, "/"), x.entry)
-		}
 	}
 	return root
 }
@@ -75,14 +67,6 @@ func allowRoot(_ *FS, c vfs.Ctx, a vfs.Attr, want vfs.Access) error {
 	return nil
 }
 
-// allowNet is allowRoot for a network's parameters, of which its administrator is root.
-func allowNet(fs *FS, c vfs.Ctx, a vfs.Attr, want vfs.Access) error {
-	if c.Creds().Capable(auth.CapNetAdmin) && want&^vfs.Access(a.Mode>>6) == 0 {
-		return nil
-	}
-	return allowRoot(fs, c, a, want)
-}
-
 // computed is the parameters that are not just remembered.
 func computed() map[string]rootEntry {
 	return keyLimits(userLimits(map[string]rootEntry{
@@ -105,7 +89,6 @@ func computed() map[string]rootEntry {
 		"vm/nr_hugepages":       {Mode: 0o644, Show: static("0\n"), Store: ignoreParam}, // as asked for, none to be had
 		"vm/drop_caches":        {Mode: 0o200, Store: ignoreParam},
 		"vm/compact_memory":     {Mode: 0o200, Store: ignoreParam},
-		"net/ipv4/route/flush":  {Mode: 0o200, Store: ignoreParam},
 		"fs/binfmt_misc/status": {Show: static("enabled\n")},
 	}))
 }

@@ -30,13 +30,12 @@ type container struct {
 	userNS    *auth.UserNamespace // the first one, or one of its own
 	pids      *kernel.PIDNamespace
 	guest     *kernel.Container
+	network   *network // which others may have, too; nil if there is only a loopback
 	tmpfs     tmpfs.Config
 	types     map[string]*vfs.Type // filesystems that are the container's own in some way
 	memFiles  *memfd.Files
 	profile   *seccomp.Program // judges the processes from outside; nil for none
 	init      *process
-
-	finished chan struct{} // closed when it has ended and everybody knows
 
 	limits   atomic.Pointer[control.Limits]
 	watchers watchers
@@ -54,8 +53,7 @@ type container struct {
 // newContainer is a container that has what doc brings along, and nothing more.
 func (s *sandbox) newContainer(doc *control.Boot, given *descriptors) (*container, error) {
 	ct := &container{
-		sandbox: s, doc: doc, finished: make(chan struct{}),
-		processes: map[*process]struct{}{}, consoles: map[*tty.Terminal]struct{}{},
+		sandbox: s, doc: doc, processes: map[*process]struct{}{}, consoles: map[*tty.Terminal]struct{}{},
 	}
 	ct.limits.Store(&doc.Limits)
 	fd, err := given.takeFD(doc.Gofer)
@@ -107,6 +105,11 @@ func (ct *container) make(given *descriptors, clock *stopwatch) error {
 	if err := ct.share(&spec); err != nil {
 		return err
 	}
+	if ct.doc.HostNetwork != nil {
+		if spec.Net, err = ct.openHostNetwork(ct.doc.HostNetwork, given); err != nil {
+			return fmt.Errorf("host network: %w", err)
+		}
+	}
 	ct.pids = spec.PIDs
 	ct.tmpfs = tmpfs.Config{Memory: func(vfs.Ctx) *memfile.File { return ct.pages }, Total: ct.memory}
 	ct.types = typesByName(memoryTypes(ct.tmpfs))
@@ -132,6 +135,10 @@ func (ct *container) complete(given *descriptors, clock *stopwatch) error {
 	if domain := ct.doc.Spec.Domainname; domain != "" && ct.doc.Share.UTS == "" {
 		ct.guest.NS.UTS.SetDomain(domain)
 	}
+	if err := ct.openNetwork(ct.doc.Network, given); err != nil {
+		return err
+	}
+	clock.step("network")
 	ct.types["mqueue"] = mqueue.Type(ct.kernel, ct.guest.NS.IPC)
 	if ct == ct.first {
 		ct.system.RegisterType(ct.types["mqueue"])
@@ -163,21 +170,39 @@ func (ct *container) share(spec *kernel.ContainerSpec) error {
 		{"pid", ct.doc.Share.PID, func(with *container) { spec.PIDs = with.pids }},
 		{"ipc", ct.doc.Share.IPC, func(with *container) { spec.IPC = with.guest.NS.IPC }},
 		{"uts", ct.doc.Share.UTS, func(with *container) { spec.UTS = with.guest.NS.UTS }},
-		{"network", ct.doc.Share.Net, func(with *container) { spec.Net = with.guest.NS.Net }},
+		{"network", ct.doc.Share.Net, func(with *container) { spec.Net = with.guest.NS.Net; ct.shareNetwork(with.network) }},
 	} {
 		if n.id == "" {
 			continue
 		}
-		with, err := ct.find(n.id)
-		if err != nil {
+		if err := ct.with(n.id, n.take); err != nil {
 			return fmt.Errorf("%s namespace of container %s: %w", n.kind, n.id, err)
 		}
-		n.take(with)
 	}
 	if spec.PIDs == nil {
 		spec.PIDs = ct.kernel.NewPIDNamespace(ct.kernel.RootPIDNS(), ct.userNS)
 	}
 	return nil
+}
+
+// with calls take with the container of that ID, which does not leave meanwhile.
+func (s *sandbox) with(id string, take func(*container)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ct := s.containers[id]
+	if ct == nil {
+		return errNotRunning
+	}
+	take(ct)
+	return nil
+}
+
+// shareNetwork has n not end before ct has; the caller has the sandbox's mu.
+func (ct *container) shareNetwork(n *network) {
+	if n != nil {
+		n.users++
+		ct.network = n
+	}
 }
 
 // makeMemFiles says where the container's files without a name are: in a tmpfs that is

@@ -18,8 +18,9 @@ const (
 	ending // init has ended, or never will begin
 )
 
-// start lets init run.
-func (ct *container) start(q *control.Start) error {
+// start lets init run. What ends the container waits for answered: the sentry ends with
+// it, and whoever asked for the start would not hear of that.
+func (ct *container) start(q *control.Start, answered <-chan struct{}) error {
 	ct.mu.Lock()
 	if ct.stage != waiting {
 		ct.mu.Unlock()
@@ -29,11 +30,18 @@ func (ct *container) start(q *control.Start) error {
 	ct.mu.Unlock()
 	if err := ct.runHooks(q); err != nil {
 		ct.init.group.Abandon()
-		go ct.finish(linux.ExitStatus(1))
+		go func() {
+			<-answered
+			ct.finish(linux.ExitStatus(1))
+		}()
 		return err
 	}
 	ct.init.group.Start()
-	go func() { ct.finish(ct.init.end()) }()
+	go func() {
+		status := ct.init.end()
+		<-answered
+		ct.finish(status)
+	}()
 	return nil
 }
 
@@ -72,16 +80,13 @@ func (ct *container) finish(status linux.WaitStatus) {
 	for _, p := range rest {
 		<-p.reported
 	}
-	if ct == ct.first {
-		ct.endOthers()
-	}
 	ct.system.Settle()
 	ct.gofer.Flush()
 	ct.watchers.close(status)
 	ct.leave()
 	ct.init.report(status)
-	close(ct.finished)
 	logf("container %s has ended", ct.doc.ID)
+	ct.reported()
 }
 
 // endGuests ends what still runs in the container: in a pid namespace that is another's,

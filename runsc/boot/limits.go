@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"garrison/runsc/control"
+	"garrison/runsc/spec"
 	"garrison/sentry/kernel"
 )
 
@@ -27,10 +28,24 @@ func (ct *container) update(l *control.Limits) (*control.Use, error) {
 	if err := ct.limit(l); err != nil {
 		return nil, err
 	}
-	if ct == ct.first {
-		ct.kernel.SetMemory(ct.memory())
-	}
+	ct.setMemory()
 	return ct.use(), nil
+}
+
+// setMemory has the kernel say how much memory there is: as much as any container may
+// have. The limits of a pod are those of its first container.
+func (s *sandbox) setMemory() {
+	var most uint64
+	s.mu.Lock()
+	for _, ct := range s.containers {
+		if spec.Pod(ct.doc.Spec) == "" {
+			most = max(most, ct.memory())
+		}
+	}
+	s.mu.Unlock()
+	if most != 0 { // of a pod whose first container has ended, the limit stays
+		s.kernel.SetMemory(most)
+	}
 }
 
 // memory is how much memory the container is told of: its limit, or the host's.

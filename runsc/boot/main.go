@@ -20,7 +20,7 @@ func Main(args []string) int {
 	case len(args) == 1 && args[0] == "--syscalls":
 		err = printSyscalls(os.Stdout)
 	case len(args) == 1 && args[0] == "--seccomp":
-		err = filter.Print(os.Stdout, append(tables(1, "systrap", "ptrace"), filter.Gofer())...)
+		err = filter.Print(os.Stdout, append(tables(1, "systrap", "ptrace"), hostNetworkTable(), filter.Dial(), filter.Gofer())...)
 	case len(args) == 1 && args[0] == "--probe":
 		err = probe(os.Stdout)
 	case len(args) == 2 && strings.HasPrefix(args[0], "--platform="):

@@ -253,13 +253,18 @@ func (ct *container) makeDevices(c vfs.Ctx) error {
 	return nil
 }
 
-// setParameters sets what linux.sysctl asks for. A parameter that does not exist
-// here is left out: engines set some for every container.
+// setParameters sets what linux.sysctl asks for.
 func (ct *container) setParameters(c vfs.Ctx) error {
 	for name, value := range ct.doc.Spec.Linux.Sysctl {
 		slashed := strings.ReplaceAll(name, ".", "/")
 		if slashed == "kernel/domainname" { // the writer's own, and the kernel has none
 			ct.guest.NS.UTS.SetDomain(value)
+			continue
+		}
+		if param, ok := strings.CutPrefix(slashed, "net/"); ok {
+			if err := ct.setNetParameter(param, value); err != nil {
+				return fmt.Errorf("sysctl %s=%s: %w", name, value, err)
+			}
 			continue
 		}
 		path := "/proc/sys/" + slashed
@@ -268,14 +273,25 @@ func (ct *container) setParameters(c vfs.Ctx) error {
 			_, err = f.Write(c, usermem.FromBytes([]byte(value)))
 			f.Release(c)
 		}
-		switch {
-		case errors.Is(err, linux.ENOENT):
-			ct.warn("sysctl %s=%s: there is none here: left out", name, value)
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("sysctl %s=%s: %w", name, value, err)
 		}
 	}
 	return nil
+}
+
+// setNetParameter sets a parameter of the container's network, by its name below net.
+func (ct *container) setNetParameter(name, value string) error {
+	n, ok := ct.guest.NS.Net.Network.(*socket.Network)
+	if !ok {
+		return errors.New("there is no network")
+	}
+	err := n.SetSysctl(name, value)
+	if errors.Is(err, linux.EACCES) {
+		text, _ := n.Sysctl(name)
+		return fmt.Errorf("it is %q here and can't be changed: %w", text, err)
+	}
+	return err
 }
 
 // hidePaths does what linux.maskedPaths and linux.readonlyPaths ask for. Names

@@ -11,12 +11,12 @@ import (
 // errNotRunning is what commands say of a container that has ended, or is another's.
 var errNotRunning = errors.New("container not running")
 
-// serve answers requests until the first container has ended and everybody who
+// serve answers requests until the last container has ended and everybody who
 // waited for it knows.
 func (s *sandbox) serve() {
 	s.first.attend(s.first.init)
 	go s.accept()
-	<-s.first.finished
+	<-s.ended
 }
 
 // join makes one more container, and holds it to whoever is at the other end of conn
@@ -55,13 +55,7 @@ func (s *sandbox) add(doc *control.Boot, given *descriptors, clock *stopwatch) (
 		ct.release()
 		return nil, err
 	}
-	s.mu.Lock()
-	late := s.ending
-	if !late {
-		s.containers[doc.ID] = ct
-	}
-	s.mu.Unlock()
-	if late {
+	if !s.enter(ct) {
 		ct.init.group.Abandon()
 		ct.endGuests()
 		ct.guest.Remove()
@@ -71,34 +65,45 @@ func (s *sandbox) add(doc *control.Boot, given *descriptors, clock *stopwatch) (
 	return ct, nil
 }
 
-// endOthers ends the other containers, as the sandbox goes with the first.
-func (s *sandbox) endOthers() {
+// enter puts a container that is ready to start among those of the sandbox, unless
+// that is ending.
+func (s *sandbox) enter(ct *container) bool {
 	s.mu.Lock()
-	s.ending = true
-	var others []*container
-	for _, ct := range s.containers {
-		if ct != s.first {
-			others = append(others, ct)
-		}
+	if s.ending {
+		s.mu.Unlock()
+		return false
 	}
+	s.containers[ct.doc.ID] = ct
+	s.unreported++
 	s.mu.Unlock()
-	for _, ct := range others {
-		ct.kill()
-		<-ct.finished
-	}
+	s.setMemory()
+	return true
 }
 
-// leave takes a container that has ended out of the sandbox, with all that it has. The
-// first one goes with the process.
+// leave takes a container that has ended out of the sandbox, with all that it has. What
+// the last one has goes with the process.
 func (ct *container) leave() {
-	if ct == ct.first {
-		return
-	}
 	ct.sandbox.mu.Lock()
 	delete(ct.containers, ct.doc.ID)
+	last := len(ct.containers) == 0
+	ct.ending = last
 	ct.sandbox.mu.Unlock()
+	if last {
+		return
+	}
+	ct.setMemory()
 	ct.guest.Remove()
 	ct.release()
+}
+
+// reported notes that everybody knows of a container's end: with the last, the process
+// may end.
+func (s *sandbox) reported() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unreported--; s.unreported == 0 {
+		close(s.ended)
+	}
 }
 
 // release gives up what came with the boot document. The page file stays for as long as
@@ -109,5 +114,10 @@ func (ct *container) release() {
 	s := ct.sandbox
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := ct.network; n != nil {
+		if n.users--; n.users == 0 {
+			n.close()
+		}
+	}
 	s.orphans = slices.DeleteFunc(append(s.orphans, ct.pages), (*memfile.File).CloseUnused)
 }

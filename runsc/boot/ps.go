@@ -2,10 +2,15 @@ package boot
 
 import (
 	"strings"
+	"time"
 
 	"garrison/runsc/control"
 	"garrison/sentry/kernel"
 )
+
+// namesTimeout is how long a list of host processes waits for them to show what they
+// are called now. What is stopped does not.
+const namesTimeout = 50 * time.Millisecond
 
 // list describes the container's processes.
 func (ct *container) list() []control.ProcessInfo {
@@ -25,7 +30,7 @@ func (ct *container) describe(g *kernel.ThreadGroup) control.ProcessInfo {
 		PID: int(g.PID().In(ct.guest.PIDs)), UID: leader.Creds().RUID, Threads: g.Threads(), State: string(rune(leader.RunState())),
 		Nanos: user + system, Started: leader.Started(), Command: leader.Name(),
 	}
-	p.Args = arguments(leader)
+	p.Args, p.Host = arguments(leader), g.HostProcess()
 	if parent := g.Parent(); parent != nil {
 		p.PPID = int(parent.PID().In(ct.guest.PIDs))
 	}
@@ -40,10 +45,7 @@ func arguments(t *kernel.Task) []string {
 		return nil
 	}
 	defer space.DecUsers()
-	r := space.Layout().Args
-	b := make([]byte, min(r.Len(), most))
-	n, _ := space.Forced().CopyIn(b, r.Start)
-	text := strings.TrimRight(string(b[:n]), "\x00")
+	text := strings.TrimRight(string(space.Arguments(most)), "\x00")
 	if text == "" {
 		return nil
 	}

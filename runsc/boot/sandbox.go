@@ -13,24 +13,29 @@ import (
 	"garrison/runsc/control"
 	"garrison/sentry/kernel"
 	"garrison/sentry/memfile"
+	"garrison/sentry/socket/netns"
 	"garrison/sentry/vfs"
 )
 
 // A sandbox is a running sentry: a kernel, the containers in it, and the lines to
-// the outside. It ends with its first container, and the others with it.
+// the outside. It ends with its last container.
 type sandbox struct {
 	options  control.Options
 	platform platform.Platform
 	kernel   *kernel.Kernel
 	system   *vfs.System
 	poller   *host.Poller
+	networks netns.Maker
 	listener *net.UnixListener
 	proc     proc.Config
-	first    *container // set before anybody can ask
+	dials    bool          // connects sockets of the host to Docker's name server, as the first container needs it
+	first    *container    // set before anybody can ask; it may have ended
+	ended    chan struct{} // closed when all containers have, and everybody knows
 
 	mu         sync.Mutex
-	containers map[string]*container // protected by mu
-	ending     bool                  // protected by mu: the first container has ended
+	containers map[string]*container // protected by mu: those that have not ended
+	unreported int                   // protected by mu: how many there are whose end not everybody knows
+	ending     bool                  // protected by mu: the last container has ended
 	orphans    []*memfile.File       // protected by mu: page files of containers that are gone, in use elsewhere
 }
 
@@ -39,7 +44,8 @@ type sandbox struct {
 func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*sandbox, error) {
 	given := &descriptors{files: files}
 	defer given.closeRest()
-	s := &sandbox{options: doc.Options, containers: map[string]*container{}}
+	s := &sandbox{options: doc.Options, containers: map[string]*container{}, ended: make(chan struct{})}
+	s.dials = doc.Network != nil && len(doc.Network.Dials) > 0
 	if err := s.open(given.take(doc.Control)); err != nil {
 		return nil, err
 	}
@@ -62,8 +68,8 @@ func boot(doc *control.Boot, files []*os.File, made *made, clock *stopwatch) (*s
 	if err := s.first.make(given, clock); err != nil {
 		return nil, err
 	}
-	s.containers[doc.ID] = s.first
-	if err := lockDown(s.platform.Facts().Name, doc.Options.Debug); err != nil {
+	s.enter(s.first)
+	if err := s.lockDown(doc.HostNetwork != nil); err != nil {
 		return nil, err
 	}
 	clock.step("lockdown")
@@ -100,13 +106,19 @@ func (s *sandbox) find(id string) (*container, error) {
 	return nil, errNotRunning
 }
 
-// of is the container of who calls; the first one if that is the kernel itself.
+// of is the container of who calls; one that has not ended if that is the kernel itself.
 func (s *sandbox) of(c vfs.Ctx) *container {
-	t, ok := kernel.Caller(c)
-	if !ok {
+	if t, ok := kernel.Caller(c); ok {
+		if ct, err := s.find(t.Container().ID); err == nil {
+			return ct
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.containers[s.first.doc.ID] == s.first {
 		return s.first
 	}
-	if ct, err := s.find(t.Container().ID); err == nil {
+	for _, ct := range s.containers {
 		return ct
 	}
 	return s.first

@@ -44,14 +44,15 @@ func (s *sandbox) answer(conn *control.Conn) {
 		s.join(conn, q.Join, given)
 		return
 	}
-	ct, err := s.find(q.Container())
+	ct, err := s.find(q.ID)
 	if err == nil && q.Watch != nil {
 		ct.watchers.serve(conn)
 		return
 	}
-	a := new(control.Reply)
+	a, answered := new(control.Reply), make(chan struct{})
+	defer close(answered)
 	if err == nil {
-		err = ct.do(&q, given, a)
+		err = ct.do(&q, given, a, answered)
 	}
 	if err != nil {
 		a = &control.Reply{Problem: problem(err)}
@@ -65,17 +66,20 @@ func (s *sandbox) answer(conn *control.Conn) {
 	}
 }
 
-// do does what q asks for.
-func (ct *container) do(q *control.Request, given *descriptors, a *control.Reply) (err error) {
+// do does what q asks for. answered is closed when the caller has been told.
+func (ct *container) do(q *control.Request, given *descriptors, a *control.Reply, answered <-chan struct{}) (err error) {
 	switch {
 	case q.Start != nil:
-		return ct.start(q.Start)
+		return ct.start(q.Start, answered)
 	case q.Exec != nil:
 		a.PID, err = ct.exec(q.Exec, given)
 		return err
 	case q.Signal != nil:
 		return ct.deliver(q.Signal)
 	case q.PS != nil:
+		if q.PS.Host {
+			ct.guest.ShowNames(namesTimeout)
+		}
 		a.Processes = ct.list()
 		return nil
 	case q.Pause != nil:
@@ -99,6 +103,9 @@ func (ct *container) do(q *control.Request, given *descriptors, a *control.Reply
 		return nil
 	case q.Debug != nil && q.Debug.What == control.DebugPlatform:
 		a.Text = platformStats(ct.platform)
+		return nil
+	case q.Debug != nil && q.Debug.What == control.DebugGofer:
+		a.Text = goferStats(ct.gofer)
 		return nil
 	}
 	return errors.New("the sandbox does not know this request: it is of another version than runsc")

@@ -15,8 +15,6 @@ import (
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/memfile"
-	"garrison/sentry/socket/inet"
-	"garrison/sentry/socket/netns"
 	"garrison/sentry/vfs"
 )
 
@@ -30,20 +28,16 @@ func (s *sandbox) makeKernel() error {
 		Platform: s.platform, Table: table, Release: s.options.Release, Version: control.Version,
 		CPUs: s.options.CPUs, Memory: s.first.memory(), Log: logf,
 	}
-	networks := new(netns.Maker)
+	s.networks.Memory = func(c vfs.Ctx) *memfile.File { return s.of(c).pages }
+	params := proc.NewParams()
 	o.NewNetwork = func(owner *auth.UserNamespace) any {
-		n, err := networks.New(inet.Config{})
-		if err != nil {
-			logf("network: %v", err)
-			return nil
-		}
+		n := s.networks.New()
 		n.Owner = owner
 		return n
 	}
 	if s.options.Strace {
 		o.Tracer = newStrace()
 	}
-	params := proc.NewParams()
 	s.proc.Params = params
 	o.CorePattern = func() (string, bool) {
 		return params.Text("kernel/core_pattern"), params.Int("kernel/core_uses_pid") != 0

@@ -59,9 +59,11 @@ func New(c Config) (*Group, error) {
 	return &Group{m, cg.Resources}, nil
 }
 
-// Make makes the cgroups, with their limits. Nothing is left of them if it fails.
-func (g *Group) Make() error {
-	err := g.m.Apply(-1)
+// Make makes the cgroups, with their limits, for the process pid and those that are added:
+// systemd makes none for nobody, and ends them with the last one. Nothing is left of them
+// if it fails.
+func (g *Group) Make(pid int) error {
+	err := g.m.Apply(pid)
 	if err == nil {
 		err = g.m.Set(g.limits)
 	}

@@ -1,15 +1,17 @@
 package cgroup
 
 import (
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func TestWanted(t *testing.T) {
@@ -53,9 +55,10 @@ func TestLife(t *testing.T) {
 	}
 	limit := int64(64 << 20)
 	c := Config{ID: "garrison-test-" + strconv.Itoa(os.Getpid()), Resources: &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}}
+	first := sleeper(t)
 	g, err := New(c)
 	if err == nil {
-		err = g.Make()
+		err = g.Make(first)
 	}
 	if err != nil {
 		t.Skip("no cgroups here: ", err)
@@ -64,28 +67,27 @@ func TestLife(t *testing.T) {
 	if own, err := cgroups.GetOwnCgroupPath("memory"); err == nil && filepath.Dir(g.Paths()["memory"]) != own {
 		t.Errorf("%s is not below %s", g.Paths()["memory"], own)
 	}
-	cmd := exec.Command("sleep", "100")
-	if err := cmd.Start(); err != nil {
+	second := sleeper(t)
+	if err := g.Add(second); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	if err := g.Add(cmd.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/cgroup")
-	if err != nil || !strings.Contains(string(data), c.ID) {
-		t.Fatalf("%s %v", data, err)
+	for _, pid := range []int{first, second} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		if err != nil || !strings.Contains(string(data), c.ID) {
+			t.Fatalf("%s %v", data, err)
+		}
 	}
 	again, err := Open(c, g.Paths())
 	if err != nil {
 		t.Fatal(err)
 	}
 	pids, err := again.Processes()
-	if err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
+	if err != nil || len(pids) != 2 || !slices.Contains(pids, first) || !slices.Contains(pids, second) {
 		t.Errorf("%v %v", pids, err)
 	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
 	if err := again.Destroy(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"garrison/runsc/control"
 )
 
 // annotationPrefix begins the annotations of a config.json that are flags:
@@ -23,9 +25,14 @@ const defaultAllowed = "/etc/garrison/allowed-annotations"
 // sandboxFlags are the global flags that are about one sandbox.
 var sandboxFlags = []string{"debug", "debug-log", "kernel-release", "network", "overlay", "platform", "strace"}
 
+// dangerous are values that open a wall of the sandbox. A flag's name in the file of
+// those allowed does not allow them.
+var dangerous = []string{"network=" + control.NetworkHost}
+
 // flagsFromAnnotations sets the global flags that annotations ask for. Whoever may
 // write a pod's description can write annotations, so only the flags count that a
-// file of root's names, one a line; any other is an error, not ignored.
+// file of root's names, one a line, as "flag", or with one value, as "flag=value"; any
+// other is an error, not ignored.
 func (a *app) flagsFromAnnotations(c *cobra.Command, annotations map[string]string) error {
 	var names []string
 	for key := range annotations {
@@ -47,8 +54,9 @@ func (a *app) flagsFromAnnotations(c *cobra.Command, annotations map[string]stri
 		switch {
 		case f == nil || !slices.Contains(sandboxFlags, name):
 			return fmt.Errorf("annotation %s: there is no such flag of a sandbox", key)
-		case !slices.Contains(allowed, name):
-			return fmt.Errorf("annotation %s: not allowed on this host (%s names those that are)", key, a.allowed)
+		case !slices.Contains(allowed, name) && !slices.Contains(allowed, name+"="+annotations[key]),
+			slices.Contains(dangerous, name+"="+annotations[key]) && !slices.Contains(allowed, name+"="+annotations[key]):
+			return fmt.Errorf("annotation %s=%s: not allowed on this host (%s names those that are)", key, annotations[key], a.allowed)
 		}
 		if err := f.Value.Set(annotations[key]); err != nil {
 			return fmt.Errorf("annotation %s=%s: %w", key, annotations[key], err)
@@ -57,7 +65,7 @@ func (a *app) flagsFromAnnotations(c *cobra.Command, annotations map[string]stri
 	return a.check(c)
 }
 
-// allowedFlags reads the file at path: a name a line, "#" begins a comment. Nobody but
+// allowedFlags reads the file at path: a flag a line, "#" begins a comment. Nobody but
 // root may be able to write it.
 func allowedFlags(path string) ([]string, error) {
 	f, err := os.Open(path)

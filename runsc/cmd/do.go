@@ -1,10 +1,12 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/runsc/container"
+	"garrison/runsc/control"
 	"garrison/runsc/sandbox"
 	"garrison/runsc/spec"
+	"garrison/runsc/uplink"
 )
 
 // doFlags are do's flags.
@@ -25,6 +29,7 @@ type doFlags struct {
 	cwd     string
 	env     []string
 	user    string
+	network bool // --network was given
 }
 
 func (a *app) doCommand() *cobra.Command {
@@ -36,10 +41,15 @@ func (a *app) doCommand() *cobra.Command {
 filesystem. The host's files are read-only to it: what it writes goes to memory
 and vanishes when it ends, except below directories bound with --volume.
 Working directory, environment, standard input and outputs and exit status are
-those of the command as if it ran without a sandbox. It has no network.`,
+those of the command as if it ran without a sandbox. It reaches what the host does
+by IPv4, through the host's address, and nobody reaches it, if root runs it and the
+host forwards packets (net.ipv4.ip_forward) that no firewall drops; else, and with
+--network=none, it has a loopback of its own. With --network=host it has the
+host's network.`,
 		Example: "  runsc do -v $PWD:/work -- make -C /work",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			name := "shell"
+			o.network = c.Flags().Changed("network")
 			if len(args) > 0 {
 				name = args[0]
 			}
@@ -60,6 +70,10 @@ func (a *app) do(o *doFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	if a.network == control.NetworkHost {
+		// Of one of its own nobody would have made anything.
+		s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.NetworkNamespace })
+	}
 	if s.Process.Terminal {
 		if size, err := console.Current().Size(); err == nil {
 			s.Process.ConsoleSize = &specs.Box{Height: uint(size.Height), Width: uint(size.Width)}
@@ -67,6 +81,9 @@ func (a *app) do(o *doFlags, args []string) error {
 	}
 	options := a.options()
 	options.Mortal = true // Ctrl-C ends a command, pid 1 or not
+	if options.Network, err = a.doNetwork(o.network); err != nil {
+		return err
+	}
 	overlay := a.overlay
 	if overlay == "none" {
 		overlay = "memory"
@@ -76,17 +93,41 @@ func (a *app) do(o *doFlags, args []string) error {
 	box, err := a.createSandbox(sandbox.Config{
 		Store: a.store(), ID: doPrefix + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano()%1e9, 36),
 		Bundle: "/", Spec: s, Options: options, Overlay: overlay, HostRoot: true, Leash: true,
+		Uplink: true, UplinkOptional: !o.network,
 	})
 	if err != nil {
 		return err
 	}
-	if err := a.foreground(box, signals, false); err != nil {
+	err = a.foreground(box, signals, false)
+	box.Disconnect()
+	if err != nil {
 		return err
 	}
 	if a.code == 128+int(unix.SIGINT) {
 		dieOf(unix.SIGINT)
 	}
 	return nil
+}
+
+// doNetwork is --network for do, where the default, unless it was asked for, is what there
+// can be.
+func (a *app) doNetwork(asked bool) (string, error) {
+	if a.network != control.NetworkSandbox {
+		return a.network, nil
+	}
+	err := uplink.Possible()
+	var firewall *uplink.Firewall
+	switch {
+	case err == nil:
+		return a.network, nil
+	case asked && errors.As(err, &firewall):
+		a.log.warn("%v", err)
+		return a.network, nil
+	case asked:
+		return "", fmt.Errorf("--network=sandbox: %w (--network=none does without)", err)
+	}
+	a.log.debugf("a loopback is all the network: %v", err)
+	return control.NetworkNone, nil
 }
 
 // dieOf ends this process by a signal: a shell goes on with its loop after a

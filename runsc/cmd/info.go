@@ -118,35 +118,35 @@ func (a *app) syscallsCommand() *cobra.Command {
 }
 
 func (a *app) debugCommand() *cobra.Command {
-	var seccomp, stacks, stats bool
+	var seccomp bool
+	var whats [3]bool
+	names := []string{control.DebugStacks, control.DebugPlatform, control.DebugGofer}
 	c := &cobra.Command{
 		Use:     "debug [flags] [ID]",
 		Short:   "look into the sandbox's own works",
 		Example: "  runsc debug --seccomp\n  runsc debug --stacks web\n  runsc debug --platform-stats web",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			what := slices.Index(whats[:], true)
 			switch {
 			case seccomp:
 				return askSentry("--seccomp")
-			case (stacks || stats) && len(args) == 1:
-				what := control.DebugStacks
-				if stats {
-					what = control.DebugPlatform
-				}
-				text, err := sandbox.Debug(a.store(), args[0], what)
+			case what >= 0 && len(args) == 1:
+				text, err := sandbox.Debug(a.store(), args[0], names[what])
 				if err != nil {
 					return failed("debug", args[0], err)
 				}
 				_, err = fmt.Print(text)
 				return err
 			}
-			return errors.New("--seccomp, or --stacks or --platform-stats and a container's id, is needed")
+			return errors.New("--seccomp, or --stacks, --platform-stats or --gofer-stats and a container's id, is needed")
 		},
 	}
 	c.Flags().BoolVar(&seccomp, "seccomp", false, "print the host calls that sentry and gofer may make")
-	c.Flags().BoolVar(&stacks, "stacks", false, "print what the container's sentry is doing")
-	c.Flags().BoolVar(&stats, "platform-stats", false, "print how often the container's platform did what")
-	c.MarkFlagsMutuallyExclusive("seccomp", "stacks", "platform-stats")
+	c.Flags().BoolVar(&whats[0], names[0], false, "print what the container's sentry is doing")
+	c.Flags().BoolVar(&whats[1], names[1], false, "print how often the container's platform did what")
+	c.Flags().BoolVar(&whats[2], names[2], false, "print what the container's gofer was asked for, and how often")
+	c.MarkFlagsMutuallyExclusive(append(names, "seccomp")...)
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/moby/sys/userns"
@@ -95,7 +96,7 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVar(&a.debugLog, "debug-log", "", "file that the sandbox's own processes write to; %ID% and %COMMAND% stand for the container's and the command's (default: one in --root, deleted with the container)")
 	f.StringVar(&a.allowed, "allowed-annotations", defaultAllowed, "file of root's that names the flags which annotations dev.garrison.FLAG may set")
 	f.StringVar(&a.platform, "platform", control.DefaultPlatform, "what runs the guest's code (see: runsc platforms)")
-	f.StringVar(&a.network, "network", "none", "network of the sandbox: none (a loopback of its own)")
+	f.StringVar(&a.network, "network", "sandbox", "network of the sandbox: sandbox (a TCP/IP of its own, with the links of its network namespace on the host; the host's sockets if the configuration says that it has the host's namespace), host (the host's sockets, in its network namespace, rather than a TCP/IP of its own), or none (a loopback)")
 	f.StringVar(&a.overlay, "overlay", "none", "where writes to the root go: none (the root itself), memory, or dir=/path")
 	f.BoolVar(&a.strace, "strace", false, "log every system call of the guest")
 	f.StringVar(&a.release, "kernel-release", "", "release that uname(2) reports in the sandbox (default 6.12.0)")
@@ -124,6 +125,9 @@ var noRoot = map[string]bool{
 	"completion": true, "bash": true, "zsh": true, "fish": true, "powershell": true, "debug": true, "check": true, "install": true, "uninstall": true,
 }
 
+// networks are the values of --network.
+var networks = []string{control.NetworkSandbox, control.NetworkHost, control.NetworkNone}
+
 // check refuses what can't work before anything is begun.
 func (a *app) check(c *cobra.Command) error {
 	if a.logFormat != "text" && a.logFormat != "json" {
@@ -132,8 +136,8 @@ func (a *app) check(c *cobra.Command) error {
 	if !knownPlatform(a.platform) {
 		return fmt.Errorf("--platform=%s: no such platform; there is: %s", a.platform, strings.Join(platformNames(), ", "))
 	}
-	if a.network != "none" {
-		return fmt.Errorf("--network=%s: not supported; there is: none", a.network)
+	if !slices.Contains(networks, a.network) {
+		return fmt.Errorf("--network=%s: not supported; there is: %s", a.network, strings.Join(networks, ", "))
 	}
 	for name, how := range a.breakCalls {
 		if how != "ENOSYS" && how != "nothing" {

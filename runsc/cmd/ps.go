@@ -21,10 +21,11 @@ func (a *app) psCommand() *cobra.Command {
 		Use:   "ps [flags] ID [ps options]",
 		Short: "list the processes of a container",
 		Long: `List the processes of a container, with the numbers that they have in it. With
---format=json, print the host processes that stand for them, which is what engines ask for.
+--format=json, print the host processes that they are, which is what engines ask for: there
+the host's ps(1) shows their names and arguments.
 
-The host's ps(1) does not see these processes: of its options there are -e and -f, which
-change nothing, and -o with a list of: ` + psColumnNames() + `.`,
+The table is not the host's ps(1)'s: of its options there are -e and -f, which change
+nothing, and -o with a list of: ` + psColumnNames() + `.`,
 		Example: "  runsc ps web -o pid,args",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -125,7 +126,7 @@ func psOptions(options []string) (columns []psColumn, err error) {
 		case strings.HasPrefix(o, "-o") && len(o) > 2:
 			list += "," + o[2:]
 		case strings.Trim(strings.TrimPrefix(o, "-"), "efA") != "":
-			return nil, fmt.Errorf("ps option %q: the container's processes are unknown to the host's ps; there are -e, -f and -o LIST", o)
+			return nil, fmt.Errorf("ps option %q: the table is not the host's ps(1)'s; there are -e, -f and -o LIST", o)
 		}
 	}
 	if list == "" {

@@ -24,10 +24,11 @@ type State struct {
 	// Init is the process whose pid callers see. It lives as long as the
 	// container's init and ends as it did.
 	Init Process `json:"init"`
-	// Pod is the container in whose sandbox this one is; "" in one of its own.
+	// Pod is the container whose sandbox this one has joined, and which it may outlive; ""
+	// if it has begun one of its own.
 	Pod string `json:"pod,omitempty"`
-	// Sentry is the kernel, Gofer its hand on host files. The sentry of a pod is in the
-	// records of all its containers.
+	// Sentry is the kernel, Gofer its hand on host files. All containers of a sandbox
+	// have its sentry on record, by which they are told.
 	Sentry Process `json:"sentry"`
 	Gofer  Process `json:"gofer"`
 
@@ -49,6 +50,8 @@ type State struct {
 
 	// Platform is the name of the platform that runs the guest.
 	Platform string `json:"platform"`
+	// Network is where its network comes from: control.Network*.
+	Network string `json:"network,omitempty"`
 	// Hooks are those that are yet to run.
 	Hooks *specs.Hooks `json:"hooks,omitempty"`
 	// Process is the container's init, whose environment and rights exec inherits.

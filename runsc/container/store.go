@@ -35,7 +35,8 @@ const (
 	lockName  = "lock"
 	// removingPrefix starts the name of a directory that is being deleted.
 	removingPrefix = ".removing."
-	// ControlName is the unix socket on which the sentry answers.
+	// ControlName is the unix socket on which the sentry answers, by a link in the
+	// directory of each container of its sandbox.
 	ControlName = "control.sock"
 	// LogName is where the sentry and the gofer write what they have to say.
 	LogName = "sandbox.log"
@@ -178,14 +179,6 @@ type Container struct {
 
 // Dir is the container's directory.
 func (c *Container) Dir() string { return c.dir }
-
-// ControlDir is the directory of the socket on which the container's sentry answers.
-func (c *Container) ControlDir() string {
-	if c.Pod == "" {
-		return c.dir
-	}
-	return filepath.Join(filepath.Dir(c.dir), c.Pod)
-}
 
 // Close gives the lock back.
 func (c *Container) Close() {

@@ -1,6 +1,10 @@
 package control
 
-import specs "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"net/netip"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // Descriptors that a sentry or gofer finds when its main function begins.
 const (
@@ -40,8 +44,51 @@ type Boot struct {
 	PageMount  int `json:"pageMount"`
 	// Gofer is the first socket to the gofer.
 	Gofer int `json:"gofer"`
+	// Network is the container's way out; nil if there is none, or if Share tells.
+	Network *Network `json:"network,omitempty"`
+	// HostNetwork is what sockets of the host take beside the namespace that the sentry is
+	// in, if Options.Network says so; nil if not, or if Share tells.
+	HostNetwork *HostNetwork `json:"hostNetwork,omitempty"`
 	// Init is how the container's first process meets the world.
 	Init Stdio `json:"init"`
+}
+
+// A Network is descriptors, numbered as in Boot, that were made in a network namespace of
+// the host: hostnet.Taken says what for.
+type Network struct {
+	Query  int `json:"query"`
+	Events int `json:"events"`
+	Claim  int `json:"claim"`
+	Names  int `json:"names"` // or -1
+	// NamesAt is the address at which programs of the container ask Names.
+	NamesAt netip.AddrPort `json:"namesAt"`
+	Dials   []int          `json:"dials,omitempty"`
+	Answers Ports          `json:"answers"`
+	Frames  []int          `json:"frames"`
+	// Parameters are values of /proc/sys/net, by names below it.
+	Parameters map[string]string `json:"parameters,omitempty"`
+}
+
+// Ports is a range of ports, ends included; zero for none.
+type Ports struct {
+	First uint16 `json:"first"`
+	Last  uint16 `json:"last"`
+}
+
+// Where a container's network comes from.
+const (
+	NetworkSandbox = "sandbox" // a stack of the sentry's, with links of the host's namespace
+	NetworkHost    = "host"    // sockets of the host
+	NetworkNone    = "none"    // a loopback of the sentry's
+)
+
+// A HostNetwork is descriptors, numbered as in Boot, that were made in the network namespace
+// whose sockets the guest uses: hostnet.View says what for.
+type HostNetwork struct {
+	Query  int            `json:"query"`
+	Tables map[string]int `json:"tables"`
+	// Binder is a socket to the process that binds low ports, or -1.
+	Binder int `json:"binder"`
 }
 
 // A Share names the containers of the same sandbox whose namespaces a container has;
@@ -56,7 +103,7 @@ type Share struct {
 // Options are the choices of the command line that a sentry heeds.
 type Options struct {
 	Platform string `json:"platform"`
-	Network  string `json:"network"`
+	Network  string `json:"network"` // one of Network*
 	Strace   bool   `json:"strace,omitempty"`
 	Debug    bool   `json:"debug,omitempty"`
 	// Release is what uname(2) says of the kernel's release; empty is the default.

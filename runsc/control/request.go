@@ -2,9 +2,12 @@ package control
 
 import specs "github.com/opencontainers/runtime-spec/specs-go"
 
-// A Request asks a running sentry for one thing. Exactly one field is set. The
-// descriptors that it names ride on the message, numbered from 0.
+// A Request asks a running sentry for one thing: exactly one field beside ID is set.
+// The descriptors that it names ride on the message, numbered from 0.
 type Request struct {
+	// ID is the container that it is about.
+	ID string `json:"id"`
+
 	Start  *Start  `json:"start,omitempty"`
 	Exec   *Exec   `json:"exec,omitempty"`
 	Signal *Signal `json:"signal,omitempty"`
@@ -23,53 +26,21 @@ type Request struct {
 	Join *Boot `json:"join,omitempty"`
 }
 
-// Container is the ID of the container that q is about.
-func (q *Request) Container() string {
-	switch {
-	case q.Start != nil:
-		return q.Start.ID
-	case q.Exec != nil:
-		return q.Exec.ID
-	case q.Signal != nil:
-		return q.Signal.ID
-	case q.PS != nil:
-		return q.PS.ID
-	case q.Pause != nil:
-		return q.Pause.ID
-	case q.Resume != nil:
-		return q.Resume.ID
-	case q.Debug != nil:
-		return q.Debug.ID
-	case q.Update != nil:
-		return q.Update.ID
-	case q.PageMount != nil:
-		return q.PageMount.ID
-	case q.Stats != nil:
-		return q.Stats.ID
-	case q.Watch != nil:
-		return q.Watch.ID
-	}
-	return ""
-}
-
 // A Start lets the container's init run. Hooks are run in the container first.
 type Start struct {
-	ID    string       `json:"id"`
 	Hooks []specs.Hook `json:"hooks,omitempty"`
 	State *specs.State `json:"state,omitempty"` // for the hooks
 }
 
 // An Exec starts another process in the container.
 type Exec struct {
-	ID      string         `json:"id"`
 	Process *specs.Process `json:"process"`
 	Stdio   Stdio          `json:"stdio"`
 }
 
 // A Signal sends a signal to a process of the container.
 type Signal struct {
-	ID     string `json:"id"`
-	Signal int    `json:"signal"`
+	Signal int `json:"signal"`
 	// PID is a process as the container numbers them; 0 is init.
 	PID int `json:"pid,omitempty"`
 	// All sends it to every process instead.
@@ -78,53 +49,43 @@ type Signal struct {
 
 // A PS asks for the container's processes.
 type PS struct {
-	ID string `json:"id"`
+	// Host: somebody will look at the host processes that the guest's are.
+	Host bool `json:"host,omitempty"`
 }
 
 // A Pause stops every process of the container until Resume.
-type Pause struct {
-	ID string `json:"id"`
-}
+type Pause struct{}
 
 // A Resume undoes Pause.
-type Resume struct {
-	ID string `json:"id"`
-}
+type Resume struct{}
 
 // A Debug asks for a text about the sentry's own works.
 type Debug struct {
-	ID   string `json:"id"`
 	What string `json:"what"`
 }
 
 // An Update gives the container other limits. The size of the page file's mount is
 // the caller's to change, before it lowers Limits.Memory or after it raises it.
 type Update struct {
-	ID     string `json:"id"`
 	Limits Limits `json:"limits"`
 }
 
 // A PageMount asks for the mount that the page file is on. It rides on the answer;
 // what guests have freed has been given back to it.
-type PageMount struct {
-	ID string `json:"id"`
-}
+type PageMount struct{}
 
 // A Stats asks what the container uses.
-type Stats struct {
-	ID string `json:"id"`
-}
+type Stats struct{}
 
 // A Watch asks to be told what happens to the container: the answer is Events, until
 // one that is its end or until the connection is closed.
-type Watch struct {
-	ID string `json:"id"`
-}
+type Watch struct{}
 
 // What Debug can ask for.
 const (
 	DebugStacks   = "stacks"         // of the sentry's goroutines
 	DebugPlatform = "platform-stats" // how often the platform did what
+	DebugGofer    = "gofer-stats"    // what the gofer was asked for, and how often
 )
 
 // A Reply answers a Request.
@@ -175,4 +136,6 @@ type ProcessInfo struct {
 	TTY     string   `json:"tty,omitempty"`
 	Command string   `json:"command"`
 	Args    []string `json:"args,omitempty"`
+	// Host is the host process, by the sentry's pid namespace; 0: not known.
+	Host int `json:"host,omitempty"`
 }

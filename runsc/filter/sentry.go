@@ -10,7 +10,8 @@ import (
 // and output, guest memory in files, and its sockets to runsc, gofer and holders.
 func Sentry() Table {
 	return Table{"sentry", []Call{
-		{"accept4", unix.SYS_ACCEPT4, args{}}, // the control socket
+		{"accept4", unix.SYS_ACCEPT4, args{}},                                       // the control socket
+		{"bind", unix.SYS_BIND, args{free, free, eq(unix.SizeofSockaddrLinklayer)}}, // a packet socket to a link
 		{"clock_nanosleep", unix.SYS_CLOCK_NANOSLEEP, args{}},
 		{"copy_file_range", unix.SYS_COPY_FILE_RANGE, args{}},
 		{"dup3", unix.SYS_DUP3, args{}},
@@ -34,6 +35,7 @@ func Sentry() Table {
 		{"pipe2", unix.SYS_PIPE2, args{}}, // a hook's standard input
 		{"poll", unix.SYS_POLL, args{}},
 		{"ppoll", unix.SYS_PPOLL, args{}},
+		{"prctl", unix.SYS_PRCTL, args{eq(unix.PR_SET_TIMERSLACK)}},
 		{"pread64", unix.SYS_PREAD64, args{}},
 		{"preadv", unix.SYS_PREADV, args{}},
 		{"preadv2", unix.SYS_PREADV2, args{}},
@@ -42,12 +44,17 @@ func Sentry() Table {
 		{"pwritev2", unix.SYS_PWRITEV2, args{}},
 		{"readv", unix.SYS_READV, args{}},
 		{"recvfrom", unix.SYS_RECVFROM, args{}},
+		{"recvmmsg", unix.SYS_RECVMMSG, args{}}, // frames
 		{"recvmsg", unix.SYS_RECVMSG, args{}},
+		{"sendmmsg", unix.SYS_SENDMMSG, args{}}, // frames
 		{"sendmsg", unix.SYS_SENDMSG, args{}},
 		{"sendto", unix.SYS_SENDTO, args{free, free, free, free, eq(0)}},
 		{"setsockopt", unix.SYS_SETSOCKOPT, args{free, eq(unix.SOL_SOCKET)}},
 		{"shutdown", unix.SYS_SHUTDOWN, args{}},
-		{"socketpair", unix.SYS_SOCKETPAIR, args{eq(unix.AF_UNIX)}},
+		// No datagrams: such a socket, though one of a pair, could send to any other that
+		// has a name in the network namespace.
+		{"socketpair", unix.SYS_SOCKETPAIR, args{eq(unix.AF_UNIX), eq(unix.SOCK_STREAM | unix.SOCK_CLOEXEC)}},
+		{"socketpair", unix.SYS_SOCKETPAIR, args{eq(unix.AF_UNIX), eq(unix.SOCK_SEQPACKET | unix.SOCK_CLOEXEC)}},
 		{"statx", unix.SYS_STATX, args{free, free, eq(unix.AT_EMPTY_PATH)}},
 		{"sync_file_range", unix.SYS_SYNC_FILE_RANGE, args{}},
 		{"sysinfo", unix.SYS_SYSINFO, args{}},

@@ -46,6 +46,7 @@ func (s *Sandbox) boot() error {
 	if err != nil {
 		return err
 	}
+	s.beginView()
 	var answer control.Booted
 	if err := s.line.SetDeadline(time.Now().Add(bootTimeout)); err != nil {
 		return err
@@ -70,6 +71,11 @@ func (s *Sandbox) boot() error {
 	if s.Step != nil {
 		for _, step := range answer.Steps {
 			s.Step("  sentry: " + step.Name + " " + time.Duration(step.Nanos).String())
+		}
+	}
+	for _, c := range []*child{s.sentry, s.gofer} {
+		if c != nil {
+			calmMonitor(c.PID)
 		}
 	}
 	return s.line.SetDeadline(time.Time{})
@@ -134,6 +140,7 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 	}
 	defer control.CloseFiles(stdio)
 	doc.Init = stdioOf(&files, s.holder, s.term, stdio)
+	doc.Network, doc.HostNetwork = networkOf(&files, s.net), hostNetworkOf(&files, s.there, s.binder)
 	if s.pod != nil {
 		return s.join(&doc, files)
 	}

@@ -11,7 +11,9 @@ import (
 	"garrison/runsc/cgroup"
 	"garrison/runsc/container"
 	"garrison/runsc/control"
+	"garrison/runsc/hostnet"
 	"garrison/runsc/spec"
+	"garrison/runsc/uplink"
 )
 
 // A Config is what the command line and the bundle say of a container to be made.
@@ -26,10 +28,13 @@ type Config struct {
 	SystemdCgroup bool
 	ConsoleSocket string // where the terminal's master goes; "" keeps it for Relay
 	PIDFile       string
-	HostRoot      bool     // the root is the host's own: its mounts come along, below overlays in memory
-	Leash         bool     // the container ends when this process does
-	PreserveFDs   int      // descriptors from 3 on that init inherits
-	DebugLog      *os.File // where sentry and gofer write; nil for a file in the container's directory
+	HostRoot      bool // the root is the host's own: its mounts come along, below overlays in memory
+	Uplink        bool // its network namespace gets the host's way out, while this process lives
+	// UplinkOptional: it has a loopback where the host can't make a way out.
+	UplinkOptional bool
+	Leash          bool     // the container ends when this process does
+	PreserveFDs    int      // descriptors from 3 on that init inherits
+	DebugLog       *os.File // where sentry and gofer write; nil for a file in the container's directory
 
 	// Warn, if not nil, is told what is left out of what Spec asks for.
 	Warn func(text string)
@@ -51,8 +56,15 @@ type Sandbox struct {
 	line   *control.Conn // to the sentry, until the container is on record
 	gofer  *child
 	holder *holder
+	view   *view // what the holder shows of the container's files, or nil
 	term   *terminal
-	hooked bool // hooks have begun to run
+	uplink *uplink.Uplink // nil for none
+	net    *hostnet.Taken // nil if the container has only a loopback, or the pod's network
+	hooked bool           // hooks have begun to run
+
+	// Of a container with the host's sockets, unless another of its pod has them already:
+	there  *hostnet.View
+	binder *binder // nil if it may not bind low ports
 }
 
 // Create makes a container and everything it needs, up to where only Start is
@@ -80,13 +92,19 @@ func (s *Sandbox) create() error {
 		do   func() error
 	}{
 		{"record", s.begin},
-		{"cgroup", s.makeCgroup},
+		{"cgroup", s.chooseCgroup},
 		{"start sentry", s.startSentry},
-		{"start gofer", s.startGofer},
 		{"start holder", s.startHolder},
+		{"start gofer", s.startGofer},
+		{"settle holder", s.settleHolder},
+		{"start sentry there", s.startSentryThere},
 		{"join cgroup", s.joinCgroup},
+		{"make room", s.makeRoom},
 		{"hooks", s.runCreateHooks},
+		{"uplink", s.connect},
+		{"network", s.takeNetwork},
 		{"boot", s.boot},
+		{"show files", s.showFiles},
 		{"finish", s.finish},
 	} {
 		if err := step.do(); err != nil {
@@ -105,7 +123,8 @@ func (s *Sandbox) begin() error {
 	if err != nil {
 		return err
 	}
-	if s.pod, err = findPod(s.Store, s.Spec); err != nil {
+	s.chooseNetwork()
+	if s.pod, err = s.findPod(); err != nil {
 		return err
 	}
 	if s.pod != nil {
@@ -113,10 +132,13 @@ func (s *Sandbox) begin() error {
 	} else if s.uid, err = chooseUID(s.Store); err != nil {
 		return err
 	}
+	if err := s.fitsPod(); err != nil {
+		return err
+	}
 	s.rec.State = container.State{
 		ID: s.ID, Bundle: s.Bundle, Rootfs: s.Spec.Root.Path, Created: time.Now().UTC(), Annotations: s.Spec.Annotations,
 		Owner: os.Getuid(), Phase: container.Creating, Creator: self, UID: s.uid,
-		Platform: s.Options.Platform, Hooks: s.Spec.Hooks, Process: s.Spec.Process,
+		Platform: s.Options.Platform, Network: s.Options.Network, Hooks: s.Spec.Hooks, Process: s.Spec.Process,
 		CgroupsPath: s.Spec.Linux.CgroupsPath, SystemdCgroup: s.SystemdCgroup, Resources: s.Spec.Linux.Resources,
 	}
 	if s.pod != nil {
@@ -129,10 +151,14 @@ func (s *Sandbox) begin() error {
 			return err
 		}
 	}
-	return s.rec.Save()
+	if err := s.rec.Save(); err != nil || s.pod == nil {
+		return err
+	}
+	return s.enterPod()
 }
 
-func (s *Sandbox) makeCgroup() error {
+// chooseCgroup writes down where the cgroup will be, before there is one.
+func (s *Sandbox) chooseCgroup() error {
 	c := cgroup.Config{ID: s.ID, Path: s.rec.CgroupsPath, Systemd: s.SystemdCgroup, Resources: s.Spec.Linux.Resources}
 	if !c.Wanted() {
 		return nil
@@ -142,10 +168,7 @@ func (s *Sandbox) makeCgroup() error {
 		return err
 	}
 	s.rec.Cgroups = s.group.Paths()
-	if err := s.rec.Save(); err != nil {
-		return err
-	}
-	return s.group.Make()
+	return s.rec.Save()
 }
 
 // ownNamespaces are those that neither sentry nor gofer share with anybody.
@@ -156,13 +179,20 @@ const ownNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 const goferCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH |
 	1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID | 1<<unix.CAP_MKNOD | 1<<unix.CAP_SETFCAP
 
+// startSentry starts the sentry, unless that has to wait until the network namespace is
+// there whose sockets it is to use.
 func (s *Sandbox) startSentry() error {
-	if s.pod != nil {
+	if s.pod != nil || s.Options.Network == control.NetworkHost {
 		return nil
 	}
+	return s.startSentryIn(ownNamespaces)
+}
+
+// startSentryIn starts the sentry in new namespaces, and for the rest in the caller's.
+func (s *Sandbox) startSentryIn(namespaces uintptr) error {
 	p := program{
 		name: SentryProgram, args: []string{"--platform=" + s.Options.Platform, s.ID},
-		namespaces: ownNamespaces, uid: s.uid, log: s.log,
+		namespaces: namespaces, uid: s.uid, log: s.log,
 	}
 	var err error
 	if s.group != nil {
@@ -195,26 +225,39 @@ func (s *Sandbox) startHolder() (err error) {
 		}
 		slave = s.term.slave
 	}
-	var net network
+	c := holderConfig{id: s.ID, terminal: slave}
 	if ns := spec.Namespace(s.Spec, specs.NetworkNamespace); ns != nil {
-		net.fresh, net.path = ns.Path == "", ns.Path
+		c.freshNet, c.netPath = ns.Path == "", ns.Path
 	}
-	s.holder, err = startHolder(s.ID, net, slave)
-	if err != nil {
+	if ns := spec.Namespace(s.Spec, specs.PIDNamespace); ns != nil {
+		c.freshPID = ns.Path == ""
+	}
+	c.users, c.groups = idMaps(s.Spec.Linux.UIDMappings), idMaps(s.Spec.Linux.GIDMappings)
+	s.holder, err = beginHolder(&c)
+	return err
+}
+
+func (s *Sandbox) settleHolder() error {
+	if err := s.holder.settle(); err != nil {
 		return err
 	}
 	s.rec.Init, s.rec.Gofer = s.holder.Process, s.gofer.Process
 	return s.rec.Save()
 }
 
+// joinCgroup makes the cgroup, which the holder is the first in, and puts the others there.
 func (s *Sandbox) joinCgroup() error {
 	all := []container.Process{s.holder.Process, s.gofer.Process}
 	if s.sentry != nil {
 		all = append(all, s.sentry.Process)
 	}
-	for _, p := range all {
+	for i, p := range all {
 		if s.group != nil {
-			if err := s.group.Add(p.PID); err != nil {
+			put := s.group.Add
+			if i == 0 {
+				put = s.group.Make
+			}
+			if err := put(p.PID); err != nil {
 				return err
 			}
 		}
@@ -289,6 +332,15 @@ func (s *Sandbox) closeFiles() {
 	if s.holder != nil {
 		s.holder.close()
 	}
+	if s.net != nil {
+		s.net.Close()
+	}
+	if s.there != nil {
+		s.there.Close()
+	}
+	if s.binder != nil {
+		s.binder.close()
+	}
 	if s.gate != nil {
 		s.gate.Close()
 	}
@@ -317,7 +369,14 @@ func (s *Sandbox) undo() {
 	if s.holder != nil {
 		s.holder.kill()
 	}
+	if s.binder != nil {
+		s.binder.kill()
+	}
 	s.closeFiles()
+	s.Disconnect()
+	if s.view != nil {
+		close(s.view.points)
+	}
 	if s.term != nil {
 		s.term.master.Close()
 	}

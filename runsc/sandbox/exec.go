@@ -3,7 +3,6 @@ package sandbox
 import (
 	"errors"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -83,8 +82,7 @@ func (e *Execed) start(c *container.Container) (err error) {
 		}
 		slave = e.term.slave
 	}
-	net := network{path: "/proc/" + strconv.Itoa(c.Init.PID) + "/ns/net"}
-	if e.holder, err = startHolder(c.ID, net, slave); err != nil {
+	if e.holder, err = startHolder(&holderConfig{id: c.ID, netPath: nsPath(c.Init.PID, "net"), terminal: slave}); err != nil {
 		return err
 	}
 	if len(c.Cgroups) > 0 {
@@ -107,8 +105,8 @@ func (e *Execed) start(c *container.Container) (err error) {
 		}
 	}
 	var files fileList
-	q := &control.Exec{ID: c.ID, Process: e.Config.Process, Stdio: stdioOf(&files, e.holder, e.term, stdio)}
-	a, err := request(c, &control.Request{Exec: q}, 0, files...)
+	q := &control.Exec{Process: e.Config.Process, Stdio: stdioOf(&files, e.holder, e.term, stdio)}
+	a, err := request(c, &control.Request{ID: c.ID, Exec: q}, 0, files...)
 	if err != nil {
 		return err
 	}

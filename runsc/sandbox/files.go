@@ -116,9 +116,10 @@ type treeOptions struct {
 	recursive bool // with the mounts below it
 	readOnly  bool // enforced by the host's kernel
 	follow    bool // what the host mounts below it later shows up
+	noExec    bool // nothing of it can be executed
 }
 
-// openTree opens path for a gofer. The gofer's view has no devices, whatever
+// openTree opens path for a gofer, or for a view. The gofer's tree has no devices, whatever
 // the guest's mount says: guests open the sentry's own. It may be executed,
 // whatever the host's mount says, as mmap(2) of a noexec mount would refuse the
 // sentry too; the guest's mount carries the flag instead.
@@ -155,6 +156,9 @@ func openTree(path string, o treeOptions) (*hostTree, error) {
 	}
 	if o.readOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	if o.noExec {
+		attr.Attr_set, attr.Attr_clr = attr.Attr_set|unix.MOUNT_ATTR_NOEXEC, 0
 	}
 	if o.follow {
 		attr.Propagation = unix.MS_SLAVE

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"garrison/runsc/container"
 )
@@ -78,4 +81,12 @@ func mappedRange(path string) (first, count uint32, err error) {
 		return 0, 0, errors.New("this user namespace has no user ids to spare for the sentry")
 	}
 	return first, count, nil
+}
+
+// idMaps is a map of a user namespace in the words of os/exec.
+func idMaps(mappings []specs.LinuxIDMapping) (out []syscall.SysProcIDMap) {
+	for _, m := range mappings {
+		out = append(out, syscall.SysProcIDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
+	}
+	return out
 }

@@ -176,7 +176,7 @@ func (p *program) script() *script.Script {
 		s.Call("close", unix.SYS_CLOSE, script.Int(procFD))
 		emptyRoot(s)
 	} else {
-		mountProc(s)
+		mountProc(s, procFD)
 		emptyRoot(s)
 		enterProc(s)
 	}
@@ -215,17 +215,17 @@ func openDescriptors(s *script.Script) {
 	s.Place(there)
 }
 
-// mountProc makes procFD a proc(5) of the process's own PID namespace that is
-// mounted nowhere. Where the host forbids it, as in a container whose own is
-// masked, procFD stays the host's.
-func mountProc(s *script.Script) {
+// mountProc makes the open descriptor to a proc(5) of the process's own PID namespace
+// that is mounted nowhere. Where the host forbids it, as in a container whose own is
+// masked, it stays what it is.
+func mountProc(s *script.Script, to uintptr) {
 	const create = 6 // FSCONFIG_CMD_CREATE
 	zero, host := script.Int(0), s.NewLabel()
 	fs := s.Call("fsopen proc", unix.SYS_FSOPEN, s.String("proc"), script.Int(unix.FSOPEN_CLOEXEC)).OnError(host)
 	s.Call("create proc", unix.SYS_FSCONFIG, fs.Result(), script.Int(create), zero, zero, zero).OnError(host)
 	const attributes = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 	m := s.Call("mount proc", unix.SYS_FSMOUNT, fs.Result(), zero, script.Int(attributes)).OnError(host)
-	s.Call("dup", unix.SYS_DUP2, m.Result(), script.Int(procFD))
+	s.Call("dup", unix.SYS_DUP2, m.Result(), script.Int(to))
 	s.Call("close", unix.SYS_CLOSE, m.Result())
 	s.Place(host)
 	s.Call("close", unix.SYS_CLOSE, fs.Result()).Ignore(unix.EBADF)

@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"garrison/platform/script"
 	"garrison/runsc/container"
 	"garrison/runsc/control"
 )
@@ -137,16 +139,12 @@ func TestMissingProgram(t *testing.T) {
 
 func TestHolder(t *testing.T) {
 	needRoot(t)
-	h, err := startHolder("test", network{fresh: true}, nil)
+	h, err := startHolder(&holderConfig{id: "test", freshNet: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.kill()
-	ours, _ := os.Readlink("/proc/self/ns/net")
-	theirs, _ := os.Readlink("/proc/" + strconv.Itoa(h.PID) + "/ns/net")
-	if ours == theirs || theirs == "" {
-		t.Errorf("network namespace %q, ours is %q", theirs, ours)
-	}
+	theirs := apart(t, h, "net")
 	inside := ""
 	if err := h.enter(func() error {
 		out, err := exec.Command("readlink", "/proc/self/ns/net").Output()
@@ -159,8 +157,64 @@ func TestHolder(t *testing.T) {
 	if code, err := h.wait(); err != nil || code != 128+9 {
 		t.Errorf("%d %v", code, err)
 	}
-	if _, err := startHolder("test", network{path: "/no/such/ns"}, nil); err == nil || !strings.Contains(err.Error(), "no such file") {
+	if _, err := startHolder(&holderConfig{id: "test", netPath: "/no/such/ns"}); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Error(err)
+	}
+}
+
+// TestOnOwnThread asks that the process's first thread, which is never rid of what f does
+// to it, runs no f.
+func TestOnOwnThread(t *testing.T) {
+	for range 100 {
+		tid := make(chan int)
+		onOwnThread(func() { tid <- unix.Gettid() })
+		if id := <-tid; id == os.Getpid() {
+			t.Fatal("f is on the first thread")
+		}
+	}
+}
+
+// apart returns the holder's namespace of one kind, which must not be ours.
+func apart(t *testing.T, h *holder, kind string) string {
+	t.Helper()
+	ours, _ := os.Readlink("/proc/self/ns/" + kind)
+	theirs, _ := os.Readlink(nsPath(h.PID, kind))
+	if ours == theirs || theirs == "" {
+		t.Errorf("%s namespace %q, ours is %q", kind, theirs, ours)
+	}
+	return theirs
+}
+
+// TestHolderInNamespaces asks that a holder in a pid namespace and a user namespace of its
+// own still ends by any signal, as its parent's child, and leaves nobody behind.
+func TestHolderInNamespaces(t *testing.T) {
+	needRoot(t)
+	const id = "test-in-namespaces"
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 1000, Size: 10}}
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGSEGV} {
+		h, err := startHolder(&holderConfig{id: id, freshNet: true, freshPID: true, users: ids, groups: ids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"net", "pid", "user"} {
+			apart(t, h, kind)
+		}
+		if _, err := h.peer.Write(script.SignalMessage(int(sig))); err != nil {
+			t.Error(err)
+		}
+		if code, err := h.wait(); err != nil || code != 128+int(sig) {
+			t.Errorf("%d %v, want %v", code, err, sig)
+		}
+		h.close()
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		out, _ := exec.Command("pgrep", "-f", "^"+holderComm+" "+id).Output()
+		if len(out) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("left behind: %s", out)
+		}
 	}
 }
 

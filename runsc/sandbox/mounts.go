@@ -134,12 +134,8 @@ func (l *layout) addMount(m spec.Mount, bundle string) error {
 		l.mounts = append(l.mounts, out)
 		return nil
 	}
-	source := m.Source
-	if !filepath.IsAbs(source) {
-		source = filepath.Join(bundle, source)
-	}
-	o := treeOptions{recursive: m.Recursive, readOnly: m.Flags&unix.MS_RDONLY != 0, follow: true}
-	number, tree, err := l.serve(source, o, m.Shared)
+	source := bindSource(m, bundle)
+	number, tree, err := l.serve(source, bindOptions(m), m.Shared)
 	if err != nil {
 		return fmt.Errorf("mount %s: source %s: %w", m.Destination, source, err)
 	}
@@ -147,6 +143,19 @@ func (l *layout) addMount(m spec.Mount, bundle string) error {
 	out.Flags |= tree.flags
 	l.mounts = append(l.mounts, out)
 	return nil
+}
+
+// bindSource is what of the host the bind mount m shows.
+func bindSource(m spec.Mount, bundle string) string {
+	if filepath.IsAbs(m.Source) {
+		return m.Source
+	}
+	return filepath.Join(bundle, m.Source)
+}
+
+// bindOptions are how.
+func bindOptions(m spec.Mount) treeOptions {
+	return treeOptions{recursive: m.Recursive, readOnly: m.Flags&unix.MS_RDONLY != 0, follow: true}
 }
 
 // hostMounts lists the mounts of this process's namespace that hold files of a

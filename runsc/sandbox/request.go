@@ -68,7 +68,7 @@ func exchange(c *container.Container, q *control.Request, timeout time.Duration,
 
 // dial connects to the sentry of c.
 func dial(c *container.Container) (*control.Conn, error) {
-	conn, err := control.Dial(c.ControlDir(), container.ControlName)
+	conn, err := control.Dial(c.Dir(), container.ControlName)
 	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
 		return nil, container.ErrNotRunning
 	}
@@ -101,11 +101,11 @@ func start(c *container.Container) error {
 	default:
 		return errors.New("cannot start an already running container")
 	}
-	q := &control.Start{ID: c.ID}
+	q := new(control.Start)
 	if c.Hooks != nil && len(c.Hooks.StartContainer) > 0 {
 		q.Hooks, q.State = c.Hooks.StartContainer, c.OCI()
 	}
-	if _, err := request(c, &control.Request{Start: q}, 0); err != nil {
+	if _, err := request(c, &control.Request{ID: c.ID, Start: q}, 0); err != nil {
 		return err
 	}
 	c.Phase = container.Running
@@ -135,7 +135,7 @@ func Signal(store container.Store, id string, sig unix.Signal, all bool) error {
 	case string(container.Creating):
 		return container.ErrNotRunning
 	}
-	q := &control.Request{Signal: &control.Signal{ID: id, Signal: int(sig), All: all}}
+	q := &control.Request{ID: id, Signal: &control.Signal{Signal: int(sig), All: all}}
 	timeout := requestTimeout
 	if sig == unix.SIGKILL {
 		timeout = killTimeout
@@ -145,10 +145,7 @@ func Signal(store container.Store, id string, sig unix.Signal, all bool) error {
 		if err == nil && c.Init.Wait(killTimeout) {
 			return nil
 		}
-		if c.Pod != "" {
-			return endContainer(c)
-		}
-		return endSandbox(c)
+		return end(store, c)
 	}
 	return err
 }
@@ -159,7 +156,7 @@ func SignalProcess(store container.Store, id string, pid int, sig unix.Signal) e
 	if err != nil {
 		return err
 	}
-	_, err = request(c, &control.Request{Signal: &control.Signal{ID: id, Signal: int(sig), PID: pid}}, requestTimeout)
+	_, err = request(c, &control.Request{ID: id, Signal: &control.Signal{Signal: int(sig), PID: pid}}, requestTimeout)
 	return err
 }
 
@@ -175,41 +172,25 @@ func endSandbox(c *container.Container) error {
 	return failed
 }
 
-// endContainer ends the processes of a container of a pod, and what the sentry has of it.
-// A sentry that does not answer ends.
+// endContainer ends the processes of a container in whose sandbox are others, and what the
+// sentry has of it. A sentry that does not answer ends.
 func endContainer(c *container.Container) error {
 	if c.Init.Alive() {
-		q := &control.Request{Signal: &control.Signal{ID: c.ID, Signal: int(unix.SIGKILL)}}
+		q := &control.Request{ID: c.ID, Signal: &control.Signal{Signal: int(unix.SIGKILL)}}
 		_, err := request(c, q, killTimeout)
-		if err != nil || !c.Init.Wait(endTimeout) {
+		var unknown *control.Problem
+		switch {
+		case errors.As(err, &unknown): // it has ended, or was not there yet when runsc was killed
+			c.Init.Wait(killTimeout)
+			if err := c.Init.Kill(endTimeout); err != nil {
+				return err
+			}
+		case err != nil || !c.Init.Wait(endTimeout):
 			return endSandbox(c)
 		}
 	}
 	c.Gofer.Wait(killTimeout) // it ends by itself
 	return c.Gofer.Kill(endTimeout)
-}
-
-// Processes lists the processes of a container.
-func Processes(store container.Store, id string) ([]control.ProcessInfo, error) {
-	c, err := running(store, id)
-	if err != nil {
-		return nil, err
-	}
-	a, err := request(c, &control.Request{PS: &control.PS{ID: id}}, requestTimeout)
-	if err != nil {
-		return nil, err
-	}
-	return a.Processes, nil
-}
-
-// HostProcesses are the host processes that stand for a container's: what an
-// engine may look up on the host.
-func HostProcesses(store container.Store, id string) ([]int, error) {
-	c, err := running(store, id)
-	if err != nil {
-		return nil, err
-	}
-	return []int{c.Init.PID}, nil
 }
 
 // Debug returns what a container's sentry says of its own works; what is one of
@@ -219,7 +200,7 @@ func Debug(store container.Store, id, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := request(c, &control.Request{Debug: &control.Debug{ID: id, What: what}}, requestTimeout)
+	a, err := request(c, &control.Request{ID: id, Debug: &control.Debug{What: what}}, requestTimeout)
 	if err != nil {
 		return "", err
 	}
@@ -250,12 +231,12 @@ func openCgroup(c *container.Container) (*cgroup.Group, error) {
 
 // Pause stops every process of a container until Resume.
 func Pause(store container.Store, id string) error {
-	return setPaused(store, id, container.Running, container.Paused, &control.Request{Pause: &control.Pause{ID: id}})
+	return setPaused(store, id, container.Running, container.Paused, &control.Request{ID: id, Pause: &control.Pause{}})
 }
 
 // Resume lets a paused container go on.
 func Resume(store container.Store, id string) error {
-	return setPaused(store, id, container.Paused, container.Running, &control.Request{Resume: &control.Resume{ID: id}})
+	return setPaused(store, id, container.Paused, container.Running, &control.Request{ID: id, Resume: &control.Resume{}})
 }
 
 func setPaused(store container.Store, id string, from, to container.Phase, q *control.Request) error {
@@ -274,12 +255,17 @@ func setPaused(store container.Store, id string, from, to container.Phase, q *co
 	return c.Save()
 }
 
-// end sees to it that none of the container's processes is left.
-func end(c *container.Container, status string) error {
-	if c.Pod != "" {
+// end sees to it that none of the container's processes is left: the sentry stays for as
+// long as there are other containers in the sandbox.
+func end(store container.Store, c *container.Container) error {
+	others, err := sharing(store, c)
+	if err != nil {
+		return err
+	}
+	if len(others) > 0 {
 		return endContainer(c)
 	}
-	if status == container.Stopped {
+	if c.Status() == container.Stopped {
 		// It ends by itself; that is a matter of a moment.
 		c.Sentry.Wait(killTimeout)
 		c.Gofer.Wait(killTimeout)
@@ -305,17 +291,11 @@ func Delete(store container.Store, id string, force bool) error {
 	if !force && status != container.Stopped && status != string(container.Created) {
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 	}
-	if err := end(c, status); err != nil {
+	if err := end(store, c); err != nil {
 		return err
 	}
-	if len(c.Cgroups) > 0 {
-		g, err := openCgroup(c)
-		if err == nil {
-			err = g.Destroy()
-		}
-		if err != nil {
-			return err
-		}
+	if err := removeCgroup(store, c); err != nil {
+		return err
 	}
 	state, hooks := c.OCI(), c.Hooks
 	if err := c.Remove(); err != nil {

@@ -45,11 +45,12 @@ func BecomeRoot(store container.Store, args []string) error {
 	return fmt.Errorf("--rootless: %w", syscall.Exec("/proc/self/fd/"+strconv.Itoa(int(f.Fd())), []string{"runsc"}, nil))
 }
 
-// anyAlive is a container of the store whose init lives, or nil.
+// anyAlive is a container of the store whose gofer lives, which is in the user
+// namespace of the runsc that started it; or nil.
 func anyAlive(store container.Store) *container.Container {
 	all, _ := store.List()
 	for _, c := range all {
-		if c.Init.Alive() {
+		if c.Gofer.Alive() {
 			return c
 		}
 	}
@@ -87,7 +88,7 @@ func (b *becoming) pass(f *os.File) int {
 
 // join enters the user namespace that c was created in.
 func (b *becoming) join(c *container.Container) error {
-	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", c.Init.PID))
+	ns, err := os.Open(nsPath(c.Gofer.PID, "user"))
 	if err != nil {
 		return fmt.Errorf("the user namespace of container %s: %w", c.ID, err)
 	}

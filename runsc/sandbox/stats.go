@@ -20,7 +20,7 @@ func Stats(store container.Store, id string) (*cgroups.Stats, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := request(c, &control.Request{Stats: &control.Stats{ID: id}}, requestTimeout)
+	a, err := request(c, &control.Request{ID: id, Stats: &control.Stats{}}, requestTimeout)
 	if err != nil {
 		return nil, err
 	}

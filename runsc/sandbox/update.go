@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -33,6 +34,9 @@ func Update(store container.Store, id string, change *specs.LinuxResources) erro
 	} else {
 		u.group, err = openCgroup(c)
 	}
+	if err == nil {
+		err = u.findOthers(store)
+	}
 	if err != nil {
 		return err
 	}
@@ -48,6 +52,18 @@ type update struct {
 	c        *container.Container
 	old, new *specs.LinuxResources
 	group    *cgroup.Group // nil for a container without
+
+	others  []*container.Container // in the same sandbox
+	housing *housing               // of a sandbox with others in it; nil for none
+}
+
+// findOthers looks for who else is in the sandbox, and where that is.
+func (u *update) findOthers(store container.Store) (err error) {
+	if u.others, err = sharing(store, u.c); err != nil || len(u.others) == 0 {
+		return err
+	}
+	u.housing, err = findHousing(u.c, append([]*container.Container{u.c}, u.others...))
+	return err
 }
 
 // run changes the host's cgroup, then the guest, then the cgroup again: at no time may
@@ -93,11 +109,23 @@ func mostTasks(r *specs.LinuxResources) uint64 {
 	return unlimited
 }
 
+// host has the host allow the container r.
 func (u *update) host(r *specs.LinuxResources) error {
-	if u.group == nil {
+	h := u.housing
+	if u.group != nil && (h == nil || h.owner.ID != u.c.ID) {
+		if err := u.group.Set(r); err != nil {
+			return err
+		}
+	}
+	if h == nil || h.covers(u.c) {
 		return nil
 	}
-	return u.group.Set(r)
+	now := *u.c
+	now.Resources = r
+	if h.owner.ID == now.ID {
+		h.owner = &now
+	}
+	return h.widen(append(slices.Clone(u.others), &now))
 }
 
 // guest brings the sentry, and the size of the page file, from one to the other.
@@ -108,7 +136,7 @@ func (u *update) guest(from, to *specs.LinuxResources) (*control.Use, error) {
 			return nil, err
 		}
 	}
-	q := &control.Request{Update: &control.Update{ID: u.c.ID, Limits: is}}
+	q := &control.Request{ID: u.c.ID, Update: &control.Update{Limits: is}}
 	a, err := request(u.c, q, requestTimeout)
 	if err == nil && a.Use == nil {
 		err = errors.New("the sandbox does not say what it uses")
@@ -124,7 +152,7 @@ func (u *update) guest(from, to *specs.LinuxResources) (*control.Use, error) {
 
 // resize changes the size of the page file's mount, which is the guest's memory limit.
 func (u *update) resize(limit uint64) error {
-	_, files, err := exchange(u.c, &control.Request{PageMount: &control.PageMount{ID: u.c.ID}}, requestTimeout, nil)
+	_, files, err := exchange(u.c, &control.Request{ID: u.c.ID, PageMount: &control.PageMount{}}, requestTimeout, nil)
 	defer control.CloseFiles(files)
 	if err != nil {
 		return err

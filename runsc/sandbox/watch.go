@@ -28,7 +28,7 @@ func watch(c *container.Container) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.Send(&control.Request{Watch: &control.Watch{ID: c.ID}}); err != nil {
+	if err := conn.Send(&control.Request{ID: c.ID, Watch: &control.Watch{}}); err != nil {
 		conn.Close()
 		if broken(err) {
 			err = container.ErrNotRunning

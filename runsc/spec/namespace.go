@@ -9,16 +9,15 @@ import (
 )
 
 // hosts says why a sandbox can't do without a namespace of its own: a container
-// that names none of a type wants the host's (namespaces(7)).
+// that names none of a type wants the host's (namespaces(7)). The network it can have:
+// HostNetwork.
 var hosts = map[specs.LinuxNamespaceType]string{
-	specs.PIDNamespace:     "guests see no host processes",
-	specs.NetworkNamespace: "there is no host network yet; use none",
-	specs.IPCNamespace:     "guests share no memory, semaphores or queues with the host",
+	specs.PIDNamespace: "guests see no host processes",
+	specs.IPCNamespace: "guests share no memory, semaphores or queues with the host",
 }
 
-// validateNamespaces refuses what is a namespace of somebody else: the host's, or
-// that of another sandbox. Those of its pod's other containers a container may have;
-// whether they are is seen when it is made. A container without a uts namespace gets one in which
+// validateNamespaces refuses what is a namespace of somebody else. Those of other
+// containers a container may have; whether they are is seen when it is made. A container without a uts namespace gets one in which
 // the host's names are copied, one without a cgroup namespace sees its own.
 func validateNamespaces(s *specs.Spec) error {
 	seen := make(map[specs.LinuxNamespaceType]bool)
@@ -29,13 +28,7 @@ func validateNamespaces(s *specs.Spec) error {
 		seen[ns.Type] = true
 		switch ns.Type {
 		case specs.NetworkNamespace:
-			if isOwn(ns.Path) { // Docker names the host's by a path
-				return unsupported("the host's network namespace", hosts[ns.Type])
-			}
 		case specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace:
-			if ns.Path != "" && Pod(s) == "" {
-				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
-			}
 		case specs.MountNamespace, specs.CgroupNamespace, specs.TimeNamespace:
 			if ns.Path != "" {
 				return unsupported(fmt.Sprintf("joining the %s namespace at %s", ns.Type, ns.Path), "the sandbox keeps its own")
@@ -48,7 +41,7 @@ func validateNamespaces(s *specs.Spec) error {
 			return fmt.Errorf("namespace %q does not exist", ns.Type)
 		}
 	}
-	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace} {
+	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.IPCNamespace} {
 		if !seen[kind] {
 			return unsupported(fmt.Sprintf("the host's %s namespace", kind), hosts[kind])
 		}
@@ -59,15 +52,26 @@ func validateNamespaces(s *specs.Spec) error {
 	return validateMappings(s.Linux, seen[specs.UserNamespace])
 }
 
-// isOwn reports whether path is the network namespace of this process, the host's. Who
-// joins one at a path that does not exist says so.
-func isOwn(path string) bool {
-	own, err := os.Stat("/proc/self/ns/net")
-	if err != nil || path == "" {
+// HostNetwork reports whether the container is to be in the host's network namespace: it
+// names none, or names by a path, as Docker does, that of this process or of the host's
+// first.
+func HostNetwork(s *specs.Spec) bool {
+	ns := Namespace(s, specs.NetworkNamespace)
+	if ns == nil {
+		return true
+	}
+	return ns.Path != "" && (sameFile(ns.Path, "/proc/self/ns/net") || sameFile(ns.Path, "/proc/1/ns/net"))
+}
+
+// sameFile is false if there is no file at one of the paths: who joins a namespace there
+// says so.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
 		return false
 	}
-	other, err := os.Stat(path)
-	return err == nil && os.SameFile(own, other)
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // Namespace returns the entry of type t, or nil when the container does not ask

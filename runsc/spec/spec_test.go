@@ -73,15 +73,21 @@ func TestErrorsSayWhere(t *testing.T) {
 			drop(s, specs.UTSNamespace)
 		}), `sysctl "kernel.domainname" is not allowed in the hosts uts namespace`},
 		{edit(func(s *specs.Spec) { drop(s, specs.PIDNamespace) }), "the host's pid namespace is not supported: guests see no host processes"},
-		{edit(func(s *specs.Spec) { drop(s, specs.NetworkNamespace) }), "the host's network namespace is not supported"},
-		{edit(func(s *specs.Spec) { Namespace(s, specs.NetworkNamespace).Path = "/proc/self/ns/net" }), "the host's network namespace is not supported"},
+		{edit(func(s *specs.Spec) {
+			s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+			drop(s, specs.NetworkNamespace)
+		}), `sysctl "net.ipv4.ip_forward" is not allowed in the hosts network namespace`},
+		{edit(func(s *specs.Spec) {
+			s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+			Namespace(s, specs.NetworkNamespace).Path = "/proc/self/ns/net"
+		}), `sysctl "net.ipv4.ip_forward" is not allowed in the hosts network namespace`},
 		{edit(func(s *specs.Spec) { drop(s, specs.IPCNamespace) }), "the host's ipc namespace is not supported"},
 		{edit(func(s *specs.Spec) { drop(s, specs.UTSNamespace) }), "unable to set hostname without a private UTS namespace"},
 		{edit(func(s *specs.Spec) { s.Process.Rlimits[0].Type = "RLIMIT_X" }), "invalid rlimit type: RLIMIT_X"},
 		{edit(func(s *specs.Spec) { s.Root.Path = "none" }), "rootfs "},
 		{edit(func(s *specs.Spec) { s.Root.Path = ConfigName }), "not a directory"},
 		{edit(func(s *specs.Spec) { s.Windows = new(specs.Windows) }), "windows is not supported"},
-		{edit(func(s *specs.Spec) { s.Linux.Namespaces[0].Path = "/proc/1/ns/pid" }), "joining the pid namespace"},
+		{edit(func(s *specs.Spec) { Namespace(s, specs.MountNamespace).Path = "/proc/1/ns/mnt" }), "joining the mount namespace at /proc/1/ns/mnt is not supported"},
 		{edit(func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "x"}}} }), "not absolute"},
 	} {
 		_, err := Load(bundle(t, c.config))
@@ -134,5 +140,22 @@ func TestNames(t *testing.T) {
 	set, unknown := CapabilitySet([]string{"CAP_CHOWN", "CAP_NOPE"})
 	if set != 1 || len(unknown) != 1 {
 		t.Error(set, unknown)
+	}
+}
+
+func TestHostNetwork(t *testing.T) {
+	for _, c := range []struct {
+		namespaces []specs.LinuxNamespace
+		want       bool
+	}{
+		{nil, true},
+		{[]specs.LinuxNamespace{{Type: specs.NetworkNamespace}}, false},
+		{[]specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/proc/self/ns/net"}}, true},
+		{[]specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/no/such/namespace"}}, false},
+	} {
+		s := &specs.Spec{Linux: &specs.Linux{Namespaces: c.namespaces}}
+		if got := HostNetwork(s); got != c.want {
+			t.Errorf("%v: %v", c.namespaces, got)
+		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 // validateSysctl refuses parameters that are not a namespace's own: those of the
 // whole kernel are not one container's to set. Names may have slashes for dots.
-func validateSysctl(l *specs.Linux) error {
+func validateSysctl(s *specs.Spec) error {
+	l := s.Linux
 	for name := range l.Sysctl {
 		dotted := strings.ReplaceAll(name, "/", ".")
 		var in specs.LinuxNamespaceType
@@ -25,7 +26,7 @@ func validateSysctl(l *specs.Linux) error {
 			return fmt.Errorf("sysctl %q is not in a separate kernel namespace", name)
 		}
 		own := slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == in })
-		if !own {
+		if !own || in == specs.NetworkNamespace && HostNetwork(s) {
 			return fmt.Errorf("sysctl %q is not allowed in the hosts %s namespace", name, in)
 		}
 	}

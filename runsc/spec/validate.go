@@ -160,7 +160,7 @@ func validateLinux(s *specs.Spec) error {
 	if err := validateSeccomp(Seccomp(s)); err != nil {
 		return err
 	}
-	if err := validateSysctl(l); err != nil {
+	if err := validateSysctl(s); err != nil {
 		return err
 	}
 	for name, offset := range l.TimeOffsets {

@@ -40,6 +40,7 @@ const (
 	IP_CHECKSUM               = 23
 	IP_BIND_ADDRESS_NO_PORT   = 24
 	IP_RECVFRAGSIZE           = 25
+	IP_RECVERR_RFC4884        = 26
 	IP_MULTICAST_IF           = 32
 	IP_MULTICAST_TTL          = 33
 	IP_MULTICAST_LOOP         = 34
@@ -66,39 +67,65 @@ const (
 
 // Options of level SOL_IPV6, ipv6(7).
 const (
-	IPV6_ADDRFORM         = 1
-	IPV6_2292PKTINFO      = 2
-	IPV6_CHECKSUM         = 7
-	IPV6_2292HOPLIMIT     = 8
-	IPV6_FLOWINFO         = 11
-	IPV6_UNICAST_HOPS     = 16
-	IPV6_MULTICAST_IF     = 17
-	IPV6_MULTICAST_HOPS   = 18
-	IPV6_MULTICAST_LOOP   = 19
-	IPV6_ADD_MEMBERSHIP   = 20
-	IPV6_DROP_MEMBERSHIP  = 21
-	IPV6_ROUTER_ALERT     = 22
-	IPV6_MTU_DISCOVER     = 23
-	IPV6_MTU              = 24
-	IPV6_RECVERR          = 25
-	IPV6_V6ONLY           = 26
-	IPV6_MULTICAST_ALL    = 29
-	IPV6_RECVPKTINFO      = 49
-	IPV6_PKTINFO          = 50
-	IPV6_RECVHOPLIMIT     = 51
-	IPV6_HOPLIMIT         = 52
-	IPV6_RECVHOPOPTS      = 53
-	IPV6_RECVPATHMTU      = 60
-	IPV6_DONTFRAG         = 62
-	IPV6_RECVTCLASS       = 66
-	IPV6_TCLASS           = 67
-	IPV6_AUTOFLOWLABEL    = 70
-	IPV6_ADDR_PREFERENCES = 72
-	IPV6_MINHOPCOUNT      = 73
-	IPV6_RECVORIGDSTADDR  = 74
-	IPV6_TRANSPARENT      = 75
-	IPV6_UNICAST_IF       = 76
-	IPV6_FREEBIND         = 78
+	IPV6_ADDRFORM             = 1
+	IPV6_2292PKTINFO          = 2
+	IPV6_2292HOPOPTS          = 3
+	IPV6_2292DSTOPTS          = 4
+	IPV6_2292RTHDR            = 5
+	IPV6_2292PKTOPTIONS       = 6
+	IPV6_CHECKSUM             = 7
+	IPV6_2292HOPLIMIT         = 8
+	IPV6_FLOWINFO             = 11
+	IPV6_UNICAST_HOPS         = 16
+	IPV6_MULTICAST_IF         = 17
+	IPV6_MULTICAST_HOPS       = 18
+	IPV6_MULTICAST_LOOP       = 19
+	IPV6_ADD_MEMBERSHIP       = 20
+	IPV6_DROP_MEMBERSHIP      = 21
+	IPV6_ROUTER_ALERT         = 22
+	IPV6_MTU_DISCOVER         = 23
+	IPV6_MTU                  = 24
+	IPV6_RECVERR              = 25
+	IPV6_V6ONLY               = 26
+	IPV6_JOIN_ANYCAST         = 27
+	IPV6_LEAVE_ANYCAST        = 28
+	IPV6_MULTICAST_ALL        = 29
+	IPV6_ROUTER_ALERT_ISOLATE = 30
+	IPV6_RECVERR_RFC4884      = 31
+	IPV6_FLOWINFO_SEND        = 33
+	IPV6_HDRINCL              = 36
+	IPV6_RECVPKTINFO          = 49
+	IPV6_PKTINFO              = 50
+	IPV6_RECVHOPLIMIT         = 51
+	IPV6_HOPLIMIT             = 52
+	IPV6_RECVHOPOPTS          = 53
+	IPV6_HOPOPTS              = 54
+	IPV6_RTHDRDSTOPTS         = 55
+	IPV6_RECVRTHDR            = 56
+	IPV6_RTHDR                = 57
+	IPV6_RECVDSTOPTS          = 58
+	IPV6_DSTOPTS              = 59
+	IPV6_RECVPATHMTU          = 60
+	IPV6_PATHMTU              = 61
+	IPV6_DONTFRAG             = 62
+	IPV6_RECVTCLASS           = 66
+	IPV6_TCLASS               = 67
+	IPV6_AUTOFLOWLABEL        = 70
+	IPV6_ADDR_PREFERENCES     = 72
+	IPV6_MINHOPCOUNT          = 73
+	IPV6_RECVORIGDSTADDR      = 74
+	IPV6_TRANSPARENT          = 75
+	IPV6_UNICAST_IF           = 76
+	IPV6_RECVFRAGSIZE         = 77
+	IPV6_FREEBIND             = 78
+
+	IPV6_PREFER_SRC_TMP            = 0x1
+	IPV6_PREFER_SRC_PUBLIC         = 0x2
+	IPV6_PREFER_SRC_COA            = 0x4
+	IPV6_PREFER_SRC_CGA            = 0x8
+	IPV6_PREFER_SRC_PUBTMP_DEFAULT = 0x100
+	IPV6_PREFER_SRC_HOME           = 0x400
+	IPV6_PREFER_SRC_NONCGA         = 0x800
 )
 
 // Options of level SOL_RAW, raw(7), and SOL_ICMPV6.
@@ -109,10 +136,12 @@ const (
 
 // Options of level SOL_UDP, udp(7).
 const (
-	UDP_CORK    = 1
-	UDP_ENCAP   = 100
-	UDP_SEGMENT = 103
-	UDP_GRO     = 104
+	UDP_CORK         = 1
+	UDP_ENCAP        = 100
+	UDP_NO_CHECK6_TX = 101
+	UDP_NO_CHECK6_RX = 102
+	UDP_SEGMENT      = 103
+	UDP_GRO          = 104
 
 	UDPLITE_SEND_CSCOV = 10
 	UDPLITE_RECV_CSCOV = 11

@@ -121,6 +121,30 @@ type Rtmsg struct {
 	Flags uint32
 }
 
+// Ndmsg is struct ndmsg, rtnetlink(7).
+type Ndmsg struct {
+	Family uint8
+	_      [3]uint8
+	Index  int32
+	State  uint16 // NUD_*
+	Flags  uint8
+	Type   uint8 // RTN_*
+}
+
+// Fields and attributes of Ndmsg.
+const (
+	NUD_INCOMPLETE = 0x01
+	NUD_REACHABLE  = 0x02
+	NUD_STALE      = 0x04
+	NUD_DELAY      = 0x08
+	NUD_PROBE      = 0x10
+	NUD_FAILED     = 0x20
+	NUD_PERMANENT  = 0x80
+
+	NDA_DST    = 1
+	NDA_LLADDR = 2
+)
+
 // Attributes of Ifinfomsg.
 const (
 	IFLA_ADDRESS    = 1

@@ -163,7 +163,43 @@ const (
 	SO_RCVMARK                       = 75
 	SO_PASSPIDFD                     = 76
 	SO_PEERPIDFD                     = 77
+	SO_RCVPRIORITY                   = 82
+	SO_PASSRIGHTS                    = 83
 )
+
+// SO_BUF_LOCK's bits: which buffers have a size that somebody chose.
+const (
+	SOCK_SNDBUF_LOCK   = 1
+	SOCK_RCVBUF_LOCK   = 2
+	SOCK_BUF_LOCK_MASK = SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK
+)
+
+// SO_TIMESTAMPING's flags, as far as they are told apart.
+const (
+	SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3
+	SOF_TIMESTAMPING_SOFTWARE    = 1 << 4
+	SOF_TIMESTAMPING_OPT_ID      = 1 << 7
+	SOF_TIMESTAMPING_OPT_TSONLY  = 1 << 11
+	SOF_TIMESTAMPING_OPT_STATS   = 1 << 12
+	SOF_TIMESTAMPING_BIND_PHC    = 1 << 15
+	SOF_TIMESTAMPING_OPT_ID_TCP  = 1 << 16
+	SOF_TIMESTAMPING_MASK        = 1<<19 - 1
+
+	SOF_TXTIME_FLAGS_MASK = 3
+)
+
+// SO_MEMINFO's array.
+const (
+	SK_MEMINFO_RCVBUF = 1
+	SK_MEMINFO_SNDBUF = 3
+	SK_MEMINFO_VARS   = 9
+)
+
+// SKF_AD_MAX is SO_BPF_EXTENSIONS: what packet filters can ask for besides the packet.
+const SKF_AD_MAX = 64
+
+// SockFprogLen is the size of SockFprog.
+const SockFprogLen = 16
 
 // Types of control messages of level SOL_SOCKET, unix(7).
 const (
@@ -175,9 +211,6 @@ const (
 	// SCM_MAX_FD is how many descriptors one message carries.
 	SCM_MAX_FD = 253
 )
-
-// SOMAXCONN is the default of /proc/sys/net/core/somaxconn.
-const SOMAXCONN = 4096
 
 // Msghdr is struct msghdr, recvmsg(2).
 type Msghdr struct {

@@ -20,16 +20,26 @@ const (
 	TCP_THIN_DUPACK          = 17
 	TCP_USER_TIMEOUT         = 18
 	TCP_REPAIR               = 19
+	TCP_REPAIR_QUEUE         = 20
+	TCP_QUEUE_SEQ            = 21
+	TCP_REPAIR_OPTIONS       = 22
 	TCP_FASTOPEN             = 23
 	TCP_TIMESTAMP            = 24
 	TCP_NOTSENT_LOWAT        = 25
 	TCP_CC_INFO              = 26
 	TCP_SAVE_SYN             = 27
 	TCP_SAVED_SYN            = 28
+	TCP_REPAIR_WINDOW        = 29
 	TCP_FASTOPEN_CONNECT     = 30
 	TCP_ULP                  = 31
+	TCP_FASTOPEN_KEY         = 33
 	TCP_FASTOPEN_NO_COOKIE   = 34
+	TCP_ZEROCOPY_RECEIVE     = 35
 	TCP_INQ                  = 36
+	TCP_IS_MPTCP             = 43
+	TCP_RTO_MAX_MS           = 44
+	TCP_RTO_MIN_US           = 45
+	TCP_DELACK_MAX_US        = 46
 )
 
 // A TCPState is a connection's state, as TCP_INFO and /proc/net/tcp show it.

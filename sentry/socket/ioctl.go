@@ -25,10 +25,25 @@ func (s *Socket) Ioctl(c vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uin
 		return 0, linux.ENOENT
 	case cmd == linux.SIOCGIFCONF:
 		return 0, s.ifconf(m, arg)
+	case cmd == linux.SIOCETHTOOL:
+		return 0, s.ethtool(m, arg)
 	case cmd >= linux.SIOCGIFNAME && cmd <= linux.SIOCGIFMAP:
 		return 0, s.ifreq(c, m, cmd, arg)
 	}
 	return 0, linux.ENOTTY
+}
+
+// ethtool is SIOCETHTOOL of links that have nothing to tell: EOPNOTSUPP, ENODEV.
+func (s *Socket) ethtool(m usermem.Memory, arg uint64) error {
+	r, err := usermem.Ptr[linux.Ifreq](arg).Load(m)
+	if err != nil {
+		return err
+	}
+	name, _, _ := strings.Cut(string(r.Name[:]), "\x00")
+	if !s.net.hasLink(name) {
+		return linux.ENODEV
+	}
+	return linux.EOPNOTSUPP
 }
 
 // StoreInt is the answer of an ioctl that stores an int at arg.

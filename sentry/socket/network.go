@@ -13,17 +13,30 @@ import (
 type Network struct {
 	// Owner is the user namespace that the network belongs to, set before it is in use.
 	Owner *auth.UserNamespace
+	// Foreign says that links and routes are the host's: nobody is privileged over them.
+	// Set before it is in use, too.
+	Foreign bool
 
 	families map[uint16]Family
 	routes   Interfaces
-	lists    []Lister
+	heeders  []Heeder
+	watchers []Watcher
+
+	settings settings
 }
 
 // NewNetwork is a network without families.
 func NewNetwork() *Network { return &Network{families: map[uint16]Family{}} }
 
-// Capable reports whether c is privileged over n.
-func (n *Network) Capable(c vfs.Ctx, x auth.Cap) bool { return c.Creds().HasCapIn(n.Owner, x) }
+// Capable reports whether c is privileged over n. Over a foreign network nobody is, but
+// that it has ports for the privileged, as on Linux a container with the host's network
+// has.
+func (n *Network) Capable(c vfs.Ctx, x auth.Cap) bool {
+	if n.Foreign && x != auth.CapNetBindService {
+		return false
+	}
+	return c.Creds().HasCapIn(n.Owner, x)
+}
 
 // Add gives n a family, before n is in use.
 func (n *Network) Add(family uint16, f Family) {
@@ -31,8 +44,11 @@ func (n *Network) Add(family uint16, f Family) {
 	if i, ok := f.(Interfaces); ok && n.routes == nil {
 		n.routes = i
 	}
-	if l, ok := f.(Lister); ok {
-		n.lists = append(n.lists, l)
+	if h, ok := f.(Heeder); ok {
+		n.heeders = append(n.heeders, h)
+	}
+	if w, ok := f.(Watcher); ok {
+		n.watchers = append(n.watchers, w)
 	}
 }
 
@@ -80,11 +96,12 @@ func (n *Network) family(k Kind) (Family, error) {
 // Family is the family with that number, nil if n lacks it.
 func (n *Network) Family(family uint16) Family { return n.families[family] }
 
-// Interfaces is the links, addresses and routes of a network.
+// Interfaces is the links, addresses, routes and neighbours of a network.
 type Interfaces interface {
 	Links() []Link
 	Addresses() []LinkAddr
 	Routes() []Route
+	Neighbors() []Neighbor
 }
 
 // Interfaces is n's own; they are empty if no family has any.
@@ -100,6 +117,7 @@ type noInterfaces struct{}
 func (noInterfaces) Links() []Link         { return nil }
 func (noInterfaces) Addresses() []LinkAddr { return nil }
 func (noInterfaces) Routes() []Route       { return nil }
+func (noInterfaces) Neighbors() []Neighbor { return nil }
 
 // A Link is a network interface.
 type Link struct {
@@ -112,18 +130,22 @@ type Link struct {
 	Stats    LinkStats
 }
 
-// SetFlags asks for those of l's flags that mask names. A link is up for as long
-// as its network lives: whoever says so again changes nothing, with success, and
-// what would change something is EOPNOTSUPP. EPERM without CAP_NET_ADMIN over n, l's network.
+// SetFlags asks for those of l's flags that mask names. IFF_UP is the one that may change:
+// EOPNOTSUPP. EPERM without CAP_NET_ADMIN over n, l's network.
 func (l *Link) SetFlags(c vfs.Ctx, n *Network, flags, mask uint32) error {
-	const settable = linux.IFF_UP | linux.IFF_NOARP | linux.IFF_PROMISC | linux.IFF_ALLMULTI
+	const others = linux.IFF_NOARP | linux.IFF_PROMISC | linux.IFF_ALLMULTI
 	switch {
 	case !n.Capable(c, auth.CapNetAdmin):
 		return linux.EPERM
-	case (l.Flags^flags)&mask&settable != 0:
+	case (l.Flags^flags)&mask&others != 0:
 		return linux.EOPNOTSUPP
+	case (l.Flags^flags)&mask&linux.IFF_UP == 0:
+		return nil
 	}
-	return nil
+	if x, ok := n.Interfaces().(Configurer); ok {
+		return x.SetUp(l.Index, flags&linux.IFF_UP != 0)
+	}
+	return linux.EOPNOTSUPP
 }
 
 // LinkStats is a link's counters.
@@ -151,6 +173,16 @@ type Route struct {
 	Table   uint8 // RT_TABLE_*
 	Type    uint8 // RTN_*
 	Scope   uint8 // RT_SCOPE_*
+	// Protocol is who made it: RTPROT_*
+	Protocol uint8
+}
+
+// A Neighbor is who has an address on a link, as far as is known: arp(7).
+type Neighbor struct {
+	Link     int32
+	Addr     netip.Addr
+	State    uint16  // NUD_*
+	Hardware [6]byte // zero until it is known
 }
 
 // A Lister is a Family that lists its sockets.

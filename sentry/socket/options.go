@@ -2,12 +2,11 @@ package socket
 
 import (
 	"encoding/binary"
+	"math"
 	"sync/atomic"
 	"time"
 
-	"garrison/sentry/auth"
 	"garrison/sentry/linux"
-	"garrison/sentry/vfs"
 )
 
 // What /proc/sys/net/core says of buffers, in bytes. SO_SNDBUF and SO_RCVBUF are
@@ -16,7 +15,7 @@ const (
 	DefaultBuffer = 212992  // rmem_default, wmem_default
 	MaxBuffer     = 4 << 20 // rmem_max, wmem_max
 	minSndBuf     = 4608
-	minRcvBuf     = 2304
+	MinRcvBuf     = 2304
 )
 
 // Options is the options of level SOL_SOCKET that are only kept here, for the
@@ -32,7 +31,15 @@ type Options struct {
 	linger         atomic.Int64 // seconds, -1 is off
 	peekOff        atomic.Int32 // -1 is off
 	busyPoll       atomic.Int32
-	net            *Network // nil: the first user namespace's
+	busyBudget     atomic.Int32
+	bufLock        atomic.Int32
+	incomingCPU    atomic.Int32
+	ifindex        atomic.Int32
+	txRehash       atomic.Int32
+	pacing         atomic.Uint64 // bytes a second
+	timestamping   atomic.Uint64 // struct so_timestamping
+	txtime         atomic.Uint64 // struct sock_txtime
+	net            *Network      // nil: the first user namespace's
 }
 
 // NewOptions is the options of a new socket of the network n.
@@ -43,6 +50,10 @@ func NewOptions(n *Network) *Options {
 	o.rcvlowat.Store(1)
 	o.linger.Store(-1)
 	o.peekOff.Store(-1)
+	o.incomingCPU.Store(-1)
+	o.txRehash.Store(1)
+	o.pacing.Store(math.MaxUint64)
+	o.Put(linux.SO_PASSRIGHTS, true)
 	return o
 }
 
@@ -60,21 +71,11 @@ func (o *Options) Inherit() *Options {
 	n.priority.Store(o.priority.Load())
 	n.mark.Store(o.mark.Load())
 	n.linger.Store(o.linger.Load())
+	n.bufLock.Store(o.bufLock.Load())
+	n.txRehash.Store(o.txRehash.Load())
+	n.pacing.Store(o.pacing.Load())
+	n.timestamping.Store(o.timestamping.Load())
 	return n
-}
-
-// booleans are the options that are either 0 or 1 and mean nothing here, by word of
-// Options.flags.
-var booleans = [2]uint64{
-	1<<linux.SO_DEBUG | 1<<linux.SO_REUSEADDR | 1<<linux.SO_DONTROUTE | 1<<linux.SO_BROADCAST | 1<<linux.SO_KEEPALIVE |
-		1<<linux.SO_OOBINLINE | 1<<linux.SO_NO_CHECK | 1<<linux.SO_PASSCRED | 1<<linux.SO_TIMESTAMP | 1<<linux.SO_TIMESTAMPNS |
-		1<<linux.SO_PASSSEC | 1<<linux.SO_RXQ_OVFL | 1<<linux.SO_WIFI_STATUS | 1<<linux.SO_NOFCS | 1<<linux.SO_LOCK_FILTER |
-		1<<linux.SO_SELECT_ERR_QUEUE | 1<<linux.SO_ZEROCOPY | 1<<linux.SO_TIMESTAMP_NEW,
-	1<<(linux.SO_TIMESTAMPNS_NEW-64) | 1<<(linux.SO_PREFER_BUSY_POLL-64) | 1<<(linux.SO_RCVMARK-64) | 1<<(linux.SO_PASSPIDFD-64),
-}
-
-func isBoolean(name int32) bool {
-	return name >= 0 && name < 128 && booleans[name/64]>>uint(name%64)&1 != 0
 }
 
 // Has reports whether one of the boolean options is set.
@@ -120,120 +121,8 @@ func (o *Options) Linger() (seconds int32, ok bool) {
 // Mark is SO_MARK.
 func (o *Options) Mark() uint32 { return o.mark.Load() }
 
-// set changes an option of level SOL_SOCKET: ENOPROTOOPT, EINVAL, EDOM, EPERM.
-func (o *Options) set(c vfs.Ctx, name int32, val []byte) error {
-	switch name {
-	case linux.SO_RCVTIMEO, linux.SO_RCVTIMEO_NEW:
-		return setTimeout(&o.rcvtimeo, val)
-	case linux.SO_SNDTIMEO, linux.SO_SNDTIMEO_NEW:
-		return setTimeout(&o.sndtimeo, val)
-	case linux.SO_LINGER:
-		return o.setLinger(val)
-	}
-	v, err := Int(val)
-	if err != nil {
-		return err
-	}
-	switch {
-	case name == linux.SO_DEBUG && v != 0 && !c.Creds().Capable(auth.CapNetAdmin):
-		return linux.EACCES
-	case isBoolean(name):
-		o.Put(name, v != 0)
-		return nil
-	}
-	return o.setInt(c, name, v)
-}
-
-func (o *Options) setInt(c vfs.Ctx, name, v int32) error {
-	admin := c.Creds().Capable(auth.CapNetAdmin)
-	over := func() bool { return o.net.Capable(c, auth.CapNetAdmin) || o.net.Capable(c, auth.CapNetRaw) }
-	switch name {
-	case linux.SO_SNDBUF:
-		o.sndbuf.Store(max(minSndBuf, 2*int32(min(uint32(v), MaxBuffer))))
-	case linux.SO_RCVBUF:
-		o.rcvbuf.Store(max(minRcvBuf, 2*int32(min(uint32(v), MaxBuffer))))
-	case linux.SO_SNDBUFFORCE, linux.SO_RCVBUFFORCE:
-		if !admin {
-			return linux.EPERM
-		}
-		b, least := &o.sndbuf, int32(minSndBuf)
-		if name == linux.SO_RCVBUFFORCE {
-			b, least = &o.rcvbuf, minRcvBuf
-		}
-		b.Store(max(least, 2*min(max(v, 0), 1<<30-1)))
-	case linux.SO_RCVLOWAT:
-		if v < 0 {
-			v = 1<<31 - 1
-		}
-		o.rcvlowat.Store(max(v, 1))
-	case linux.SO_PRIORITY:
-		if (v < 0 || v > 6) && !over() {
-			return linux.EPERM
-		}
-		o.priority.Store(uint32(v))
-	case linux.SO_MARK:
-		if !over() {
-			return linux.EPERM
-		}
-		o.mark.Store(uint32(v))
-	case linux.SO_BUSY_POLL:
-		if v < 0 {
-			return linux.EINVAL
-		}
-		if v > o.busyPoll.Load() && !admin {
-			return linux.EPERM
-		}
-		o.busyPoll.Store(v)
-	case linux.SO_TYPE, linux.SO_PROTOCOL, linux.SO_DOMAIN, linux.SO_ERROR:
-		return linux.ENOPROTOOPT
-	default:
-		return linux.ENOPROTOOPT
-	}
-	return nil
-}
-
-// get is the value of an option that o keeps: ENOPROTOOPT.
-func (o *Options) get(name int32) ([]byte, error) {
-	if isBoolean(name) {
-		v := int32(0)
-		if o.Has(name) {
-			v = 1
-		}
-		return IntBytes(v), nil
-	}
-	switch name {
-	case linux.SO_SNDBUF:
-		return IntBytes(o.sndbuf.Load()), nil
-	case linux.SO_RCVBUF:
-		return IntBytes(o.rcvbuf.Load()), nil
-	case linux.SO_RCVLOWAT:
-		return IntBytes(o.rcvlowat.Load()), nil
-	case linux.SO_SNDLOWAT:
-		return IntBytes(1), nil
-	case linux.SO_PRIORITY:
-		return IntBytes(int32(o.priority.Load())), nil
-	case linux.SO_MARK:
-		return IntBytes(int32(o.mark.Load())), nil
-	case linux.SO_BUSY_POLL:
-		return IntBytes(o.busyPoll.Load()), nil
-	case linux.SO_BSDCOMPAT, linux.SO_INCOMING_CPU, linux.SO_INCOMING_NAPI_ID, linux.SO_REUSEPORT,
-		linux.SO_TIMESTAMPING, linux.SO_TIMESTAMPING_NEW, linux.SO_BINDTOIFINDEX, linux.SO_BUF_LOCK,
-		linux.SO_RESERVE_MEM, linux.SO_TXTIME:
-		return IntBytes(0), nil
-	case linux.SO_RCVTIMEO, linux.SO_RCVTIMEO_NEW:
-		return timeoutBytes(o.RcvTimeout()), nil
-	case linux.SO_SNDTIMEO, linux.SO_SNDTIMEO_NEW:
-		return timeoutBytes(o.SndTimeout()), nil
-	case linux.SO_LINGER:
-		s, on := o.Linger()
-		v := linux.Linger{Seconds: s}
-		if on {
-			v.On = 1
-		}
-		return append(IntBytes(v.On), IntBytes(v.Seconds)...), nil
-	}
-	return nil, linux.ENOPROTOOPT
-}
+// Timestamping is the flags of SO_TIMESTAMPING.
+func (o *Options) Timestamping() uint32 { return uint32(o.timestamping.Load()) }
 
 func (o *Options) setLinger(val []byte) error {
 	if len(val) < 8 {

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"garrison/sentry/linux"
+	"garrison/sentry/mm"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
 	"garrison/sentry/wait"
@@ -85,6 +86,16 @@ type (
 	Failer interface {
 		// TakeError returns the pending error and clears it.
 		TakeError() error
+	}
+
+	// Mapper: mmap(2). ENODEV.
+	Mapper interface {
+		Mmap(vfs.Ctx, vfs.MapSpec) (mm.Mappable, error)
+	}
+
+	// HeaderLength: getsockopt(2) of PACKET_HDRLEN, which is told a version. ENOPROTOOPT.
+	HeaderLength interface {
+		HeaderLength(version int32) ([]byte, error)
 	}
 
 	// Ioctler: ioctl(2) commands of its own. ENOTTY means: not mine.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"garrison/sentry/linux"
+	"garrison/sentry/mm"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
 	"garrison/sentry/wait"
@@ -92,6 +93,14 @@ func (*Socket) Async() {}
 // SignalsPipe implements vfs.Piper: streams do.
 func (s *Socket) SignalsPipe() bool { return s.stream }
 
+// Mmap implements vfs.Mapper.
+func (s *Socket) Mmap(c vfs.Ctx, m vfs.MapSpec) (mm.Mappable, error) {
+	if x, ok := s.proto.(Mapper); ok {
+		return x.Mmap(c, m)
+	}
+	return nil, linux.ENODEV
+}
+
 // Ready implements wait.Object.
 func (s *Socket) Ready(e wait.Events) wait.Events { return s.proto.Ready(e) }
 
@@ -137,10 +146,10 @@ func (s *Socket) Bind(c vfs.Ctx, addr []byte) error {
 	return linux.EOPNOTSUPP
 }
 
-// Listen is listen(2). backlog is cut to SOMAXCONN; negative is that too.
+// Listen is listen(2). backlog is cut to net.core.somaxconn; negative is that too.
 func (s *Socket) Listen(c vfs.Ctx, backlog int) error {
-	if backlog < 0 || backlog > linux.SOMAXCONN {
-		backlog = linux.SOMAXCONN
+	if most := int(s.net.Number("core/somaxconn", 0)); backlog < 0 || backlog > most {
+		backlog = most
 	}
 	if a, ok := s.proto.(Accepter); ok {
 		return a.Listen(c, backlog)

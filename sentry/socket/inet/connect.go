@@ -25,6 +25,12 @@ func (e *Endpoint) Connect(c vfs.Ctx, addr []byte) error {
 		return err
 	}
 	a = toLoopback(e.kind.Family, a)
+	if lo, _ := e.ports(); lo != 0 && !e.bound.Load() {
+		if err := e.bindTo(tcpip.FullAddress{}); err != nil {
+			return linux.EADDRNOTAVAIL
+		}
+		e.bound.Store(true)
+	}
 	if !e.isTCP() {
 		return connectErrno(e.ep().Connect(a))
 	}
@@ -59,6 +65,9 @@ func (e *Endpoint) connectStream(a tcpip.FullAddress) error {
 	e.failed.Store(false)
 	e.refused.Store(false)
 	e.local.Store(nil)
+	if d := e.fam.diverted(a); d != nil {
+		return e.connectDiverted(d, a)
+	}
 	if srv := e.fam.listenerFor(a); srv != nil {
 		return e.connectLocal(srv, a)
 	}

@@ -51,15 +51,7 @@ func sendControl(o *tcpip.SendableControlMessages, ms []socket.Cmsg) error {
 // recvControl adds what the receiver asked for by options.
 func (e *Endpoint) recvControl(m *socket.Msg, cm *tcpip.ReceivableControlMessages) {
 	if cm.HasTimestamp {
-		ns := cm.Timestamp.UnixNano()
-		switch {
-		case e.opts.Has(linux.SO_TIMESTAMPNS):
-			ts := linux.NsecToTimespec(ns)
-			m.Add(linux.SOL_SOCKET, linux.SO_TIMESTAMPNS, usermem.AsBytes(&ts))
-		case e.opts.Has(linux.SO_TIMESTAMP):
-			tv := linux.NsecToTimespec(ns).Timeval()
-			m.Add(linux.SOL_SOCKET, linux.SO_TIMESTAMP, usermem.AsBytes(&tv))
-		}
+		e.recvTimestamp(m, cm.Timestamp.UnixNano())
 	}
 	if cm.HasTTL {
 		m.Add(linux.SOL_IP, linux.IP_TTL, socket.IntBytes(int32(cm.TTL)))
@@ -74,7 +66,7 @@ func (e *Endpoint) recvControl(m *socket.Msg, cm *tcpip.ReceivableControlMessage
 		m.Add(linux.SOL_IP, linux.IP_PKTINFO, b)
 	}
 	if cm.HasHopLimit {
-		m.Add(linux.SOL_IPV6, linux.IPV6_HOPLIMIT, socket.IntBytes(int32(cm.HopLimit)))
+		e.either(m, hoplimits, socket.IntBytes(int32(cm.HopLimit)))
 	}
 	if cm.HasTClass {
 		m.Add(linux.SOL_IPV6, linux.IPV6_TCLASS, socket.IntBytes(int32(cm.TClass)))
@@ -84,7 +76,7 @@ func (e *Endpoint) recvControl(m *socket.Msg, cm *tcpip.ReceivableControlMessage
 		if cm.IPv6PacketInfo.Addr.Len() == 16 {
 			ip = cm.IPv6PacketInfo.Addr.As16()
 		}
-		m.Add(linux.SOL_IPV6, linux.IPV6_PKTINFO, binary.LittleEndian.AppendUint32(ip[:], uint32(cm.IPv6PacketInfo.NIC)))
+		e.either(m, pktinfos, binary.LittleEndian.AppendUint32(ip[:], uint32(cm.IPv6PacketInfo.NIC)))
 	}
 	if cm.HasOriginalDstAddress {
 		var a socket.Addr
@@ -94,6 +86,48 @@ func (e *Endpoint) recvControl(m *socket.Msg, cm *tcpip.ReceivableControlMessage
 			level, typ = linux.SOL_IPV6, linux.IPV6_RECVORIGDSTADDR
 		}
 		m.Add(level, typ, append([]byte(nil), a.Bytes()...))
+	}
+}
+
+// A form is one of the two that a control message comes in, by the option that asks for it.
+type form struct {
+	asked small
+	typ   int32
+}
+
+var (
+	hoplimits = [...]form{{hoplimit6, linux.IPV6_HOPLIMIT}, {hoplimit2292, linux.IPV6_2292HOPLIMIT}}
+	pktinfos  = [...]form{{pktinfo6, linux.IPV6_PKTINFO}, {pktinfo2292, linux.IPV6_2292PKTINFO}}
+)
+
+// either adds data in the forms that were asked for: see received.
+func (e *Endpoint) either(m *socket.Msg, forms [2]form, data []byte) {
+	for _, f := range forms {
+		if e.small[f.asked].Load() != 0 {
+			m.Add(linux.SOL_IPV6, f.typ, data)
+		}
+	}
+}
+
+// recvTimestamp adds when a packet came, ns after 1970, in the forms that were asked for.
+// SO_TIMESTAMPING's is three times, of which the host's clock makes the first.
+func (e *Endpoint) recvTimestamp(m *socket.Msg, ns int64) {
+	ts := linux.NsecToTimespec(ns)
+	for _, name := range [...]int32{linux.SO_TIMESTAMPNS, linux.SO_TIMESTAMPNS_NEW} {
+		if e.opts.Has(name) {
+			m.Add(linux.SOL_SOCKET, name, usermem.AsBytes(&ts))
+		}
+	}
+	for _, name := range [...]int32{linux.SO_TIMESTAMP, linux.SO_TIMESTAMP_NEW} {
+		if e.opts.Has(name) {
+			tv := ts.Timeval()
+			m.Add(linux.SOL_SOCKET, name, usermem.AsBytes(&tv))
+		}
+	}
+	const soft = linux.SOF_TIMESTAMPING_RX_SOFTWARE | linux.SOF_TIMESTAMPING_SOFTWARE
+	if e.opts.Timestamping()&soft == soft {
+		three := [3]linux.Timespec{ts}
+		m.Add(linux.SOL_SOCKET, linux.SO_TIMESTAMPING, usermem.AsBytes(&three))
 	}
 }
 

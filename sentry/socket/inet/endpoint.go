@@ -1,6 +1,7 @@
 package inet
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -38,6 +39,8 @@ type Endpoint struct {
 	from            tcpip.FullAddress // of one that was accepted: where it came from
 	shut            atomic.Uint32     // shutdown(2): bit 0 reading, bit 1 writing
 	small           smallOptions
+	options         atomic.Pointer[[]byte] // IP_OPTIONS
+	fastopenKey     atomic.Pointer[[]byte]
 }
 
 // An inner is the stack's part of a socket. A TCP socket gets another when it connects
@@ -92,11 +95,18 @@ func (e *Endpoint) wrap() *socket.Socket {
 
 // NotifyEvent implements waiter.EventListener. The stack calls it with locks of its
 // own held; a Waker takes none of them.
-func (e *Endpoint) NotifyEvent(m waiter.EventMask) { e.Notify(wait.Events(m)) }
+func (e *Endpoint) NotifyEvent(m waiter.EventMask) {
+	if events := wait.Events(m); !e.fam.late.put(e, events) {
+		e.Notify(events)
+	}
+}
 
 func (e *Endpoint) isTCP() bool {
 	return e.kind.Protocol == linux.IPPROTO_TCP && e.kind.Type == linux.SOCK_STREAM
 }
+
+// TCPState is a TCP socket's state.
+func (e *Endpoint) TCPState() linux.TCPState { return e.state() }
 
 func (e *Endpoint) isUDP() bool {
 	return e.kind.Type == linux.SOCK_DGRAM && (e.kind.Protocol == linux.IPPROTO_UDP || e.kind.Protocol == linux.IPPROTO_UDPLITE)
@@ -188,14 +198,57 @@ func (e *Endpoint) Bind(c vfs.Ctx, addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if int(a.Port) < e.fam.conf.FirstPort && a.Port != 0 && e.kind.Type != linux.SOCK_RAW && !e.fam.net.Capable(c, auth.CapNetBindService) {
+	if a.Port != 0 && int64(a.Port) < e.fam.heeded.Load().firstPort && e.kind.Type != linux.SOCK_RAW && !e.fam.net.Capable(c, auth.CapNetBindService) {
 		return linux.EACCES
 	}
-	if err := e.ep().Bind(a); err != nil {
+	if err := e.bindTo(a); err != nil {
 		return errno(err)
 	}
 	e.bound.Store(true)
 	return nil
+}
+
+// bindTo gives e an address, with a port of IP_LOCAL_PORT_RANGE if it is to have any.
+func (e *Endpoint) bindTo(a tcpip.FullAddress) tcpip.Error {
+	lo, hi := e.ports()
+	if a.Port != 0 || lo == 0 {
+		return e.ep().Bind(a)
+	}
+	n := uint32(hi) - uint32(lo) + 1
+	first := rand.Uint32N(n)
+	for i := range n {
+		a.Port = lo + uint16((first+i)%n)
+		if err := e.ep().Bind(a); err == nil || !isPortInUse(err) {
+			return err
+		}
+	}
+	return &tcpip.ErrPortInUse{}
+}
+
+// ports is the range that e's port is to be from, of IP_LOCAL_PORT_RANGE; lo is 0 if the
+// stack chooses.
+func (e *Endpoint) ports() (lo, hi uint16) {
+	v := uint32(e.small[portRange].Load())
+	if v == 0 || e.isRaw() {
+		return 0, 0
+	}
+	lo, hi = uint16(v), uint16(v>>16)
+	first, last := e.fam.net.Number("ipv4/ip_local_port_range", 0), e.fam.net.Number("ipv4/ip_local_port_range", 1)
+	if int64(lo) < first || lo == 0 {
+		lo = uint16(first)
+	}
+	if int64(hi) > last || hi == 0 {
+		hi = uint16(last)
+	}
+	if lo > hi {
+		return 0, 0
+	}
+	return lo, hi
+}
+
+func isPortInUse(err tcpip.Error) bool {
+	_, ok := err.(*tcpip.ErrPortInUse)
+	return ok
 }
 
 // Listen implements socket.Accepter.
@@ -215,7 +268,7 @@ func (e *Endpoint) Listen(_ vfs.Ctx, backlog int) error {
 }
 
 // Accept implements socket.Accepter.
-func (e *Endpoint) Accept(vfs.Ctx) (*socket.Socket, error) {
+func (e *Endpoint) Accept(c vfs.Ctx) (*socket.Socket, error) {
 	if !e.isTCP() {
 		return nil, linux.EOPNOTSUPP
 	}
@@ -227,6 +280,8 @@ func (e *Endpoint) Accept(vfs.Ctx) (*socket.Socket, error) {
 	if err != nil {
 		return nil, errno(err)
 	}
+	e.fetches(c)
+	copyKeepalive(ep, e.ep())
 	n := e.fam.newEndpoint(e.kind, ep, q, e.opts.Inherit())
 	n.uid, n.from = e.uid, from
 	n.small.inherit(&e.small)

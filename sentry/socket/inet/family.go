@@ -22,12 +22,16 @@ type member struct {
 
 // Socket implements socket.Family.
 func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.Socket, error) {
-	protocol, err := choose(m.family, typ, protocol)
+	protocol, err := socket.InetProtocol(m.family, typ, protocol)
 	if err != nil {
 		return nil, err
 	}
-	if typ == linux.SOCK_RAW && !m.net.Capable(c, auth.CapNetRaw) {
+	h := m.heeded.Load()
+	switch {
+	case typ == linux.SOCK_RAW && !m.net.Capable(c, auth.CapNetRaw):
 		return nil, linux.EPERM
+	case typ == linux.SOCK_DGRAM && isPing(protocol) && !h.mayPing(c.Creds()):
+		return nil, linux.EACCES
 	}
 	s, err := m.stack()
 	if err != nil {
@@ -39,44 +43,22 @@ func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	if terr != nil {
 		return nil, errno(terr)
 	}
+	h.begin(k, ep)
+	o := ep.SocketOptions()
+	if k.Type == linux.SOCK_RAW || isPing(k.Protocol) { // as Linux has it
+		o.SetReuseAddress(true)
+		o.SetMulticastLoop(true)
+	}
+	if k.Type == linux.SOCK_DGRAM && k.Protocol == linux.IPPROTO_ICMPV6 {
+		o.SetV6Only(true)
+	}
 	e := m.newEndpoint(k, ep, q, socket.NewOptions(m.net))
 	e.uid = c.Creds().EUID
 	return e.wrap(), nil
 }
 
-// choose settles a socket's protocol: ESOCKTNOSUPPORT, EPROTONOSUPPORT, EINVAL. UDP-Lite
-// is UDP whose checksum covers everything, in UDP's range of ports.
-func choose(family uint16, typ linux.SockType, protocol int32) (int32, error) {
-	if protocol < 0 || protocol >= linux.IPPROTO_MAX {
-		return 0, linux.EINVAL
-	}
-	ping := int32(linux.IPPROTO_ICMP)
-	if family == linux.AF_INET6 {
-		ping = linux.IPPROTO_ICMPV6
-	}
-	switch typ {
-	case linux.SOCK_STREAM:
-		if protocol == 0 || protocol == linux.IPPROTO_TCP {
-			return linux.IPPROTO_TCP, nil
-		}
-	case linux.SOCK_DGRAM:
-		if protocol == 0 || protocol == linux.IPPROTO_UDP {
-			return linux.IPPROTO_UDP, nil
-		}
-		if protocol == ping || protocol == linux.IPPROTO_UDPLITE {
-			return protocol, nil
-		}
-	case linux.SOCK_RAW:
-		if protocol != linux.IPPROTO_IP {
-			return protocol, nil
-		}
-	default:
-		return 0, linux.ESOCKTNOSUPPORT
-	}
-	return 0, linux.EPROTONOSUPPORT
-}
-
-// open makes the stack's part of a socket.
+// open makes the stack's part of a socket. UDP-Lite is UDP whose checksum covers
+// everything, in UDP's range of ports.
 func open(s *stack.Stack, k socket.Kind, q *waiter.Queue) (tcpip.Endpoint, tcpip.Error) {
 	net := networkOf(k.Family)
 	switch {

@@ -16,10 +16,7 @@ func FuzzGuest(f *testing.F) {
 	f.Add([]byte("lo\x00"), int32(1), int32(25), uint32(linux.SIOCGIFNAME))
 	f.Add([]byte{224, 0, 0, 1, 127, 0, 0, 1, 1, 0, 0, 0}, int32(0), int32(35), uint32(linux.FIONREAD))
 	n := socket.NewNetwork()
-	fam, err := New(n, Config{})
-	if err != nil {
-		f.Fatal(err)
-	}
+	fam := New(n)
 	defer fam.Close()
 	c := sockettest.New(1)
 	f.Fuzz(func(t *testing.T, b []byte, level, name int32, cmd uint32) {

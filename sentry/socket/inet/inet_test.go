@@ -24,10 +24,7 @@ type host struct {
 
 func newHost(t *testing.T) host {
 	n := socket.NewNetwork()
-	f, err := New(n, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := New(n)
 	t.Cleanup(f.Close)
 	return host{t, n, sockettest.New(1)}
 }
@@ -321,6 +318,7 @@ func TestUDP(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	h := newHost(t)
+	h.must(h.net.SetSysctl("ipv4/ping_group_range", "0 0"))
 	s, err := h.net.Socket(h.c, socket.Kind{Family: linux.AF_INET, Type: linux.SOCK_DGRAM, Protocol: linux.IPPROTO_ICMP})
 	h.must(err)
 	m := &socket.Msg{}
@@ -433,9 +431,7 @@ func TestForgottenNetwork(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 10 {
 		n := socket.NewNetwork()
-		if _, err := New(n, Config{}); err != nil {
-			t.Fatal(err)
-		}
+		New(n)
 		s, err := n.Socket(sockettest.New(1), socket.Kind{Family: linux.AF_INET, Type: linux.SOCK_STREAM})
 		if err != nil {
 			t.Fatal(err)
@@ -457,7 +453,7 @@ func TestForgottenNetwork(t *testing.T) {
 
 func BenchmarkStack(b *testing.B) {
 	for b.Loop() {
-		f, _ := New(socket.NewNetwork(), Config{})
+		f := New(socket.NewNetwork())
 		f.stack()
 		f.Close()
 	}
@@ -514,10 +510,7 @@ func TestReusePort(t *testing.T) {
 
 func BenchmarkTCPPingPong(b *testing.B) {
 	n := socket.NewNetwork()
-	f, err := New(n, Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	f := New(n)
 	defer f.Close()
 	c := sockettest.New(1)
 	k := socket.Kind{Family: linux.AF_INET, Type: linux.SOCK_STREAM}

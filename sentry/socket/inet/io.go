@@ -1,6 +1,7 @@
 package inet
 
 import (
+	"encoding/binary"
 	"io"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -95,9 +96,14 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 			return 0, err
 		}
 	}
-	p := e.payload(src)
-	n, err := e.ep().Write(p, o)
-	e.done(p)
+	size, serr := e.segment(m)
+	if serr != nil {
+		return 0, serr
+	}
+	if size > 0 && src.Len() > size {
+		return e.sendSegments(src, size, o)
+	}
+	n, err := e.write(src, o)
 	if n > 0 {
 		return n, nil // the stack gives no error with progress, but for guest faults
 	}
@@ -108,6 +114,54 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 		return 0, linux.EAGAIN
 	}
 	return 0, errno(err)
+}
+
+// write gives the stack what it takes of src.
+func (e *Endpoint) write(src usermem.Seq, o tcpip.WriteOptions) (int64, tcpip.Error) {
+	p := e.payload(src)
+	n, err := e.ep().Write(p, o)
+	e.done(p)
+	return n, err
+}
+
+// maxSegments is how many datagrams one call sends by UDP_SEGMENT.
+const maxSegments = 128
+
+// segment is how large the datagrams are that a message is cut into, by UDP_SEGMENT as an
+// option or a control message; 0 is not at all. EINVAL.
+func (e *Endpoint) segment(m *socket.Msg) (int64, error) {
+	if !e.isUDP() {
+		return 0, nil
+	}
+	if m != nil {
+		for _, c := range m.Others {
+			if c.Level != linux.SOL_UDP || c.Type != linux.UDP_SEGMENT {
+				continue
+			}
+			if len(c.Data) != 2 {
+				return 0, linux.EINVAL
+			}
+			return int64(binary.LittleEndian.Uint16(c.Data)), nil
+		}
+	}
+	return int64(e.small[udpSegment].Load()), nil
+}
+
+// sendSegments sends src as datagrams of size bytes, of which the last may be smaller.
+func (e *Endpoint) sendSegments(src usermem.Seq, size int64, o tcpip.WriteOptions) (int64, error) {
+	total := src.Len()
+	if total > size*maxSegments {
+		return 0, linux.EINVAL
+	}
+	for done := int64(0); done < total; done += size {
+		if _, err := e.write(src.Skip(done).Take(min(size, total-done)), o); err != nil {
+			if done > 0 {
+				return done, nil
+			}
+			return 0, errno(err)
+		}
+	}
+	return total, nil
 }
 
 // destination reads the address of a datagram.
@@ -136,6 +190,9 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 		return e.recvError(dst, m)
 	}
 	if e.isTCP() {
+		if e.local.Load() == nil {
+			e.fetches(c)
+		}
 		return e.recvStream(dst, flags, m)
 	}
 	if flags&linux.MSG_OOB != 0 {
@@ -155,6 +212,7 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 	if err != nil {
 		return 0, errno(err)
 	}
+	e.fetches(c)
 	if m != nil {
 		encode(e.kind.Family, r.RemoteAddr, &m.Addr)
 		if r.Count < r.Total {

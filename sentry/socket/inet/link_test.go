@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,28 +44,42 @@ func veth(t *testing.T) (fd int, hardware [6]byte) {
 	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8
 	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
 	must(err)
+	must(unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1))
 	must(unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: guest.Index}))
 	return fd, [6]byte(guest.HardwareAddr)
 }
 
-// TestPacketLink speaks with Linux's own TCP over a pair of links.
-func TestPacketLink(t *testing.T) {
+// outsideLink is a network at 10.9.0.2, by a packet link to Linux's own TCP at 10.9.0.1 in
+// the calling thread's namespace, which ends with the test.
+func outsideLink(t *testing.T) (host, *Family) {
+	t.Helper()
 	fd, hardware := veth(t)
-	link, err := NewPacketLink(fd, 1500, hardware)
+	link, err := NewPacketLink(fd, 1500, hardware, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := socket.NewNetwork()
-	f, err := New(n, Config{
-		Links: []LinkConfig{{Name: "eth0", Index: 2, MTU: 1500, Hardware: hardware, Endpoint: link,
-			Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.2/24")}}},
-		Routes: []RouteConfig{{Dst: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("10.9.0.1"), Link: 2}},
-	})
-	if err != nil {
+	f := New(n)
+	own := netip.MustParsePrefix("10.9.0.2/24")
+	if err := f.Configure(&Outside{
+		Links: []LinkConfig{{Name: "eth0", Index: 2, MTU: 1500, Hardware: hardware, Endpoint: link, Addresses: []AddressConfig{{Prefix: own}}}},
+		Routes: []RouteConfig{
+			{Dst: own.Masked(), Link: 2, Scope: linux.RT_SCOPE_LINK},
+			{Dst: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("10.9.0.1"), Link: 2},
+		},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	h := host{t, n, sockettest.New(1)}
+	t.Cleanup(func() {
+		f.Close()
+		unix.Close(fd)
+	})
+	return host{t, n, sockettest.New(1)}, f
+}
+
+// TestPacketLink speaks with Linux's own TCP over a pair of links.
+func TestPacketLink(t *testing.T) {
+	h, f := outsideLink(t)
 	l, port := h.listener(linux.AF_INET)
 	c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	h.must(err)
@@ -85,8 +100,8 @@ func TestPacketLink(t *testing.T) {
 		t.Fatal(string(b[:k]), err)
 	}
 	// A connection to its own address does not leave.
-	own := h.socket(linux.AF_INET, linux.SOCK_STREAM)
-	h.must(own.Connect(h.c, in4(port, 10, 9, 0, 2), false))
+	self := h.socket(linux.AF_INET, linux.SOCK_STREAM)
+	h.must(self.Connect(h.c, in4(port, 10, 9, 0, 2), false))
 	// One to the outside does.
 	out := h.socket(linux.AF_INET, linux.SOCK_STREAM)
 	if err := out.Connect(h.c, in4(9, 10, 9, 0, 1), false); err != linux.ECONNREFUSED {
@@ -100,5 +115,22 @@ func TestPacketLink(t *testing.T) {
 	}
 	if links := f.Links(); len(links) != 2 || links[1].Stats.RxPackets == 0 || len(f.Routes()) < 4 {
 		t.Fatal(links, f.Routes())
+	}
+	// Another address comes, and the link goes.
+	changed := *f.outside.Load()
+	changed.Links = slices.Clone(changed.Links)
+	changed.Links[0].Addresses = append(slices.Clone(changed.Links[0].Addresses), AddressConfig{Prefix: netip.MustParsePrefix("10.9.0.3/24")})
+	h.must(f.Configure(&changed))
+	again, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	h.must(err)
+	defer unix.Close(again)
+	h.must(unix.Connect(again, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{10, 9, 0, 3}}))
+	h.send(s, "still there")
+	h.must(f.Configure(&Outside{}))
+	if links := f.Links(); len(links) != 1 {
+		t.Fatal(links)
+	}
+	if err := out.Connect(h.c, in4(9, 10, 9, 0, 1), false); err != linux.ENETUNREACH {
+		t.Fatal(err)
 	}
 }

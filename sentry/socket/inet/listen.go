@@ -80,17 +80,8 @@ func plain(a tcpip.Address) netip.Addr {
 
 // isLocal reports whether connections to ip stay in the sandbox.
 func (f *Family) isLocal(ip netip.Addr) bool {
-	if ip.IsLoopback() {
-		return true
-	}
-	for _, l := range f.conf.Links {
-		for _, p := range l.Addresses {
-			if p.Addr() == ip {
-				return true
-			}
-		}
-	}
-	return false
+	l := f.outside.Load().owner(ip)
+	return l != nil && (ip.Is4() || f.heeded.Load().ipv6(l.Name))
 }
 
 // accepts judges how well e, which listens, fits a destination: 0 is not at all.

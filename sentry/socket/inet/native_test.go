@@ -17,20 +17,10 @@ func TestLikeLinux(t *testing.T) {
 	for name, play := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			n := socket.NewNetwork()
-			f, err := New(n, Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := New(n)
 			defer f.Close()
-			host := &sockettest.Host{Pause: 2 * time.Millisecond}
-			defer host.Release()
-			want := sockettest.Record(host, play)
-			got := sockettest.Record(&sockettest.Kernel{Net: n, C: sockettest.New(1), Sys: vfs.New(nil), Pause: 20 * time.Millisecond}, play)
-			for i := range want {
-				if i >= len(got) || got[i] != want[i] {
-					t.Errorf("here  %s\nLinux %s", got[i], want[i])
-				}
-			}
+			k := &sockettest.Kernel{Net: n, C: sockettest.New(1), Sys: vfs.New(nil), Pause: 150 * time.Millisecond}
+			sockettest.Compare(t, &sockettest.Host{Pause: 2 * time.Millisecond}, k, play)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package inet
 
 import (
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"garrison/sentry/linux"
 )
@@ -12,53 +11,37 @@ var ipOptions = map[optionKey]intOption{
 	{linux.SOL_IP, linux.IP_TTL}:                  {get: ttl, set: setTTL},
 	{linux.SOL_IP, linux.IP_TOS}:                  {get: tos, set: setTOS},
 	{linux.SOL_IP, linux.IP_MTU_DISCOVER}:         {get: pmtu, set: setPMTU},
-	{linux.SOL_IP, linux.IP_MULTICAST_TTL}:        {get: multicastTTL, set: setMulticastTTL},
-	{linux.SOL_IP, linux.IP_MULTICAST_LOOP}:       flag((*tcpip.SocketOptions).GetMulticastLoop, (*tcpip.SocketOptions).SetMulticastLoop),
+	{linux.SOL_IP, linux.IP_MULTICAST_TTL}:        least(1, intOption{get: multicastTTL, set: setMulticastTTL}),
+	{linux.SOL_IP, linux.IP_MULTICAST_LOOP}:       least(1, flag((*tcpip.SocketOptions).GetMulticastLoop, (*tcpip.SocketOptions).SetMulticastLoop)),
 	{linux.SOL_IP, linux.IP_RECVTTL}:              flag((*tcpip.SocketOptions).GetReceiveTTL, (*tcpip.SocketOptions).SetReceiveTTL),
 	{linux.SOL_IP, linux.IP_RECVTOS}:              flag((*tcpip.SocketOptions).GetReceiveTOS, (*tcpip.SocketOptions).SetReceiveTOS),
 	{linux.SOL_IP, linux.IP_PKTINFO}:              flag((*tcpip.SocketOptions).GetReceivePacketInfo, (*tcpip.SocketOptions).SetReceivePacketInfo),
 	{linux.SOL_IP, linux.IP_RECVORIGDSTADDR}:      flag((*tcpip.SocketOptions).GetReceiveOriginalDstAddress, (*tcpip.SocketOptions).SetReceiveOriginalDstAddress),
 	{linux.SOL_IP, linux.IP_RECVERR}:              flag((*tcpip.SocketOptions).GetIPv4RecvError, (*tcpip.SocketOptions).SetIPv4RecvError),
-	{linux.SOL_IP, linux.IP_HDRINCL}:              flag((*tcpip.SocketOptions).GetHeaderIncluded, (*tcpip.SocketOptions).SetHeaderIncluded),
-	{linux.SOL_IP, linux.IP_FREEBIND}:             keptBool(freebind),
-	{linux.SOL_IP, linux.IP_TRANSPARENT}:          keptBool(transparent),
+	{linux.SOL_IP, linux.IP_HDRINCL}:              readable((*Endpoint).isRaw, flag((*tcpip.SocketOptions).GetHeaderIncluded, (*tcpip.SocketOptions).SetHeaderIncluded)),
+	{linux.SOL_IP, linux.IP_FREEBIND}:             least(1, keptBool(freebind)),
+	{linux.SOL_IP, linux.IP_TRANSPARENT}:          least(1, keptBool(transparent)),
 	{linux.SOL_IP, linux.IP_BIND_ADDRESS_NO_PORT}: keptBool(noPort),
-	{linux.SOL_IP, linux.IP_MULTICAST_ALL}:        keptBool(multicastAll),
-	{linux.SOL_IP, linux.IP_MINTTL}:               kept(minTTL, 0, 255),
+	{linux.SOL_IP, linux.IP_MULTICAST_ALL}:        least(1, intOption{get: multicastAll4, set: setMulticastAll4}),
+	{linux.SOL_IP, linux.IP_MINTTL}:               least(1, kept(minTTL, 0, 255)),
 	{linux.SOL_IP, linux.IP_MTU}:                  {get: mtu},
+	{linux.SOL_IP, linux.IP_ROUTER_ALERT}:         {get: kept(routerAlert, 0, 1).get, set: setRouterAlert},
+	{linux.SOL_IP, linux.IP_RECVOPTS}:             keptBool(recvOptions),
+	{linux.SOL_IP, linux.IP_RETOPTS}:              keptBool(returnOptions),
+	{linux.SOL_IP, linux.IP_PASSSEC}:              keptBool(passSecurity),
+	{linux.SOL_IP, linux.IP_NODEFRAG}:             readable((*Endpoint).isRaw, keptBool(noDefrag)),
+	{linux.SOL_IP, linux.IP_CHECKSUM}:             keptBool(checksum),
+	{linux.SOL_IP, linux.IP_RECVFRAGSIZE}:         {get: kept(recvFragSize, 0, 1).get, set: setRecvFragSize},
+	{linux.SOL_IP, linux.IP_RECVERR_RFC4884}:      kept(recvErrors4884, 0, 1),
+	{linux.SOL_IP, linux.IP_LOCAL_PORT_RANGE}:     {get: kept(portRange, 0, 0).get, set: setPortRange, least: 4, most: 4},
+	{linux.SOL_IP, linux.IP_UNICAST_IF}:           {get: kept(unicastIf, 0, 0).get},
+	{linux.SOL_IP, linux.IP_PROTOCOL}:             {get: protocol},
 }
-
-// ipv6Options is the options of level SOL_IPV6 that are ints, ipv6(7).
-var ipv6Options = map[optionKey]intOption{
-	{linux.SOL_IPV6, linux.IPV6_V6ONLY}:           {get: v6only, set: setV6only},
-	{linux.SOL_IPV6, linux.IPV6_UNICAST_HOPS}:     {get: hops, set: setHops},
-	{linux.SOL_IPV6, linux.IPV6_TCLASS}:           {get: tclass, set: setTclass},
-	{linux.SOL_IPV6, linux.IPV6_MTU_DISCOVER}:     {get: pmtu, set: setPMTU},
-	{linux.SOL_IPV6, linux.IPV6_MULTICAST_HOPS}:   {get: multicastHops, set: setMulticastHops},
-	{linux.SOL_IPV6, linux.IPV6_MULTICAST_LOOP}:   flag((*tcpip.SocketOptions).GetMulticastLoop, (*tcpip.SocketOptions).SetMulticastLoop),
-	{linux.SOL_IPV6, linux.IPV6_MULTICAST_IF}:     number(tcpip.IPv6MulticastInterfaceOption, 0, 1<<31-1),
-	{linux.SOL_IPV6, linux.IPV6_RECVHOPLIMIT}:     flag((*tcpip.SocketOptions).GetReceiveHopLimit, (*tcpip.SocketOptions).SetReceiveHopLimit),
-	{linux.SOL_IPV6, linux.IPV6_RECVTCLASS}:       flag((*tcpip.SocketOptions).GetReceiveTClass, (*tcpip.SocketOptions).SetReceiveTClass),
-	{linux.SOL_IPV6, linux.IPV6_RECVPKTINFO}:      flag((*tcpip.SocketOptions).GetIPv6ReceivePacketInfo, (*tcpip.SocketOptions).SetIPv6ReceivePacketInfo),
-	{linux.SOL_IPV6, linux.IPV6_RECVORIGDSTADDR}:  flag((*tcpip.SocketOptions).GetReceiveOriginalDstAddress, (*tcpip.SocketOptions).SetReceiveOriginalDstAddress),
-	{linux.SOL_IPV6, linux.IPV6_RECVERR}:          flag((*tcpip.SocketOptions).GetIPv6RecvError, (*tcpip.SocketOptions).SetIPv6RecvError),
-	{linux.SOL_IPV6, linux.IPV6_CHECKSUM}:         number(tcpip.IPv6Checksum, -1, 1<<31-1),
-	{linux.SOL_IPV6, linux.IPV6_FREEBIND}:         keptBool(freebind),
-	{linux.SOL_IPV6, linux.IPV6_DONTFRAG}:         keptBool(dontfrag6),
-	{linux.SOL_IPV6, linux.IPV6_AUTOFLOWLABEL}:    keptBool(flowlabel6),
-	{linux.SOL_IPV6, linux.IPV6_MULTICAST_ALL}:    keptBool(multicastAll6),
-	{linux.SOL_IPV6, linux.IPV6_ADDR_PREFERENCES}: kept(addrPref6, 0, 0xffff),
-	{linux.SOL_IPV6, linux.IPV6_MINHOPCOUNT}:      kept(minHop6, 0, 255),
-	{linux.SOL_IPV6, linux.IPV6_MTU}:              {get: mtu},
-}
-
-// defaultTTL is /proc/sys/net/ipv4/ip_default_ttl.
-const defaultTTL = 64
 
 func ttl(e *Endpoint) (int, tcpip.Error) {
 	v, err := e.ep().GetSockOptInt(tcpip.IPv4TTLOption)
 	if v == tcpip.UseDefaultIPv4TTL {
-		v = defaultTTL
+		v = int(e.fam.heeded.Load().ttl)
 	}
 	return v, err
 }
@@ -72,36 +55,10 @@ func setTTL(e *Endpoint, v int) error {
 	return errno(e.ep().SetSockOptInt(tcpip.IPv4TTLOption, v))
 }
 
-func hops(e *Endpoint) (int, tcpip.Error) {
-	v, err := e.ep().GetSockOptInt(tcpip.IPv6HopLimitOption)
-	if v == tcpip.UseDefaultIPv6HopLimit {
-		v = defaultTTL
-	}
-	return v, err
-}
-
-func setHops(e *Endpoint, v int) error {
-	if v < -1 || v > 255 {
-		return linux.EINVAL
-	}
-	return errno(e.ep().SetSockOptInt(tcpip.IPv6HopLimitOption, v))
-}
-
 func tos(e *Endpoint) (int, tcpip.Error) { return e.ep().GetSockOptInt(tcpip.IPv4TOSOption) }
 
 func setTOS(e *Endpoint, v int) error {
 	return errno(e.ep().SetSockOptInt(tcpip.IPv4TOSOption, v&0xff))
-}
-
-func tclass(e *Endpoint) (int, tcpip.Error) {
-	return e.ep().GetSockOptInt(tcpip.IPv6TrafficClassOption)
-}
-
-func setTclass(e *Endpoint, v int) error {
-	if v < -1 || v > 255 {
-		return linux.EINVAL
-	}
-	return errno(e.ep().SetSockOptInt(tcpip.IPv6TrafficClassOption, max(v, 0)))
 }
 
 // The stack numbers the strategies otherwise than Linux: it begins with "want".
@@ -146,50 +103,68 @@ func setMulticastTTL(e *Endpoint, v int) error {
 	return errno(e.ep().SetSockOptInt(tcpip.MulticastTTLOption, v))
 }
 
-// multicastHops is an option of its own, though the stack has one for both protocols:
-// what is kept is one more, so that 0 is the default.
-func multicastHops(e *Endpoint) (int, tcpip.Error) {
-	if v := e.small[hopsMulticast6].Load(); v != 0 {
-		return int(v - 1), nil
-	}
-	return 1, nil
+// multicastAll4 begins as 1 for sockets of IPv4.
+func multicastAll4(e *Endpoint) (int, tcpip.Error) {
+	return int(e.small[multicastAll].Load()) ^ bit(e.kind.Family == linux.AF_INET), nil
 }
 
-func setMulticastHops(e *Endpoint, v int) error {
-	if e.isTCP() {
-		return linux.ENOPROTOOPT
+func setMulticastAll4(e *Endpoint, v int) error {
+	if v < 0 || v > 1 {
+		return linux.EINVAL
 	}
-	if err := setMulticastTTL(e, v); err != nil {
-		return err
-	}
-	if v == -1 {
-		v = 1
-	}
-	e.small[hopsMulticast6].Store(int32(v + 1))
+	e.small[multicastAll].Store(int32(v ^ bit(e.kind.Family == linux.AF_INET)))
 	return nil
+}
+
+// setRouterAlert is IP_ROUTER_ALERT, of raw sockets: EINVAL, ENOBUFS if it is off already.
+// This host passes no packets on, so there is none that it would be for.
+func setRouterAlert(e *Endpoint, v int) error {
+	switch {
+	case !e.isRaw() || e.kind.Protocol == linux.IPPROTO_RAW:
+		return linux.EINVAL
+	case v == 0 && e.small[routerAlert].Swap(0) == 0:
+		return linux.ENOBUFS
+	}
+	e.small[routerAlert].Store(int32(bit(v != 0)))
+	return nil
+}
+
+func setRecvFragSize(e *Endpoint, v int) error {
+	if e.isStream() {
+		return linux.EINVAL
+	}
+	e.small[recvFragSize].Store(int32(bit(v != 0)))
+	return nil
+}
+
+// setPortRange is IP_LOCAL_PORT_RANGE: the lowest port and, 16 bits higher, the highest;
+// 0 is net.ipv4.ip_local_port_range's.
+func setPortRange(e *Endpoint, v int) error {
+	lo, hi := uint16(v), uint16(v>>16)
+	if lo != 0 && hi != 0 && lo > hi {
+		return linux.EINVAL
+	}
+	e.small[portRange].Store(int32(v))
+	return nil
+}
+
+// protocol is IP_PROTOCOL: a raw socket's.
+func protocol(e *Endpoint) (int, tcpip.Error) {
+	if e.isRaw() {
+		return int(e.kind.Protocol), nil
+	}
+	return 0, nil
 }
 
 // mtu is the MTU of a connected socket's way: that of its link.
 func mtu(e *Endpoint) (int, tcpip.Error) {
-	remote, err := e.ep().GetRemoteAddress()
-	if err != nil {
+	if _, err := e.ep().GetRemoteAddress(); err != nil {
 		return 0, &tcpip.ErrNotConnected{}
 	}
-	if !header.IsV4LoopbackAddress(remote.Addr) && remote.Addr != header.IPv6Loopback {
-		for _, l := range e.fam.conf.Links {
+	if local, err := e.ep().GetLocalAddress(); err == nil {
+		if l := e.fam.outside.Load().owner(plain(local.Addr)); l != nil {
 			return int(l.MTU), nil
 		}
 	}
 	return loopbackMTU, nil
-}
-
-func v6only(e *Endpoint) (int, tcpip.Error) { return bit(e.ep().SocketOptions().GetV6Only()), nil }
-
-// setV6only is refused once the socket has an address.
-func setV6only(e *Endpoint, v int) error {
-	if a, err := e.ep().GetLocalAddress(); err == nil && a.Port != 0 {
-		return linux.EINVAL
-	}
-	e.ep().SocketOptions().SetV6Only(v != 0)
-	return nil
 }

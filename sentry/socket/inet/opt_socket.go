@@ -35,8 +35,12 @@ func setSendBuffer(e *Endpoint, v int) error {
 	return nil
 }
 
+// receiveBuffer is never 0, though a socket of IPPROTO_RAW, which only sends, has none.
 func receiveBuffer(e *Endpoint) (int, tcpip.Error) {
-	return int(e.ep().SocketOptions().GetReceiveBufferSize()), nil
+	if n := int(e.ep().SocketOptions().GetReceiveBufferSize()); n > 0 {
+		return n, nil
+	}
+	return socket.DefaultBuffer, nil
 }
 
 func setReceiveBuffer(e *Endpoint, v int) error {

@@ -1,6 +1,7 @@
 package inet
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -18,8 +19,13 @@ type optionKey struct{ level, name int32 }
 type intOption struct {
 	get func(*Endpoint) (int, tcpip.Error)
 	set func(*Endpoint, int) error
-	tcp bool // of TCP sockets only
-	udp bool // of UDP sockets only
+	// of says which sockets have it, if not all of its level: ENOPROTOOPT, but that the
+	// others can read it if reads is set.
+	of    func(*Endpoint) bool
+	reads bool
+	// least is the fewest bytes of a value if they are not its level's, negative for none;
+	// most is the most of them, 0 any.
+	least, most int
 }
 
 // intOptions is all of them; special ones are in special.go.
@@ -56,14 +62,17 @@ func number(o tcpip.SockOptInt, lo, hi int) intOption {
 
 // kept is an option that makes no difference to this stack, from lo to hi, which is
 // only remembered.
-func kept(s small, lo, hi int) intOption {
+func kept(s small, lo, hi int) intOption { return keptFrom(s, lo, hi, 0) }
+
+// keptFrom is kept for an option that begins as first.
+func keptFrom(s small, lo, hi, first int) intOption {
 	return intOption{
-		get: func(e *Endpoint) (int, tcpip.Error) { return int(e.small[s].Load()), nil },
+		get: func(e *Endpoint) (int, tcpip.Error) { return int(e.small[s].Load()) + first, nil },
 		set: func(e *Endpoint, v int) error {
 			if v < lo || v > hi {
 				return linux.EINVAL
 			}
-			e.small[s].Store(int32(v))
+			e.small[s].Store(int32(v - first))
 			return nil
 		},
 	}
@@ -82,8 +91,22 @@ func constant(v int) intOption {
 	return intOption{get: func(*Endpoint) (int, tcpip.Error) { return v, nil }}
 }
 
-func onlyTCP(o intOption) intOption { o.tcp = true; return o }
-func onlyUDP(o intOption) intOption { o.udp = true; return o }
+// only is o for the sockets that is says.
+func only(is func(*Endpoint) bool, o intOption) intOption { o.of = is; return o }
+
+// readable is only for an option that the others can read.
+func readable(is func(*Endpoint) bool, o intOption) intOption {
+	o.of, o.reads = is, true
+	return o
+}
+
+// least is o whose value has n bytes at least; fewer than an int's are a char, or 0.
+func least(n int, o intOption) intOption { o.least = n; return o }
+
+func (e *Endpoint) isRaw() bool     { return e.kind.Type == linux.SOCK_RAW }
+func (e *Endpoint) isStream() bool  { return e.kind.Type == linux.SOCK_STREAM }
+func (e *Endpoint) isPackets() bool { return e.kind.Type != linux.SOCK_STREAM }
+func (e *Endpoint) isUDPLite() bool { return e.kind.Protocol == linux.IPPROTO_UDPLITE }
 
 func bit(on bool) int {
 	if on {
@@ -100,17 +123,35 @@ const (
 	noPort
 	transparent
 	tcpNodelay
+	tcpClamp
+	tcpDefer
 	tcpFastopen
 	tcpFastopenConnect
+	tcpFastopenNoCookie
 	tcpThinLinear
-	tcpThinDupack
 	tcpNotsent
 	tcpInq
 	tcpSaveSyn
+	tcpRTOMax
+	tcpRTOMin
+	tcpDelayedAck
 	udpCork
 	udpGRO
+	udpSegment
+	udpNoCheckSend
+	udpNoCheckRecv
 	udpliteSend
 	udpliteRecv
+	routerAlert
+	recvOptions
+	returnOptions
+	passSecurity
+	noDefrag
+	checksum
+	recvFragSize
+	recvErrors4884
+	unicastIf
+	portRange
 	multicastAll
 	multicastAll6
 	dontfrag6
@@ -119,6 +160,26 @@ const (
 	minTTL
 	minHop6
 	hopsMulticast6
+	mtu6
+	pktinfo6
+	pktinfo2292
+	hoplimit6
+	hoplimit2292
+	hopOptions2292
+	destOptions2292
+	routing2292
+	hopOptions6
+	destOptions6
+	routing6
+	pathMTU6
+	flowinfo6
+	flowinfoSend6
+	alertIsolate6
+	errors4884For6
+	headerIncluded6
+	unicastIf6
+	recvFragSize6
+	icmpFilter
 	smalls
 )
 
@@ -131,61 +192,125 @@ func (s *smallOptions) inherit(from *smallOptions) {
 	}
 }
 
-// lookup finds an int option that e may have.
+// lookup finds an option. UDP-Lite's level is another name of UDP's, and a raw socket of
+// IPv6 has two of its options in the level of raw sockets, too.
 func (e *Endpoint) lookup(level, name int32) (intOption, bool) {
-	if level == linux.SOL_IPV6 && e.kind.Family != linux.AF_INET6 {
-		return intOption{}, false
+	switch {
+	case level == linux.SOL_UDPLITE:
+		level = linux.SOL_UDP
+	case level == linux.SOL_RAW && e.kind.Family == linux.AF_INET6 && (name == linux.IPV6_CHECKSUM || name == linux.IPV6_HDRINCL):
+		level = linux.SOL_IPV6
 	}
 	o, ok := intOptions[optionKey{level, name}]
-	return o, ok && (!o.tcp || e.isTCP()) && (!o.udp || e.isUDP())
+	return o, ok
 }
 
 // SetOption implements socket.Optioner.
 func (e *Endpoint) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
+	if err := e.has(level); err != nil {
+		return linux.ENOPROTOOPT
+	}
 	if err := e.setSpecial(c, level, name, val); err != linux.ENOPROTOOPT {
 		return err
 	}
+	switch level {
+	case linux.SOL_TCP, linux.SOL_UDP, linux.SOL_UDPLITE, linux.SOL_RAW:
+		if len(val) < 4 && (level != linux.SOL_RAW || e.kind.Family == linux.AF_INET6) {
+			return linux.EINVAL // looked at before the name
+		}
+	}
 	o, ok := e.lookup(level, name)
-	if !ok || o.set == nil {
+	if !ok || o.set == nil || o.of != nil && !o.of(e) {
 		return linux.ENOPROTOOPT
 	}
-	v, err := socket.Int(val)
-	if err != nil && level == linux.SOL_IP && len(val) > 0 {
-		v, err = int32(val[0]), nil // of old, a char does
+	if len(val) < o.atLeast(level) || o.most != 0 && len(val) > o.most {
+		return linux.EINVAL
 	}
-	if err != nil {
-		return err
+	var v int32
+	switch {
+	case len(val) >= 4:
+		v = int32(binary.LittleEndian.Uint32(val))
+	case len(val) > 0 && level == linux.SOL_IP:
+		v = int32(val[0])
 	}
-	if name == linux.IP_TRANSPARENT && level == linux.SOL_IP && !e.fam.net.Capable(c, auth.CapNetAdmin) && !e.fam.net.Capable(c, auth.CapNetRaw) {
-		return linux.EPERM
+	if level == linux.SOL_IP && name == linux.IP_TRANSPARENT || level == linux.SOL_IPV6 && name == linux.IPV6_TRANSPARENT {
+		if !e.fam.net.Capable(c, auth.CapNetAdmin) && !e.fam.net.Capable(c, auth.CapNetRaw) {
+			return linux.EPERM
+		}
 	}
 	return o.set(e, int(v))
 }
 
+// atLeast is the fewest bytes of o's value: IPv4 takes a char for an int, and nothing for 0.
+func (o *intOption) atLeast(level int32) int {
+	switch {
+	case o.least != 0:
+		return o.least
+	case level == linux.SOL_IP:
+		return 0
+	}
+	return 4
+}
+
 // Option implements socket.Optioner.
 func (e *Endpoint) Option(_ vfs.Ctx, level, name int32, size int) ([]byte, error) {
+	if err := e.has(level); err != nil {
+		return nil, err
+	}
 	if v, err := e.special(level, name, size); err != linux.ENOPROTOOPT {
 		return v, err
 	}
 	o, ok := e.lookup(level, name)
 	if !ok {
-		return nil, e.unknown(level)
+		return nil, linux.ENOPROTOOPT
+	}
+	others := o.of != nil && !o.of(e)
+	if others && !o.reads {
+		return nil, linux.ENOPROTOOPT
 	}
 	v, err := o.get(e)
-	if err != nil {
+	if err != nil && !others {
 		return nil, errno(err)
+	}
+	if level == linux.SOL_IP && size > 0 && size < 4 && v >= 0 && v <= 255 {
+		return []byte{byte(v)}, nil // who has no room for an int gets a char
 	}
 	return socket.IntBytes(int32(v)), nil
 }
 
-// unknown is getsockopt(2)'s error for an option that is not there: IPv4 has another
-// for a level that it does not know.
-func (e *Endpoint) unknown(level int32) error {
-	switch {
-	case level == linux.SOL_SOCKET, level == linux.SOL_IP, e.kind.Family == linux.AF_INET6,
-		level == linux.SOL_TCP && e.isTCP(),
-		level == linux.SOL_UDP && e.isUDP(),
-		level == linux.SOL_RAW && e.kind.Type == linux.SOCK_RAW:
+// has says that e's options are of level, or what getsockopt(2) fails with: IPv4 has
+// another error for a level that it does not know.
+func (e *Endpoint) has(level int32) error {
+	v6 := e.kind.Family == linux.AF_INET6
+	switch level {
+	case linux.SOL_SOCKET:
+		return nil
+	case linux.SOL_IP:
+		if !v6 || !e.isRaw() {
+			return nil
+		}
+	case linux.SOL_IPV6:
+		if v6 {
+			return nil
+		}
+	case linux.SOL_TCP:
+		if e.isTCP() {
+			return nil
+		}
+	case linux.SOL_UDP, linux.SOL_UDPLITE:
+		if e.isUDP() {
+			return nil
+		}
+	case linux.SOL_RAW:
+		if e.isRaw() {
+			return nil
+		}
+	case linux.SOL_ICMPV6:
+		if v6 && e.isRaw() {
+			return nil
+		}
+	}
+	if v6 {
 		return linux.ENOPROTOOPT
 	}
 	return linux.EOPNOTSUPP

@@ -35,7 +35,7 @@ func (e *Endpoint) renew() error {
 
 // copied is the int options that a new endpoint takes over.
 var copied = [...]tcpip.SockOptInt{
-	tcpip.IPv4TTLOption, tcpip.IPv6HopLimitOption, tcpip.IPv4TOSOption, tcpip.KeepaliveCountOption,
+	tcpip.IPv4TTLOption, tcpip.IPv6HopLimitOption, tcpip.IPv4TOSOption,
 	tcpip.MTUDiscoverOption, tcpip.TCPSynCountOption,
 }
 
@@ -56,6 +56,15 @@ func copyOptions(to, from tcpip.Endpoint) {
 			to.SetSockOptInt(o, v)
 		}
 	}
+	copyKeepalive(to, from)
+	var timeout tcpip.TCPUserTimeoutOption
+	if from.GetSockOpt(&timeout) == nil {
+		to.SetSockOpt(&timeout)
+	}
+}
+
+// copyKeepalive has one socket probe its peer when another does.
+func copyKeepalive(to, from tcpip.Endpoint) {
 	var idle tcpip.KeepaliveIdleOption
 	if from.GetSockOpt(&idle) == nil {
 		to.SetSockOpt(&idle)
@@ -64,8 +73,7 @@ func copyOptions(to, from tcpip.Endpoint) {
 	if from.GetSockOpt(&interval) == nil {
 		to.SetSockOpt(&interval)
 	}
-	var timeout tcpip.TCPUserTimeoutOption
-	if from.GetSockOpt(&timeout) == nil {
-		to.SetSockOpt(&timeout)
+	if n, err := from.GetSockOptInt(tcpip.KeepaliveCountOption); err == nil {
+		to.SetSockOptInt(tcpip.KeepaliveCountOption, n)
 	}
 }

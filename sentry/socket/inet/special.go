@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"garrison/sentry/auth"
 	"garrison/sentry/linux"
@@ -17,64 +18,284 @@ import (
 // setSpecial sets an option whose value is no int, or which is for some only;
 // ENOPROTOOPT if it is none of those.
 func (e *Endpoint) setSpecial(c vfs.Ctx, level, name int32, val []byte) error {
-	switch (optionKey{level, name}) {
-	case optionKey{linux.SOL_SOCKET, linux.SO_LINGER}:
-		return e.setLinger(val)
-	case optionKey{linux.SOL_SOCKET, linux.SO_BINDTODEVICE}:
-		return e.bindToDevice(string(val))
-	case optionKey{linux.SOL_SOCKET, linux.SO_SNDBUFFORCE}, optionKey{linux.SOL_SOCKET, linux.SO_RCVBUFFORCE}:
-		return e.forceBuffer(c, name, val)
-	case optionKey{linux.SOL_TCP, linux.TCP_CONGESTION}:
-		return e.setCongestion(val)
-	case optionKey{linux.SOL_TCP, linux.TCP_ULP}:
-		if e.isTCP() {
-			return linux.ENOENT // no module of that name (tls)
+	switch level {
+	case linux.SOL_SOCKET:
+		return e.setSocketSpecial(c, name, val)
+	case linux.SOL_TCP:
+		return e.setTCPSpecial(name, val)
+	case linux.SOL_IP:
+		return e.setIPSpecial(name, val)
+	case linux.SOL_IPV6:
+		return e.setIPv6Special(name, val)
+	case linux.SOL_ICMPV6:
+		if name == linux.ICMPV6_FILTER {
+			return e.setFilter6(val)
 		}
-	case optionKey{linux.SOL_IP, linux.IP_ADD_MEMBERSHIP}, optionKey{linux.SOL_IP, linux.IP_DROP_MEMBERSHIP}:
+	case linux.SOL_RAW:
+		if name == linux.ICMP_FILTER && e.kind.Family == linux.AF_INET {
+			return e.setFilter4(val)
+		}
+	}
+	return linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) setSocketSpecial(c vfs.Ctx, name int32, val []byte) error {
+	switch name {
+	case linux.SO_LINGER:
+		return e.setLinger(val)
+	case linux.SO_BINDTODEVICE:
+		return e.bindToDevice(string(val))
+	case linux.SO_BINDTOIFINDEX:
+		v, err := socket.Int(val)
+		if err != nil || v < 0 {
+			return linux.EINVAL
+		}
+		return errno(e.ep().SocketOptions().SetBindToDevice(v))
+	case linux.SO_SNDBUFFORCE, linux.SO_RCVBUFFORCE:
+		return e.forceBuffer(c, name, val)
+	case linux.SO_PEEK_OFF:
+		return linux.EOPNOTSUPP
+	}
+	return linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) setTCPSpecial(name int32, val []byte) error {
+	if name == linux.TCP_FASTOPEN_KEY && len(val) != tcpKey && len(val) != 2*tcpKey {
+		return linux.EINVAL
+	}
+	if len(val) < 1 || len(val) < 4 && name != linux.TCP_CONGESTION && name != linux.TCP_ULP {
+		return linux.EINVAL
+	}
+	switch name {
+	case linux.TCP_CONGESTION:
+		return e.setCongestion(val)
+	case linux.TCP_ULP:
+		return linux.ENOENT // no module of that name (tls)
+	case linux.TCP_FASTOPEN_KEY:
+		key := append([]byte(nil), val...)
+		e.fastopenKey.Store(&key)
+		return nil
+	case linux.TCP_REPAIR_QUEUE, linux.TCP_REPAIR_WINDOW:
+		return linux.EPERM // without TCP_REPAIR
+	case linux.TCP_QUEUE_SEQ, linux.TCP_REPAIR_OPTIONS:
+		return linux.EINVAL
+	}
+	return linux.ENOPROTOOPT
+}
+
+// tcpKey is the size of a key of TCP_FASTOPEN_KEY: the second is one that still holds.
+const tcpKey = 16
+
+func (e *Endpoint) setIPSpecial(name int32, val []byte) error {
+	switch name {
+	case linux.IP_OPTIONS:
+		return e.setOptions(val)
+	case linux.IP_ADD_MEMBERSHIP, linux.IP_DROP_MEMBERSHIP:
 		return e.membership4(val, name == linux.IP_ADD_MEMBERSHIP)
-	case optionKey{linux.SOL_IP, linux.IP_MULTICAST_IF}:
+	case linux.MCAST_JOIN_GROUP, linux.MCAST_LEAVE_GROUP:
+		return e.group(linux.AF_INET, val, name == linux.MCAST_JOIN_GROUP)
+	case linux.IP_MULTICAST_IF:
 		return e.multicastIf(val)
-	case optionKey{linux.SOL_IPV6, linux.IPV6_ADD_MEMBERSHIP}, optionKey{linux.SOL_IPV6, linux.IPV6_DROP_MEMBERSHIP}:
+	case linux.IP_UNICAST_IF:
+		return e.setUnicastIf(unicastIf, val)
+	case linux.IP_UNBLOCK_SOURCE, linux.IP_BLOCK_SOURCE, linux.IP_ADD_SOURCE_MEMBERSHIP, linux.IP_DROP_SOURCE_MEMBERSHIP:
+		if len(val) != 12 {
+			return linux.EINVAL
+		}
+	}
+	return linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) setIPv6Special(name int32, val []byte) error {
+	switch name {
+	case linux.IPV6_ADD_MEMBERSHIP, linux.IPV6_DROP_MEMBERSHIP:
 		return e.membership6(val, name == linux.IPV6_ADD_MEMBERSHIP)
-	case optionKey{linux.SOL_ICMPV6, linux.ICMPV6_FILTER}:
-		return e.setFilter6(val)
-	case optionKey{linux.SOL_RAW, linux.ICMP_FILTER}:
-		return e.setFilter4(val)
+	case linux.MCAST_JOIN_GROUP, linux.MCAST_LEAVE_GROUP:
+		return e.group(linux.AF_INET6, val, name == linux.MCAST_JOIN_GROUP)
+	case linux.IPV6_UNICAST_IF:
+		return e.setUnicastIf(unicastIf6, val)
+	case linux.IPV6_JOIN_ANYCAST, linux.IPV6_LEAVE_ANYCAST:
+		return anycast(val, name == linux.IPV6_JOIN_ANYCAST)
+	case linux.IPV6_HOPOPTS, linux.IPV6_RTHDRDSTOPTS, linux.IPV6_RTHDR, linux.IPV6_DSTOPTS:
+		if len(val) == 0 {
+			return nil // there are none
+		}
+		if len(val)%8 != 0 || name == linux.IPV6_RTHDR {
+			return linux.EINVAL
+		}
+	case linux.IPV6_PKTINFO:
+		return e.setPktinfo6(val)
+	case linux.IPV6_ROUTER_ALERT:
+		if len(val) < 4 {
+			return linux.EINVAL
+		}
 	}
 	return linux.ENOPROTOOPT
 }
 
 // special is the value of such an option.
 func (e *Endpoint) special(level, name int32, size int) ([]byte, error) {
-	switch (optionKey{level, name}) {
-	case optionKey{linux.SOL_SOCKET, linux.SO_LINGER}:
+	switch level {
+	case linux.SOL_SOCKET:
+		return e.socketSpecial(name, size)
+	case linux.SOL_TCP:
+		return e.tcpSpecial(name, size)
+	case linux.SOL_IP:
+		return e.ipSpecial(name)
+	case linux.SOL_IPV6:
+		return e.ipv6Special(name, size)
+	case linux.SOL_ICMPV6:
+		if name == linux.ICMPV6_FILTER {
+			var o tcpip.ICMPv6Filter
+			if err := e.ep().GetSockOpt(&o); err != nil {
+				return nil, errno(err)
+			}
+			return usermem.AsBytes(&o.DenyType), nil
+		}
+	case linux.SOL_RAW:
+		if name == linux.ICMP_FILTER && e.kind.Family == linux.AF_INET {
+			if e.kind.Protocol != linux.IPPROTO_ICMP {
+				return nil, linux.EOPNOTSUPP
+			}
+			return socket.IntBytes(e.small[icmpFilter].Load()), nil
+		}
+	}
+	return nil, linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) socketSpecial(name int32, size int) ([]byte, error) {
+	switch name {
+	case linux.SO_LINGER:
 		o := e.ep().SocketOptions().GetLinger()
 		v := linux.Linger{On: int32(bit(o.Enabled)), Seconds: int32(o.Timeout / time.Second)}
 		return usermem.AsBytes(&v), nil
-	case optionKey{linux.SOL_SOCKET, linux.SO_BINDTODEVICE}:
+	case linux.SO_BINDTODEVICE:
 		return e.boundDevice(size)
-	case optionKey{linux.SOL_TCP, linux.TCP_CONGESTION}:
+	case linux.SO_BINDTOIFINDEX:
+		return socket.IntBytes(e.ep().SocketOptions().GetBindToDevice()), nil
+	case linux.SO_PEEK_OFF:
+		return nil, linux.EOPNOTSUPP
+	}
+	return nil, linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) tcpSpecial(name int32, size int) ([]byte, error) {
+	switch name {
+	case linux.TCP_CONGESTION:
 		return e.congestion(size)
-	case optionKey{linux.SOL_TCP, linux.TCP_INFO}:
-		if e.isTCP() {
-			return e.tcpInfo(), nil
+	case linux.TCP_INFO:
+		return e.tcpInfo(), nil
+	case linux.TCP_CC_INFO, linux.TCP_SAVED_SYN, linux.TCP_ULP:
+		return nil, nil // cubic tells nothing; no SYN was kept; no protocol is above
+	case linux.TCP_FASTOPEN_KEY:
+		if key := e.fastopenKey.Load(); key != nil {
+			return *key, nil
 		}
-	case optionKey{linux.SOL_IP, linux.IP_MULTICAST_IF}:
+		return nil, nil
+	case linux.TCP_REPAIR_QUEUE, linux.TCP_QUEUE_SEQ, linux.TCP_REPAIR_WINDOW:
+		return nil, linux.EINVAL
+	}
+	return nil, linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) ipSpecial(name int32) ([]byte, error) {
+	switch name {
+	case linux.IP_MULTICAST_IF:
+		if e.isStream() {
+			return socket.IntBytes(0), nil
+		}
 		var o tcpip.MulticastInterfaceOption
 		if err := e.ep().GetSockOpt(&o); err != nil {
 			return nil, errno(err)
 		}
 		return appendV4(nil, o.InterfaceAddr), nil
-	case optionKey{linux.SOL_IP, linux.IP_OPTIONS}:
-		return nil, nil
-	case optionKey{linux.SOL_ICMPV6, linux.ICMPV6_FILTER}:
-		var o tcpip.ICMPv6Filter
-		if err := e.ep().GetSockOpt(&o); err != nil {
-			return nil, errno(err)
+	case linux.IP_OPTIONS:
+		if o := e.options.Load(); o != nil {
+			return *o, nil
 		}
-		return usermem.AsBytes(&o.DenyType), nil
+		return nil, nil
+	case linux.IP_PKTOPTIONS:
+		if e.isStream() {
+			return nil, nil
+		}
 	}
 	return nil, linux.ENOPROTOOPT
+}
+
+func (e *Endpoint) ipv6Special(name int32, size int) ([]byte, error) {
+	switch name {
+	case linux.IPV6_2292PKTOPTIONS:
+		if e.isStream() {
+			return nil, nil
+		}
+	case linux.IPV6_HOPOPTS, linux.IPV6_RTHDRDSTOPTS, linux.IPV6_RTHDR, linux.IPV6_DSTOPTS:
+		return nil, nil
+	case linux.IPV6_UNICAST_IF:
+		return socket.IntBytes(e.small[unicastIf6].Load()), nil
+	case linux.IPV6_PATHMTU:
+		return e.pathMTU(size)
+	}
+	return nil, linux.ENOPROTOOPT
+}
+
+// setOptions is IP_OPTIONS: those that only fill space, which are all that this stack
+// would send. EINVAL.
+func (e *Endpoint) setOptions(val []byte) error {
+	if len(val) > 40 {
+		return linux.EINVAL
+	}
+	for i, b := range val {
+		if b == byte(header.IPv4OptionListEndType) {
+			val = append(append([]byte(nil), val[:i]...), make([]byte, len(val)-i)...)
+			break
+		}
+		if b != byte(header.IPv4OptionNOPType) {
+			return linux.EINVAL
+		}
+	}
+	val = append(val[:len(val):len(val)], make([]byte, -len(val)&3)...)
+	e.options.Store(&val)
+	return nil
+}
+
+// setUnicastIf is IP_UNICAST_IF and IPV6_UNICAST_IF, a link's index in network order:
+// EADDRNOTAVAIL if there is none.
+func (e *Endpoint) setUnicastIf(which small, val []byte) error {
+	if len(val) != 4 {
+		return linux.EINVAL
+	}
+	if i := binary.BigEndian.Uint32(val); i != 0 && !e.fam.hasLink(int32(i)) {
+		return linux.EADDRNOTAVAIL
+	}
+	e.small[which].Store(int32(binary.LittleEndian.Uint32(val)))
+	return nil
+}
+
+// setPktinfo6 is IPV6_PKTINFO, the address that packets come from if their senders don't
+// say: the stack has its routes for that, so that none can be chosen.
+func (e *Endpoint) setPktinfo6(val []byte) error {
+	switch {
+	case len(val) < 20:
+		return linux.EINVAL
+	case [20]byte(val) != [20]byte{}:
+		return linux.ENOPROTOOPT
+	}
+	return nil
+}
+
+// pathMTU is IPV6_PATHMTU's struct ip6_mtuinfo: ENOTCONN.
+func (e *Endpoint) pathMTU(size int) ([]byte, error) {
+	if size < linux.SockaddrInet6Len+4 {
+		return nil, linux.EINVAL
+	}
+	v, err := mtu(e)
+	if err != nil {
+		return nil, linux.ENOTCONN
+	}
+	var a socket.Addr
+	to, _ := e.ep().GetRemoteAddress()
+	encode(linux.AF_INET6, to, &a)
+	return append(append([]byte(nil), a.Bytes()...), socket.IntBytes(int32(v))...), nil
 }
 
 func (e *Endpoint) setLinger(val []byte) error {
@@ -135,122 +356,6 @@ func (e *Endpoint) boundDevice(size int) ([]byte, error) {
 	return nil, linux.ENODEV
 }
 
-// setCongestion is TCP_CONGESTION: ENOENT for an algorithm that is not there.
-func (e *Endpoint) setCongestion(val []byte) error {
-	if !e.isTCP() {
-		return linux.ENOPROTOOPT
-	}
-	if len(val) < 1 {
-		return linux.EINVAL
-	}
-	val = val[:min(len(val), linux.TCP_CA_NAME_MAX-1)]
-	if i := bytes.IndexByte(val, 0); i >= 0 {
-		val = val[:i]
-	}
-	o := tcpip.CongestionControlOption(val)
-	return errno(e.ep().SetSockOpt(&o))
-}
-
-func (e *Endpoint) congestion(size int) ([]byte, error) {
-	if !e.isTCP() {
-		return nil, linux.ENOPROTOOPT
-	}
-	var o tcpip.CongestionControlOption
-	if err := e.ep().GetSockOpt(&o); err != nil {
-		return nil, errno(err)
-	}
-	b := make([]byte, min(size, linux.TCP_CA_NAME_MAX))
-	copy(b, o)
-	return b, nil
-}
-
-// tcpInfo is TCP_INFO as far as the stack tells.
-func (e *Endpoint) tcpInfo() []byte {
-	var o tcpip.TCPInfoOption
-	e.ep().GetSockOpt(&o)
-	mss, _ := e.ep().GetSockOptInt(tcpip.MaxSegOption)
-	i := linux.TCPInfo{
-		State:       e.state(),
-		Options:     linux.TCPI_OPT_TIMESTAMPS | linux.TCPI_OPT_SACK | linux.TCPI_OPT_WSCALE,
-		RTO:         uint32(o.RTO / time.Microsecond),
-		RTT:         uint32(o.RTT / time.Microsecond),
-		RTTVar:      uint32(o.RTTVar / time.Microsecond),
-		SndMSS:      uint32(mss),
-		RcvMSS:      uint32(mss),
-		AdvMSS:      uint32(mss),
-		PMTU:        loopbackMTU,
-		SndCwnd:     o.SndCwnd,
-		SndSsthresh: o.SndSsthresh,
-		Reordering:  3,
-	}
-	switch o.CcState {
-	case tcpip.RTORecovery:
-		i.CAState = 4
-	case tcpip.FastRecovery, tcpip.SACKRecovery:
-		i.CAState = 3
-	case tcpip.Disorder:
-		i.CAState = 1
-	}
-	if o.ReorderSeen {
-		i.ReordSeen = 1
-	}
-	return usermem.AsBytes(&i)
-}
-
-// membership4 joins or leaves an IPv4 group: struct ip_mreq or ip_mreqn.
-func (e *Endpoint) membership4(val []byte, join bool) error {
-	if len(val) < 8 || e.isTCP() {
-		if e.isTCP() && len(val) >= 8 {
-			return linux.EPROTO
-		}
-		return linux.EINVAL
-	}
-	o := tcpip.MembershipOption{MulticastAddr: tcpip.AddrFrom4([4]byte(val)), InterfaceAddr: tcpip.AddrFrom4([4]byte(val[4:]))}
-	if len(val) >= 12 {
-		o.NIC = tcpip.NICID(binary.LittleEndian.Uint32(val[8:]))
-	}
-	return e.membership(o, join)
-}
-
-func (e *Endpoint) membership6(val []byte, join bool) error {
-	if len(val) < 20 {
-		return linux.EINVAL
-	}
-	return e.membership(tcpip.MembershipOption{
-		MulticastAddr: tcpip.AddrFrom16([16]byte(val)),
-		NIC:           tcpip.NICID(binary.LittleEndian.Uint32(val[16:])),
-	}, join)
-}
-
-func (e *Endpoint) membership(o tcpip.MembershipOption, join bool) error {
-	if join {
-		a := tcpip.AddMembershipOption(o)
-		err := e.ep().SetSockOpt(&a)
-		if _, ok := err.(*tcpip.ErrPortInUse); ok {
-			return linux.EADDRINUSE
-		}
-		return errno(err)
-	}
-	r := tcpip.RemoveMembershipOption(o)
-	return errno(e.ep().SetSockOpt(&r))
-}
-
-func (e *Endpoint) multicastIf(val []byte) error {
-	var o tcpip.MulticastInterfaceOption
-	switch {
-	case len(val) >= 12:
-		o.InterfaceAddr = tcpip.AddrFrom4([4]byte(val[4:]))
-		o.NIC = tcpip.NICID(binary.LittleEndian.Uint32(val[8:]))
-	case len(val) >= 8:
-		o.InterfaceAddr = tcpip.AddrFrom4([4]byte(val[4:]))
-	case len(val) >= 4:
-		o.InterfaceAddr = tcpip.AddrFrom4([4]byte(val))
-	default:
-		return linux.EINVAL
-	}
-	return errno(e.ep().SetSockOpt(&o))
-}
-
 // setFilter6 is ICMPV6_FILTER: a bit for each type that is not wanted.
 func (e *Endpoint) setFilter6(val []byte) error {
 	if e.kind.Type != linux.SOCK_RAW || e.kind.Protocol != linux.IPPROTO_ICMPV6 {
@@ -261,40 +366,14 @@ func (e *Endpoint) setFilter6(val []byte) error {
 	return errno(e.ep().SetSockOpt(&o))
 }
 
-// setFilter4 takes ICMP_FILTER without filtering: who sets it discards what it does
-// not want all the same.
+// setFilter4 keeps ICMP_FILTER without filtering: who sets it discards what it does not
+// want all the same.
 func (e *Endpoint) setFilter4(val []byte) error {
-	if e.kind.Type != linux.SOCK_RAW || e.kind.Protocol != linux.IPPROTO_ICMP {
-		return linux.ENOPROTOOPT
+	if e.kind.Protocol != linux.IPPROTO_ICMP {
+		return linux.EOPNOTSUPP
 	}
+	var v [4]byte
+	copy(v[:], val)
+	e.small[icmpFilter].Store(int32(binary.LittleEndian.Uint32(v[:])))
 	return nil
-}
-
-// Ioctl implements socket.Ioctler.
-func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
-	o := tcpip.ReceiveQueueSizeOption
-	switch cmd {
-	case linux.SIOCINQ:
-		if e.isTCP() && e.state() == linux.TCP_LISTEN {
-			return 0, linux.EINVAL
-		}
-	case linux.SIOCOUTQ:
-		o = tcpip.SendQueueSizeOption
-	case linux.SIOCATMARK:
-		if !e.isTCP() {
-			return 0, linux.ENOTTY
-		}
-		l := e.local.Load()
-		return socket.StoreInt(m, arg, bit(l != nil && l.in.state(l.inline()).mark))
-	default:
-		return 0, linux.ENOTTY
-	}
-	if l := e.local.Load(); l != nil {
-		return socket.StoreInt(m, arg, l.queued(cmd == linux.SIOCINQ))
-	}
-	n, err := e.ep().GetSockOptInt(o)
-	if err != nil {
-		n = 0
-	}
-	return socket.StoreInt(m, arg, n)
 }

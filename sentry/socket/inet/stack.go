@@ -4,7 +4,11 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
@@ -12,7 +16,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -21,32 +24,16 @@ import (
 	"garrison/sentry/socket"
 )
 
-// A Config is a network namespace's links and routes. The loopback, index 1, is
-// always there and up.
-type Config struct {
-	Links  []LinkConfig
-	Routes []RouteConfig
-	// FirstPort is /proc/sys/net/ipv4/ip_unprivileged_port_start: lower ports
-	// need CAP_NET_BIND_SERVICE. 0 is 1024; -1 is none.
-	FirstPort int
-}
+// The library tells of packets that it finds strange. Nobody else shall decide how much is
+// written, and a time of day in words takes a file, for whose opening a sentry is killed.
+// Parts of the library have taken its logger already, so that is not replaced, but silenced.
+func init() { log.Log().Emitter = silent{} }
 
-// A LinkConfig is a link to the outside.
-type LinkConfig struct {
-	Name      string
-	Index     int32 // from 2 on
-	MTU       uint32
-	Hardware  [6]byte
-	Endpoint  stack.LinkEndpoint `save:"-"` // what carries its frames: see NewPacketLink
-	Addresses []netip.Prefix
-}
+// silent is a log that keeps nothing.
+type silent struct{}
 
-// A RouteConfig is a route by way of a link.
-type RouteConfig struct {
-	Dst     netip.Prefix
-	Gateway netip.Addr // zero if Dst is on the link
-	Link    int32
-}
+// Emit implements log.Emitter.
+func (silent) Emit(int, log.Level, time.Time, string, ...any) {}
 
 // loopbackIndex is the loopback's index, and its MTU is Linux's.
 const (
@@ -54,13 +41,28 @@ const (
 	loopbackMTU   = 65536
 )
 
-// Ports that are given to sockets that do not choose: ip_local_port_range.
-const firstEphemeral, lastEphemeral = 32768, 60999
-
 // A Family is AF_INET and AF_INET6 of one network namespace.
 type Family struct {
-	net  *socket.Network
-	conf Config
+	net    *socket.Network
+	heeded atomic.Pointer[heeded] // see Heed
+
+	configuring sync.Mutex
+	host        *Outside `save:"-"` // protected by configuring: what Configure was given last
+	// outside is the links to the outside and the routes by them. Who holds configuring
+	// may replace it as a whole.
+	outside atomic.Pointer[Outside] `save:"-"`
+	// only is the only link to the outside there is, if it is a packetLink.
+	only atomic.Pointer[packetLink] `save:"-"`
+
+	// lo is the loopback. The stack knows it, and it doesn't know the Family: see stack.
+	lo   *loopbackLink `save:"-"`
+	hush *hush         `save:"-"`
+	// streams is what DivertStreams was given, shared what Share was.
+	streams atomic.Pointer[streamDiversion] `save:"-"`
+	shared  *sharing                        `save:"-"`
+
+	late *late `save:"-"` // of what links work at
+	taps *taps `save:"-"` // of all links
 
 	mu  sync.Mutex
 	stk *stack.Stack           `save:"-"` // protected by mu; nil until it is needed
@@ -70,21 +72,17 @@ type Family struct {
 	turn      int // protected by mu: counts connections, for SO_REUSEPORT
 }
 
-// New adds AF_INET and AF_INET6 to a network. The stack is made on first use, or at
-// once if there are links: they have to answer.
-func New(n *socket.Network, c Config) (*Family, error) {
-	if c.FirstPort == 0 {
-		c.FirstPort = 1024
-	}
-	f := &Family{net: n, conf: c, all: map[*Endpoint]struct{}{}, listening: map[uint16][]*Endpoint{}}
+// New adds AF_INET and AF_INET6 to a network, with a loopback, index 1, which is always there
+// and up. Other links are for Configure. The stack is made on first use.
+func New(n *socket.Network) *Family {
+	t := new(taps)
+	f := &Family{net: n, lo: &loopbackLink{LinkEndpoint: loopback.New(), taps: t}, taps: t, hush: new(hush), shared: new(sharing), late: new(late), all: map[*Endpoint]struct{}{}, listening: map[uint16][]*Endpoint{}}
+	f.host = new(Outside)
+	f.outside.Store(&Outside{Loopback: loopbackConfig()})
+	f.heeded.Store(heed(n))
 	n.Add(linux.AF_INET, &member{f, linux.AF_INET})
 	n.Add(linux.AF_INET6, &member{f, linux.AF_INET6})
-	if len(c.Links) > 0 {
-		if _, err := f.stack(); err != nil {
-			return nil, err
-		}
-	}
-	return f, nil
+	return f
 }
 
 // stack is the namespace's stack, made now if it was not yet.
@@ -96,14 +94,19 @@ func (f *Family) stack() (*stack.Stack, error) {
 	}
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol, arp.NewProtocol},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC, udp.NewProtocol, newPing4, newPing6},
 		HandleLocal:        true,
 		RawFactory:         raw.EndpointFactory{},
+		NUDDisp:            neighborhood{weak.Make(f)},
 	})
-	if err := f.configure(s); err != nil {
+	if err := f.addLoopback(s); err != nil {
 		s.Destroy()
 		return nil, err
 	}
+	f.hush.over(s)
+	f.shared.over(s)
+	f.tune(s)
+	f.tuneLinks(s)
 	f.stk = s
 	// A namespace ends when nobody knows it any more; the stack's goroutines, which
 	// don't know it either, have to be told.
@@ -121,62 +124,37 @@ func (f *Family) current() *stack.Stack {
 // Close ends the stack and its links, with the namespace.
 func (f *Family) Close() {
 	if s := f.current(); s != nil {
+		f.configuring.Lock()
+		defer f.configuring.Unlock()
+		for _, l := range f.outside.Load().Links {
+			l.detach()
+		}
 		s.Destroy()
 	}
 }
 
-func (f *Family) configure(s *stack.Stack) error {
-	tune(s)
-	if err := s.CreateNICWithOptions(loopbackIndex, loopback.New(), stack.NICOptions{Name: "lo"}); err != nil {
+// addLoopback gives s its loopback.
+func (f *Family) addLoopback(s *stack.Stack) error {
+	if err := s.CreateNICWithOptions(loopbackIndex, f.lo, stack.NICOptions{Name: "lo"}); err != nil {
 		return errno(err)
 	}
-	var routes []tcpip.Route
-	for _, p := range loopbackPrefixes {
-		if err := addAddress(s, loopbackIndex, p); err != nil {
+	o := f.outside.Load()
+	for _, a := range o.Loopback.Addresses {
+		if err := addAddress(s, loopbackIndex, a.Prefix); err != nil {
 			return err
 		}
-		routes = append(routes, tcpip.Route{Destination: subnet(p), NIC: loopbackIndex})
 	}
-	for _, l := range f.conf.Links {
-		id := tcpip.NICID(l.Index)
-		if err := s.CreateNICWithOptions(id, l.Endpoint, stack.NICOptions{Name: l.Name}); err != nil {
-			return errno(err)
-		}
-		for _, p := range l.Addresses {
-			if err := addAddress(s, id, p); err != nil {
-				return err
-			}
-		}
-	}
-	for _, r := range f.routes() {
-		t := tcpip.Route{Destination: subnet(r.Dst), NIC: tcpip.NICID(r.Link)}
-		if r.Gateway.IsValid() {
-			t.Gateway = toTCPIP(r.Gateway)
-		}
-		routes = append(routes, t)
-	}
-	s.SetRouteTable(routes)
+	s.SetRouteTable(o.table())
 	return nil
 }
 
-// tune sets what Linux has other defaults for.
-func tune(s *stack.Stack) {
-	sack := tcpip.TCPSACKEnabled(true)
-	moderate := tcpip.TCPModerateReceiveBufferOption(true)
-	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: 256 << 10, Max: 4 << 20}
-	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4096, Default: 128 << 10, Max: 6 << 20}
-	reuse := tcpip.TCPTimeWaitReuseLoopbackOnly
-	s.SetTransportProtocolOption(tcp.ProtocolNumber, &sack)
-	s.SetTransportProtocolOption(tcp.ProtocolNumber, &moderate)
-	s.SetTransportProtocolOption(tcp.ProtocolNumber, &send)
-	s.SetTransportProtocolOption(tcp.ProtocolNumber, &receive)
-	s.SetTransportProtocolOption(tcp.ProtocolNumber, &reuse)
-	ttl := tcpip.DefaultTTLOption(64)
-	s.SetNetworkProtocolOption(ipv4.ProtocolNumber, &ttl)
-	s.SetNetworkProtocolOption(ipv6.ProtocolNumber, &ttl)
-	s.SetOption(tcpip.SendBufferSizeOption{Min: 4096, Default: socket.DefaultBuffer, Max: 4 << 20})
-	s.SetOption(tcpip.ReceiveBufferSizeOption{Min: 4096, Default: socket.DefaultBuffer, Max: 4 << 20})
-	s.SetPortRange(firstEphemeral, lastEphemeral)
+// loopbackConfig is a new namespace's loopback.
+func loopbackConfig() LinkConfig {
+	l := LinkConfig{Name: "lo", Index: loopbackIndex, MTU: loopbackMTU, Flags: linux.IFF_LOOPBACK | upFlags}
+	for _, p := range loopbackPrefixes {
+		l.Addresses = append(l.Addresses, AddressConfig{Prefix: p})
+	}
+	return l
 }
 
 // loopbackPrefixes are the loopback's addresses.
@@ -202,18 +180,6 @@ func addAddress(s *stack.Stack, id tcpip.NICID, p netip.Prefix) error {
 func subnet(p netip.Prefix) tcpip.Subnet {
 	p = p.Masked()
 	return tcpip.AddressWithPrefix{Address: toTCPIP(p.Addr()), PrefixLen: p.Bits()}.Subnet()
-}
-
-// routes is the routes to the outside: the links' own networks, then what is configured.
-func (f *Family) routes() (out []RouteConfig) {
-	for _, l := range f.conf.Links {
-		for _, p := range l.Addresses {
-			if p.Bits() < p.Addr().BitLen() {
-				out = append(out, RouteConfig{Dst: p.Masked(), Link: l.Index})
-			}
-		}
-	}
-	return append(out, f.conf.Routes...)
 }
 
 // networkOf is the network protocol of a family.

@@ -3,6 +3,7 @@ package netlink
 import (
 	"encoding/binary"
 
+	"garrison/sentry/auth"
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
@@ -75,7 +76,7 @@ func (s *Socket) answer(c vfs.Ctx, r *request) {
 		return
 	}
 	s.mu.Lock()
-	port, capped := s.port, s.flags[linux.NETLINK_CAP_ACK]
+	port, capped, words := s.port, s.flags[linux.NETLINK_CAP_ACK], s.flags[linux.NETLINK_EXT_ACK]
 	s.mu.Unlock()
 	r.PortID = port
 	err := error(nil)
@@ -85,8 +86,14 @@ func (s *Socket) answer(c vfs.Ctx, r *request) {
 	}
 	switch {
 	case err != nil:
-		e, _ := err.(linux.Errno)
-		s.push(failure(r, port, e, capped))
+		x, ok := err.(complaint)
+		if !ok {
+			x.Errno, _ = err.(linux.Errno)
+		}
+		if !words {
+			x.text = ""
+		}
+		s.push(failure(r, port, x, capped))
 	case len(w.buf) > 0 && r.Flags&linux.NLM_F_DUMP == linux.NLM_F_DUMP:
 		s.pushAll(w.buf)
 		s.push(done(r, port))
@@ -95,7 +102,7 @@ func (s *Socket) answer(c vfs.Ctx, r *request) {
 	default:
 		s.pushAll(w.buf)
 		if r.Flags&linux.NLM_F_ACK != 0 {
-			s.push(failure(r, port, 0, capped))
+			s.push(failure(r, port, complaint{}, capped))
 		}
 	}
 }
@@ -129,7 +136,7 @@ func (s *Socket) push(b []byte) bool {
 	s.mu.Lock()
 	ok := s.bytes+len(b) <= s.opts.RcvBuf()
 	if ok {
-		s.msgs = append(s.msgs, b)
+		s.msgs = append(s.msgs, datagram{b: b})
 		s.bytes += len(b)
 	}
 	s.mu.Unlock()
@@ -144,16 +151,21 @@ func (s *Socket) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *socke
 	if flags&linux.MSG_OOB != 0 {
 		return 0, linux.EOPNOTSUPP
 	}
+	if err := s.TakeError(); err != nil {
+		return 0, err
+	}
 	s.mu.Lock()
 	if len(s.msgs) == 0 {
 		s.mu.Unlock()
 		return 0, linux.EAGAIN
 	}
-	b := s.msgs[0]
+	first := s.msgs[0]
+	b := first.b
 	if flags&linux.MSG_PEEK == 0 {
-		s.msgs[0] = nil
+		s.msgs[0] = datagram{}
 		s.msgs = s.msgs[1:]
 		s.bytes -= len(b)
+		s.congested = s.congested && len(s.msgs) > 0
 	}
 	pktinfo := s.flags[linux.NETLINK_PKTINFO]
 	s.mu.Unlock()
@@ -162,7 +174,8 @@ func (s *Socket) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *socke
 		return 0, err
 	}
 	if m != nil {
-		m.Addr.Make(linux.AF_NETLINK, linux.SockaddrNetlinkLen) // from the kernel: port 0
+		a := m.Addr.Make(linux.AF_NETLINK, linux.SockaddrNetlinkLen) // from the kernel: port 0
+		binary.LittleEndian.PutUint32(a[8:], first.group)
 		if n < len(b) {
 			m.Flags |= linux.MSG_TRUNC
 		}
@@ -179,23 +192,23 @@ func (s *Socket) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *socke
 	return int64(n), nil
 }
 
-// SetOption implements socket.Optioner.
+// maxGroups is one more than the highest multicast group.
+const maxGroups = 64
+
+// SetOption implements socket.Optioner. A value that is too short for an int is 0.
 func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
+	if level == linux.SOL_SOCKET && name == linux.SO_PEEK_OFF {
+		return linux.EOPNOTSUPP
+	}
 	if level != linux.SOL_NETLINK {
-		if level == linux.SOL_SOCKET {
-			return linux.ENOPROTOOPT // Options knows
-		}
 		return linux.ENOPROTOOPT
 	}
-	v, err := socket.Int(val)
-	if err != nil {
-		return err
-	}
+	v, _ := socket.Int(val)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch name {
 	case linux.NETLINK_ADD_MEMBERSHIP, linux.NETLINK_DROP_MEMBERSHIP:
-		if v < 1 || v > 64 {
+		if v < 1 || v >= maxGroups {
 			return linux.EINVAL
 		}
 		if !s.mayJoin(c) {
@@ -209,6 +222,9 @@ func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 		return nil
 	case linux.NETLINK_PKTINFO, linux.NETLINK_BROADCAST_ERROR, linux.NETLINK_NO_ENOBUFS, linux.NETLINK_LISTEN_ALL_NSID,
 		linux.NETLINK_CAP_ACK, linux.NETLINK_EXT_ACK, linux.NETLINK_GET_STRICT_CHK:
+		if name == linux.NETLINK_LISTEN_ALL_NSID && !s.fam.net.Capable(c, auth.CapNetBroadcast) {
+			return linux.EPERM
+		}
 		s.flags[name] = v != 0
 		return nil
 	}
@@ -217,6 +233,9 @@ func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 
 // Option implements socket.Optioner.
 func (s *Socket) Option(_ vfs.Ctx, level, name int32, size int) ([]byte, error) {
+	if level == linux.SOL_SOCKET && name == linux.SO_PEEK_OFF {
+		return nil, linux.EOPNOTSUPP
+	}
 	if level != linux.SOL_NETLINK {
 		return nil, linux.ENOPROTOOPT
 	}
@@ -234,7 +253,10 @@ func (s *Socket) Option(_ vfs.Ctx, level, name int32, size int) ([]byte, error) 
 		}
 		return socket.IntBytes(v), nil
 	case linux.NETLINK_LIST_MEMBERSHIPS:
-		var set [8]byte
+		if len(s.groups) == 0 {
+			return nil, nil
+		}
+		var set [maxGroups / 8]byte
 		for g := range s.groups {
 			set[(g-1)/8] |= 1 << ((g - 1) % 8)
 		}
@@ -251,7 +273,7 @@ func (s *Socket) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uin
 	s.mu.Lock()
 	n := 0
 	if len(s.msgs) > 0 {
-		n = len(s.msgs[0])
+		n = len(s.msgs[0].b)
 	}
 	s.mu.Unlock()
 	return socket.StoreInt(m, arg, n)

@@ -93,19 +93,32 @@ func (w *reply) attr32(typ uint16, v uint32) {
 
 func (w *reply) attrString(typ uint16, s string) { w.attr(typ, append([]byte(s), 0)) }
 
+// A complaint is an error with words about it, for who wants them (NETLINK_EXT_ACK).
+type complaint struct {
+	linux.Errno
+	text string
+}
+
 // failure is NLMSG_ERROR: errno 0 is an acknowledgement. An error repeats the whole
 // request unless capped.
-func failure(r *request, port uint32, e linux.Errno, capped bool) []byte {
+func failure(r *request, port uint32, e complaint, capped bool) []byte {
 	h := linux.NlMsghdr{Type: linux.NLMSG_ERROR, Seq: r.Seq, PortID: port}
-	if capped || e == 0 {
+	if capped || e.Errno == 0 {
 		h.Flags = linux.NLM_F_CAPPED
 	}
-	no := -int32(e)
+	if e.text != "" {
+		h.Flags |= linux.NLM_F_ACK_TLVS
+	}
+	no := -int32(e.Errno)
 	var w reply
 	begin(&w, h, &no)
 	w.buf = append(w.buf, usermem.AsBytes(&r.NlMsghdr)...)
-	if !capped && e != 0 {
+	if !capped && e.Errno != 0 {
 		w.buf = append(w.buf, r.body...)
+	}
+	if e.text != "" {
+		w.pad()
+		w.attrString(linux.NLMSGERR_ATTR_MSG, e.text)
 	}
 	w.end()
 	return w.buf

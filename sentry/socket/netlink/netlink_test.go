@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 
@@ -18,9 +19,7 @@ func newSocket(t *testing.T, protocol int32) (*socket.Socket, *sockettest.Ctx) {
 	n := socket.NewNetwork()
 	New(n)
 	unix.New(n, &unix.Flight{})
-	if _, err := inet.New(n, inet.Config{}); err != nil {
-		t.Fatal(err)
-	}
+	inet.New(n)
 	c := sockettest.New(42)
 	s, err := n.Socket(c, socket.Kind{Family: linux.AF_NETLINK, Type: linux.SOCK_RAW, Protocol: protocol})
 	if err != nil {
@@ -157,9 +156,7 @@ func FuzzRequests(f *testing.F) {
 		n := socket.NewNetwork()
 		New(n)
 		unix.New(n, &unix.Flight{})
-		if _, err := inet.New(n, inet.Config{}); err != nil {
-			t.Fatal(err)
-		}
+		inet.New(n)
 		c := sockettest.New(1)
 		for _, p := range []int32{linux.NETLINK_ROUTE, linux.NETLINK_SOCK_DIAG} {
 			s, err := n.Socket(c, socket.Kind{Family: linux.AF_NETLINK, Type: linux.SOCK_RAW, Protocol: p})
@@ -183,4 +180,24 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWords has a refusal say why, to those who want to hear it.
+func TestWords(t *testing.T) {
+	s, c := newSocket(t, linux.NETLINK_ROUTE)
+	q := linux.Ifaddrmsg{Family: linux.AF_INET, Prefixlen: 8, Index: 1}
+	body := append(usermem.AsBytes(&q), 8, 0, linux.IFA_LOCAL, 0, 127, 0, 0, 1)
+	for _, words := range []bool{false, true} {
+		if err := s.SetOption(c, linux.SOL_NETLINK, linux.NETLINK_EXT_ACK, socket.IntBytes(int32(len(body))*map[bool]int32{true: 1}[words])); err != nil {
+			t.Fatal(err)
+		}
+		ask(t, s, c, linux.RTM_NEWADDR, linux.NLM_F_ACK, body) // who brings the loopback up: once
+		ms := ask(t, s, c, linux.RTM_NEWADDR, linux.NLM_F_ACK, body)
+		if len(ms) != 1 || ms[0].Header.Type != linux.NLMSG_ERROR || words != (ms[0].Header.Flags&linux.NLM_F_ACK_TLVS != 0) {
+			t.Fatalf("%+v", ms)
+		}
+		if got := strings.Contains(string(ms[0].Data), "has that address already\x00"); got != words {
+			t.Errorf("%v: %q", words, ms[0].Data)
+		}
+	}
 }

@@ -21,20 +21,22 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 		return linux.EPERM
 	}
 	ifs := f.net.Interfaces()
+	if change := changes[r.Type]; change != nil {
+		if to, ok := ifs.(socket.Configurer); ok {
+			return change(f, c, r, to)
+		}
+		return linux.EOPNOTSUPP
+	}
 	dump := r.Flags&linux.NLM_F_DUMP == linux.NLM_F_DUMP
 	switch r.Type {
 	case linux.RTM_GETLINK:
 		return links(r, w, ifs, dump)
-	case linux.RTM_NEWLINK, linux.RTM_SETLINK:
-		return setLink(f, c, r, ifs)
 	case linux.RTM_GETADDR:
 		if !dump {
 			return linux.EOPNOTSUPP
 		}
 		addresses(r, w, ifs)
 		return nil
-	case linux.RTM_NEWADDR:
-		return f.newAddress(r, ifs)
 	case linux.RTM_GETROUTE:
 		if dump {
 			routes(r, w, ifs)
@@ -46,7 +48,12 @@ func route(f *Family, c vfs.Ctx, r *request, w *reply) error {
 			rules(r, w)
 			return nil
 		}
-	case linux.RTM_GETNEIGH, linux.RTM_GETQDISC:
+	case linux.RTM_GETNEIGH:
+		if dump {
+			neighbors(r, w, ifs)
+			return nil
+		}
+	case linux.RTM_GETQDISC:
 		if dump {
 			return nil // there are none
 		}
@@ -67,30 +74,15 @@ func header(r *request, typ uint16, dump bool) linux.NlMsghdr {
 func links(r *request, w *reply, ifs socket.Interfaces, dump bool) error {
 	if dump {
 		for _, l := range ifs.Links() {
-			link(w, header(r, linux.RTM_NEWLINK, true), &l)
+			putLink(w, header(r, linux.RTM_NEWLINK, true), &l, 0)
 		}
 		return nil
 	}
 	_, l, err := named(r, ifs)
 	if err == nil {
-		link(w, header(r, linux.RTM_NEWLINK, false), l)
+		putLink(w, header(r, linux.RTM_NEWLINK, false), l, 0)
 	}
 	return err
-}
-
-// setLink is RTM_NEWLINK and RTM_SETLINK of a link that is there. None is made.
-func setLink(f *Family, c vfs.Ctx, r *request, ifs socket.Interfaces) error {
-	q, l, err := named(r, ifs)
-	if err == linux.ENODEV && r.Flags&linux.NLM_F_CREATE != 0 {
-		return linux.EOPNOTSUPP
-	}
-	if err != nil {
-		return err
-	}
-	if q.Flags&q.Change&linux.IFF_UP != 0 {
-		f.claimed.Store(true)
-	}
-	return l.SetFlags(c, f.net, q.Flags, q.Change)
 }
 
 // named is the link that a request's index or name tells: EINVAL, ENODEV.
@@ -120,13 +112,16 @@ func cstring(b []byte) string {
 	return string(b)
 }
 
-func link(w *reply, h linux.NlMsghdr, l *socket.Link) {
-	begin(w, h, &linux.Ifinfomsg{Type: l.Type, Index: l.Index, Flags: l.Flags})
+func putLink(w *reply, h linux.NlMsghdr, l *socket.Link, change uint32) {
+	begin(w, h, &linux.Ifinfomsg{Type: l.Type, Index: l.Index, Flags: l.Flags, Change: change})
 	w.attrString(linux.IFLA_IFNAME, l.Name)
 	w.attr32(linux.IFLA_TXQLEN, 1000)
 	state, broadcast := uint8(linux.IF_OPER_UP), [6]byte{255, 255, 255, 255, 255, 255}
-	if l.Flags&linux.IFF_LOOPBACK != 0 {
+	switch {
+	case l.Flags&linux.IFF_LOOPBACK != 0:
 		state, broadcast = linux.IF_OPER_UNKNOWN, [6]byte{}
+	case l.Flags&linux.IFF_UP == 0:
+		state = linux.IF_OPER_DOWN
 	}
 	w.attr8(linux.IFLA_OPERSTATE, state)
 	w.attr8(linux.IFLA_LINKMODE, 0)
@@ -171,26 +166,31 @@ func addresses(r *request, w *reply, ifs socket.Interfaces) {
 		if q.Family != linux.AF_UNSPEC && q.Family != family || q.Index != 0 && q.Index != uint32(a.Link) {
 			continue
 		}
-		begin(w, header(r, linux.RTM_NEWADDR, true), &linux.Ifaddrmsg{
-			Family:    family,
-			Prefixlen: uint8(a.Prefix.Bits()),
-			Flags:     linux.IFA_F_PERMANENT,
-			Scope:     a.Scope,
-			Index:     uint32(a.Link),
-		})
-		w.attr(linux.IFA_ADDRESS, a.Prefix.Addr().AsSlice())
-		if family == linux.AF_INET {
-			w.attr(linux.IFA_LOCAL, a.Prefix.Addr().AsSlice())
-			if a.Broadcast.IsValid() {
-				w.attr(linux.IFA_BROADCAST, a.Broadcast.AsSlice())
-			}
-			w.attrString(linux.IFA_LABEL, a.Label)
-		}
-		w.attr32(linux.IFA_FLAGS, linux.IFA_F_PERMANENT)
-		forever := linux.IfaCacheinfo{Prefered: ^uint32(0), Valid: ^uint32(0)}
-		w.attr(linux.IFA_CACHEINFO, usermem.AsBytes(&forever))
-		w.end()
+		putAddress(w, header(r, linux.RTM_NEWADDR, true), &a)
 	}
+}
+
+func putAddress(w *reply, h linux.NlMsghdr, a *socket.LinkAddr) {
+	family := familyOf(a.Prefix.Addr())
+	begin(w, h, &linux.Ifaddrmsg{
+		Family:    family,
+		Prefixlen: uint8(a.Prefix.Bits()),
+		Flags:     linux.IFA_F_PERMANENT,
+		Scope:     a.Scope,
+		Index:     uint32(a.Link),
+	})
+	w.attr(linux.IFA_ADDRESS, a.Prefix.Addr().AsSlice())
+	if family == linux.AF_INET {
+		w.attr(linux.IFA_LOCAL, a.Prefix.Addr().AsSlice())
+		if a.Broadcast.IsValid() {
+			w.attr(linux.IFA_BROADCAST, a.Broadcast.AsSlice())
+		}
+		w.attrString(linux.IFA_LABEL, a.Label)
+	}
+	w.attr32(linux.IFA_FLAGS, linux.IFA_F_PERMANENT)
+	forever := linux.IfaCacheinfo{Prefered: ^uint32(0), Valid: ^uint32(0)}
+	w.attr(linux.IFA_CACHEINFO, usermem.AsBytes(&forever))
+	w.end()
 }
 
 // routes answers RTM_GETROUTE with all routes of a family and table.
@@ -214,12 +214,9 @@ func putRoute(w *reply, h linux.NlMsghdr, t *socket.Route) {
 		Family:   familyOf(t.Dst.Addr()),
 		DstLen:   uint8(t.Dst.Bits()),
 		Table:    t.Table,
-		Protocol: linux.RTPROT_KERNEL,
+		Protocol: t.Protocol,
 		Scope:    t.Scope,
 		Type:     t.Type,
-	}
-	if t.Gateway.IsValid() {
-		m.Protocol = linux.RTPROT_BOOT
 	}
 	begin(w, h, &m)
 	w.attr32(linux.RTA_TABLE, uint32(t.Table))

@@ -72,7 +72,7 @@ func (f *Family) Sockets() (out []socket.Info) {
 	defer f.mu.Unlock()
 	for s := range f.all {
 		s.mu.Lock()
-		out = append(out, socket.Info{Kind: s.socket.Kind(), Inode: s.socket.Inode(), Port: s.port, Recv: uint32(s.bytes), Refs: 2})
+		out = append(out, socket.Info{Kind: s.socket.Kind(), Inode: s.socket.Inode(), Port: s.port, Recv: uint32(s.bytes), Groups: s.mask(), Refs: 2})
 		s.mu.Unlock()
 	}
 	return out
@@ -89,10 +89,20 @@ type Socket struct {
 	mu     lock.Mutex[lock.Socket]
 	port   uint32              // protected by mu; 0 until bound
 	peer   uint32              // protected by mu: connect(2)
-	groups map[uint32]struct{} // protected by mu; nobody ever sends to them
-	msgs   [][]byte            // protected by mu: datagrams to be read
+	groups map[uint32]struct{} // protected by mu
+	msgs   []datagram          // protected by mu: to be read
 	bytes  int                 // protected by mu: in msgs
-	flags  [16]bool            // protected by mu: the boolean options by number
+	// overrun says that news was lost, which is told once; congested that it is lost until
+	// all has been read. Protected by mu.
+	overrun, congested bool
+	flags              [16]bool // protected by mu: the boolean options by number
+}
+
+// A datagram is messages that are read together; group is the bit of the group that it was
+// sent to, 0 for none.
+type datagram struct {
+	b     []byte
+	group uint32
 }
 
 var (
@@ -102,6 +112,7 @@ var (
 	_ socket.Namer     = (*Socket)(nil)
 	_ socket.Optioner  = (*Socket)(nil)
 	_ socket.Ioctler   = (*Socket)(nil)
+	_ socket.Failer    = (*Socket)(nil)
 )
 
 // parse reads a struct sockaddr_nl: EINVAL.
@@ -213,14 +224,29 @@ func (s *Socket) Name(a *socket.Addr, peer bool) error {
 		return nil
 	}
 	binary.LittleEndian.PutUint32(b[4:], s.port)
-	groups := uint32(0)
+	binary.LittleEndian.PutUint32(b[8:], s.mask())
+	return nil
+}
+
+// mask is the first groups as bits. mu is held.
+func (s *Socket) mask() (groups uint32) {
 	for g := range s.groups {
 		if g <= 32 {
 			groups |= 1 << (g - 1)
 		}
 	}
-	binary.LittleEndian.PutUint32(b[8:], groups)
-	return nil
+	return groups
+}
+
+// TakeError implements socket.Failer: ENOBUFS if news was lost.
+func (s *Socket) TakeError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.overrun {
+		return nil
+	}
+	s.overrun = false
+	return linux.ENOBUFS
 }
 
 // Close implements socket.Proto.
@@ -243,6 +269,9 @@ func (s *Socket) Ready(want wait.Events) wait.Events {
 	s.mu.Lock()
 	if len(s.msgs) > 0 {
 		r |= wait.Readable
+	}
+	if s.overrun {
+		r |= wait.Err
 	}
 	s.mu.Unlock()
 	return r & (want | wait.Always)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,20 @@ func Record(w World, play func(*Log)) []string {
 	l := &Log{W: w, names: map[string]string{}}
 	play(l)
 	return l.Lines
+}
+
+// Compare plays a scenario on the host and in k: each call must have the same outcome.
+func Compare(t *testing.T, host *Host, k *Kernel, play func(*Log)) {
+	t.Helper()
+	defer host.Release()
+	want, got := Record(host, play), Record(k, play)
+	for i := range want {
+		if i >= len(got) {
+			t.Errorf("here  nothing\nLinux %s", want[i])
+		} else if got[i] != want[i] {
+			t.Errorf("here  %s\nLinux %s", got[i], want[i])
+		}
+	}
 }
 
 func (l *Log) add(format string, args ...any) {

@@ -11,6 +11,8 @@ type channel struct {
 	// reader owns the channel; writer is the other end, nil for the queue of a
 	// datagram socket, which has many.
 	reader, writer *Endpoint
+	// most is net.unix.max_dgram_qlen when it was made; never changes.
+	most int
 
 	// rd and wr let one reader and one writer at a time into the ring. They are
 	// held while guest memory is copied, which mu never is; hence their rank.

@@ -125,6 +125,14 @@ func (e *Endpoint) credFor(c vfs.Ctx, peer *Endpoint, m *socket.Msg) socket.Cred
 	return socket.NoCred
 }
 
+// launch sends files to peer: EPERM if that wants none, SO_PASSRIGHTS.
+func (e *Endpoint) launch(c vfs.Ctx, peer *Endpoint, files []*vfs.FileDescription) (*rights, error) {
+	if !peer.opts.Has(linux.SO_PASSRIGHTS) {
+		return nil, linux.EPERM
+	}
+	return e.fam.flight.launch(c, files)
+}
+
 // wantsCreds reports whether e receives its senders' credentials.
 func (e *Endpoint) wantsCreds() bool {
 	return e.opts.Has(linux.SO_PASSCRED) || e.opts.Has(linux.SO_PASSPIDFD)

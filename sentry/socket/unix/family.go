@@ -51,7 +51,7 @@ func (f *Family) endpoint(typ linux.SockType, protocol int32, o *socket.Options)
 	case linux.SOCK_STREAM, linux.SOCK_SEQPACKET:
 	case linux.SOCK_DGRAM, linux.SOCK_RAW: // BSD's raw sockets are datagrams here
 		e.typ = linux.SOCK_DGRAM
-		e.own = &channel{reader: e}
+		e.own = f.channel(e, nil)
 	default:
 		return nil, linux.ESOCKTNOSUPPORT
 	}
@@ -95,10 +95,14 @@ func (f *Family) Pair(c vfs.Ctx, typ linux.SockType, protocol int32) (a, b *sock
 	return x.wrap(), y.wrap(), nil
 }
 
+func (f *Family) channel(reader, writer *Endpoint) *channel {
+	return &channel{reader: reader, writer: writer, most: int(f.net.Number("unix/max_dgram_qlen", 0))}
+}
+
 // join connects two sockets that nobody else knows of yet, or whose locks are held.
 func join(x, y *Endpoint) {
-	in := &channel{reader: x, writer: y}
-	out := &channel{reader: y, writer: x}
+	in := x.fam.channel(x, y)
+	out := x.fam.channel(y, x)
 	y.conn.Store(&conn{peer: x, in: out, out: in})
 	x.conn.Store(&conn{peer: y, in: in, out: out})
 }

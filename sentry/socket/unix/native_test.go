@@ -19,15 +19,7 @@ func TestLikeLinux(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := socket.NewNetwork()
 			New(n, &Flight{})
-			host := &sockettest.Host{}
-			defer host.Release()
-			want := sockettest.Record(host, play)
-			got := sockettest.Record(&sockettest.Kernel{Net: n, C: sockettest.New(1), Sys: vfs.New(nil)}, play)
-			for i := range want {
-				if i >= len(got) || got[i] != want[i] {
-					t.Errorf("here  %s\nLinux %s", got[i], want[i])
-				}
-			}
+			sockettest.Compare(t, &sockettest.Host{}, &sockettest.Kernel{Net: n, C: sockettest.New(1), Sys: vfs.New(nil)}, play)
 		})
 	}
 }

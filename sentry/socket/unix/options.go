@@ -15,18 +15,14 @@ func (e *Endpoint) SetOption(_ vfs.Ctx, level, name int32, val []byte) error {
 	if level != linux.SOL_SOCKET {
 		return linux.EOPNOTSUPP
 	}
-	switch name {
-	case linux.SO_PEEK_OFF:
-		v, err := socket.Int(val)
-		if err != nil {
-			return err
-		}
-		e.opts.SetPeekOff(int(max(v, -1)))
-		return nil
-	case linux.SO_REUSEPORT:
-		return linux.EOPNOTSUPP
+	if name != linux.SO_PEEK_OFF {
+		return linux.ENOPROTOOPT
 	}
-	return linux.ENOPROTOOPT
+	v, err := socket.Int(val)
+	if err == nil {
+		e.opts.SetPeekOff(int(v))
+	}
+	return err
 }
 
 // Option implements socket.Optioner.

@@ -8,20 +8,15 @@ import (
 	"garrison/sentry/wait"
 )
 
-// Limits of message queues.
-const (
-	// maxDgramQueue is /proc/sys/net/unix/max_dgram_qlen.
-	maxDgramQueue = 10
-	// headroom is what Linux keeps of SO_SNDBUF for itself.
-	headroom = 32
-)
+// headroom is what Linux keeps of SO_SNDBUF for itself.
+const headroom = 32
 
 // charge is what a message of n bytes counts on its sender's buffer: the size of
 // Linux's structures around it, which is what makes many small messages few.
 func charge(n int) int64 { return int64((n+320+511)&^511) + 256 }
 
 // recvqFull reports whether a sender that is not the peer has to wait. mu is held.
-func (ch *channel) recvqFull() bool { return ch.count > maxDgramQueue }
+func (ch *channel) recvqFull() bool { return ch.count > ch.most }
 
 // sendPacket is Send of a sequenced-packet socket.
 func (e *Endpoint) sendPacket(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
@@ -65,7 +60,7 @@ func (e *Endpoint) post(c vfs.Ctx, p parcel) (int64, error) {
 		return 0, err
 	}
 	if p.m != nil && len(p.m.Rights) > 0 {
-		r, err := e.fam.flight.launch(c, p.m.Rights)
+		r, err := e.launch(c, p.to, p.m.Rights)
 		if err != nil {
 			return 0, err
 		}

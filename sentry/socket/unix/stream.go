@@ -36,7 +36,7 @@ func (e *Endpoint) sendStream(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, 
 	}
 	seg := segment{cred: e.credFor(c, conn.peer, m)}
 	if m != nil && len(m.Rights) > 0 {
-		r, err := e.fam.flight.launch(c, m.Rights)
+		r, err := e.launch(c, conn.peer, m.Rights)
 		if err != nil {
 			return 0, err
 		}

@@ -1,0 +1,39 @@
+package inet
+
+import (
+	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"garrison/sentry/linux"
+	"garrison/sentry/socket"
+	"garrison/sentry/usermem"
+	"garrison/sentry/vfs"
+)
+
+// Ioctl implements socket.Ioctler.
+func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
+	o := tcpip.ReceiveQueueSizeOption
+	switch cmd {
+	case linux.SIOCINQ:
+		if e.isTCP() && e.state() == linux.TCP_LISTEN {
+			return 0, linux.EINVAL
+		}
+	case linux.SIOCOUTQ:
+		o = tcpip.SendQueueSizeOption
+	case linux.SIOCATMARK:
+		if !e.isTCP() {
+			return 0, linux.ENOTTY
+		}
+		l := e.local.Load()
+		return socket.StoreInt(m, arg, bit(l != nil && l.in.state(l.inline()).mark))
+	default:
+		return 0, linux.ENOTTY
+	}
+	if l := e.local.Load(); l != nil {
+		return socket.StoreInt(m, arg, l.queued(cmd == linux.SIOCINQ))
+	}
+	n, err := e.ep().GetSockOptInt(o)
+	if err != nil {
+		n = 0
+	}
+	return socket.StoreInt(m, arg, n)
+}
