@@ -28,9 +28,12 @@ type bench struct {
 	debian string // the Debian root; nothing writes to it
 	layer  string // goes over the Debian root: /bench, and directories to mount on
 	tiny   string // a root that holds the guest alone
-	goroot string
-	group  *group
-	smoke  bool
+	// clients goes over the Debian root where the network is measured: servers and clients.
+	clients string
+	leftOut []string // what can't be measured on this host, and why
+	goroot  string
+	group   *group
+	smoke   bool
 	effort
 }
 
@@ -60,7 +63,7 @@ func newBench(o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, ram: dir + "/ram", debian: o.root, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, effort: full}
+	b := &bench{dir: dir, ram: dir + "/ram", debian: o.root, clients: o.clients, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, effort: full}
 	if o.smoke {
 		b.effort = cursory
 	}

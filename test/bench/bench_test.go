@@ -52,6 +52,9 @@ func TestNames(t *testing.T) {
 			t.Errorf("the job %s does nothing", j.name)
 		}
 	}
+	for _, t := range talks {
+		add(t.name, t.means)
+	}
 	for _, s := range shares {
 		add(s.name, s.means)
 	}

@@ -25,7 +25,8 @@ type options struct {
 	parts, run, only            string
 	rounds, slowRounds          int
 	smoke, compare, add         bool
-	root, runsc, platforms      string
+	root, clients               string
+	runsc, platforms            string
 	peer, peerPlatform          string
 	out, report, page, chartOut string
 }
@@ -39,6 +40,7 @@ func main() {
 	flag.IntVar(&o.slowRounds, "slow-rounds", 3, "how often a gVisor on ptrace does")
 	flag.BoolVar(&o.smoke, "smoke", false, "do every line once, shortened, and fail if one has no number")
 	flag.StringVar(&o.root, "root", "/var/cache/garrison/bookworm", "the Debian root filesystem (make root)")
+	flag.StringVar(&o.clients, "clients", "/var/cache/garrison/network", "the layer that goes over it for the network (make clients-root)")
 	flag.StringVar(&o.runsc, "runsc", "bin/runsc", "Garrison's runsc")
 	flag.StringVar(&o.platforms, "platforms", "", "Garrison's platforms, with commas between (default: all that `runsc platforms` lists and that work)")
 	flag.StringVar(&o.peer, "peer", os.Getenv("PEER"), "gVisor's runsc (default: Debian's, /usr/bin/runsc)")
@@ -195,6 +197,7 @@ func measure(ctx context.Context, o options) (*report.Run, error) {
 		}
 		r.Parts = append(r.Parts, &report.Part{Name: p.name, Means: p.means, Lines: lines})
 	}
+	r.LeftOut = append(r.LeftOut, b.leftOut...)
 	r.Seconds = time.Since(r.Began).Round(time.Second).Seconds()
 	r.Finish()
 	return r, nil

@@ -48,6 +48,10 @@ var parts = []part{
 			"each in a cgroup of the same weight as the container's. It is wall time, as a user sees it, with all waiting for " +
 			"processors in it: the mean of one repetition of 400 ms, since a median of short ones would be of those that " +
 			"had a processor to themselves. Five rounds, none thrown away."},
+	{name: "network", lines: networkLines, round: networkRound, apart: true, most: 5,
+		means: "A container and another machine, which is another network namespace of this host, with a veth(4) between them. " +
+			"Servers run in the container and clients outside, but for lines *from inside*. gVisor has its own network stack, as Garrison " +
+			"has (`--network=sandbox`). Both ends share the processors: what is spent at one is missing at the other. None thrown away."},
 	{name: "share", lines: shareLines, round: shareRound, apart: true, most: 3,
 		means: "What those busy loops get of all processors beside a container that makes one system call after another, in 3 seconds. " +
 			"**More is better**: what they lose to what they get beside runc, they lose to the runtime. Three rounds, none thrown away."},

@@ -45,6 +45,9 @@ void await(int pid);
 // nothing is a busy loop.
 _Noreturn void storm(const char *call, int seconds);
 
+// serve answers at a port what the operations of network.c ask.
+_Noreturn void serve(void);
+
 // attempt has body(arg) say the result of name, in a process group of its own
 // that is killed afterwards, and says FAILED for it if it does not end within
 // limit seconds or ends badly.
@@ -63,6 +66,7 @@ run op_getpid, op_getppid, op_read_zero, op_pread, op_pwrite, op_fstat, op_stat,
 run op_mmap, op_touch, op_cow;
 run op_fork, op_vfork_exec, op_thread;
 run op_pipe, op_pipe_pingpong, op_futex_pingpong, op_unix_pingpong, op_epoll;
+run op_tcp_pingpong, op_udp_pingpong, op_tcp_connect;
 run op_write_4k, op_write_1m, op_read_4k, op_read_1m, op_fsync;
 run op_random_write_4k, op_random_write_1m, op_random_read_4k, op_random_read_1m;
 run op_small_create, op_small_read, op_small_remove;

@@ -5,6 +5,7 @@
 //	guest run MICROS REPEATS LIMIT OP…  times operations
 //	guest jobs LIMIT JOB…               times shell jobs
 //	guest storm CALL SECONDS            makes that call over and over
+//	guest serve                         answers what the operations of the network ask
 //	guest hello | idle | exit           says hello; waits for ever; ends
 //
 // A result is a line of its own: "result", name, nanoseconds, check; or
@@ -32,6 +33,10 @@
 	{"io", "make a small file, " on, "open(2) with O_CREAT, a write of 1 KiB and close(2), of a new file", op_small_create, where, 200}, \
 	{"io", "read a small file, " on, "stat(2), open(2), a read of 1 KiB and close(2), of one file after the other", op_small_read, where}, \
 	{"io", "remove a small file, " on, "unlink(2) of a file of 1 KiB", op_small_remove, where, 100}
+
+// The addresses of the container and of the host, as network.go gives them.
+#define INSIDE "10.78.0.2"
+#define OUTSIDE "10.78.0.1"
 
 static const struct op ops[] = {
 	{"micro", "CPU only", "1,000 steps of arithmetic, of 120 million without a system call", op_compute, "", COMPUTED},
@@ -62,6 +67,12 @@ static const struct op ops[] = {
 	{"micro", "signal to self", "kill(2) of this process, the handler's run and its return", op_signal, ""},
 	{"micro", "sched_yield", "sched_yield(2) with nobody else to run", op_yield, ""},
 	{"micro", "clock_gettime", "clock_gettime(3) of CLOCK_MONOTONIC by the vDSO", op_clock, ""},
+	{"network", "TCP ping-pong", "a byte to a server in the container and one back, over one connection", op_tcp_pingpong, INSIDE},
+	{"network", "UDP ping-pong", "the same by datagrams", op_udp_pingpong, INSIDE},
+	{"network", "TCP connection", "connect(2) to that server, a byte there and one back, and close(2) by a reset", op_tcp_connect, INSIDE},
+	{"network", "TCP ping-pong, from inside", "a byte from the container to a server of the host and one back", op_tcp_pingpong, OUTSIDE},
+	{"network", "UDP ping-pong, from inside", "the same by datagrams", op_udp_pingpong, OUTSIDE},
+	{"network", "TCP connection, from inside", "the container connects to that server, sends a byte, has one back and resets", op_tcp_connect, OUTSIDE},
 	FILES("root", "/work"),
 	FILES("bind mount", "/bind"),
 };
@@ -142,11 +153,12 @@ int main(int argc, char **argv) {
 		}
 		return 0;
 	}
+	if (strcmp(mode, "serve") == 0) serve();
 	if (strcmp(mode, "storm") == 0 && argc > 3) storm(argv[2], atoi(argv[3]));
 	if (strcmp(mode, "jobs") == 0 && argc > 3) {
 		jobs(atoi(argv[2]), argv + 3);
 		return 0;
 	}
-	fprintf(stderr, "usage: guest list | run MICROS REPEATS LIMIT OP... | jobs LIMIT JOB... | storm CALL SECONDS | hello | idle | exit\n");
+	fprintf(stderr, "usage: guest list | run MICROS REPEATS LIMIT OP... | jobs LIMIT JOB... | storm CALL SECONDS | serve | hello | idle | exit\n");
 	return 2;
 }

@@ -20,6 +20,7 @@ As root, on a machine with Go and apt (what is missing is installed):
     make bench           # everything; about 20 minutes on 2 CPUs
     make bench-micro     # one part: micro, macro, start, memory or io
     make bench-loaded    # on a busy machine, and what its neighbours get: loaded and share, added to bin/bench.json; 10 minutes
+    make bench-network   # a container and another machine, added to bin/bench.json; 15 minutes
     make bench-smoke     # every line once, shortened: does it work? Its numbers mean nothing
     make bench-report    # this page and its chart, of what the last make bench found
 

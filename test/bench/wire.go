@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"garrison/test/bench/report"
+	"garrison/test/bundle"
+)
+
+// The addresses of the two ends of a wire; guest/main.c has them, too.
+const (
+	insideAddr  = "10.78.0.2"
+	outsideAddr = "10.78.0.1"
+)
+
+// A wire is two network namespaces with a veth(4) between them: the container's, and one in
+// which this host is another machine. They are files, as namespaces(7) can be mounted on.
+type wire struct{ inside, outside string }
+
+func (b *bench) newWire() (*wire, error) {
+	dir, err := os.MkdirTemp(b.dir, "wire")
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{inside: dir + "/inside", outside: dir + "/outside"}
+	for _, file := range []string{w.inside, w.outside} {
+		if err := newNamespace(file); err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	if err := w.connect(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// newNamespace mounts a fresh network namespace on a file.
+func newNamespace(file string) error {
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return err
+	}
+	done := make(chan error)
+	go func() {
+		goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			err = unix.Mount("/proc/thread-self/ns/net", file, "", unix.MS_BIND, "")
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		return fmt.Errorf("network namespace: %w", err)
+	}
+	return nil
+}
+
+// connect makes the veth and gives its ends their addresses.
+func (w *wire) connect() error {
+	if err := ipIn(w.inside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", w.outside); err != nil {
+		return err
+	}
+	for file, addr := range map[string]string{w.inside: insideAddr, w.outside: outsideAddr} {
+		for _, args := range []string{"link set lo up", "addr add " + addr + "/24 dev eth0", "link set eth0 up"} {
+			if err := ipIn(file, strings.Fields(args)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lose has the wire delay by 50 ms each way and lose 1 % of what goes into the container, and
+// as much of what comes out.
+func (w *wire) lose() error {
+	for _, file := range []string{w.inside, w.outside} {
+		if err := in(file, "tc", "qdisc", "add", "dev", "eth0", "root", "netem", "delay", "25ms", "loss", "1%", "limit", "10000"); err != nil {
+			w.keep()
+			return err
+		}
+	}
+	return nil
+}
+
+// keep undoes lose.
+func (w *wire) keep() {
+	for _, file := range []string{w.inside, w.outside} {
+		_ = in(file, "tc", "qdisc", "del", "dev", "eth0", "root") // which may have none
+	}
+}
+
+func (w *wire) close() {
+	for _, file := range []string{w.inside, w.outside} {
+		_ = unix.Unmount(file, unix.MNT_DETACH)
+	}
+	os.RemoveAll(filepath.Dir(w.inside))
+}
+
+// in runs a command in a network namespace.
+func in(file string, args ...string) error {
+	_, err := onHost("", nil, "nsenter", append([]string{"--net=" + file}, args...)...)
+	return err
+}
+
+func ipIn(file string, args ...string) error { return in(file, append([]string{"ip"}, args...)...) }
+
+// A host is the other machine at the wire of a container in which servers run.
+type host struct {
+	b       *bench
+	wire    *wire
+	c       *container
+	undo    func()
+	servers *exec.Cmd
+}
+
+// networked makes a wire, a container at its one end, and servers at both. The caller
+// closes it.
+func (b *bench) networked(ctx context.Context, rt runtime) (_ *host, err error) {
+	h := &host{b: b, undo: func() {}}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if h.wire, err = b.newWire(); err != nil {
+		return nil, err
+	}
+	s := bundle.Spec("/bin/sh", "/bench/network/serve")
+	for i := range s.Linux.Namespaces {
+		if n := &s.Linux.Namespaces[i]; n.Type == "network" {
+			n.Path = h.wire.inside
+		}
+	}
+	dir, err := b.box(b.dir, s)
+	if err != nil {
+		return nil, err
+	}
+	unmount, err := bundle.Overlay(dir, b.layer+":"+b.clients+":"+b.debian)
+	if err != nil {
+		return nil, err
+	}
+	h.undo = func() { unmount(); os.RemoveAll(dir) }
+	if rt.Kind == report.GVisor {
+		rt.oci.Flags = slices.Clone(rt.oci.Flags)
+		for i, f := range rt.oci.Flags {
+			rt.oci.Flags[i] = strings.Replace(f, "--network=none", "--network=sandbox", 1)
+		}
+	}
+	if rt.Kind == report.GVisor {
+		reveal, err := hideRootNamespace()
+		if err != nil {
+			return nil, err
+		}
+		defer reveal()
+	}
+	if h.c, err = createOf(ctx, rt, dir); err != nil {
+		return nil, err
+	}
+	return h, h.start(ctx)
+}
+
+// hideRootNamespace hides, from what this command starts, a file that old gVisor knows the
+// host's own network namespace by, where it refuses to run: Linux has since had it in all.
+func hideRootNamespace() (reveal func(), err error) {
+	const dir = "/proc/sys/net"
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
+		return nil, fmt.Errorf("mount on %s: %w", dir, err)
+	}
+	return func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }, nil
+}
+
+// start starts both ends, and waits for the servers.
+func (h *host) start(ctx context.Context) error {
+	if _, err := h.c.command(ctx, "start", h.c.id); err != nil {
+		return err
+	}
+	h.servers = h.native(context.Background(), outsideAddr, "exec sh /bench/network/serve")
+	h.servers.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := h.servers.Start(); err != nil {
+		h.servers = nil
+		return err
+	}
+	if _, err := h.outside(ctx, outsideAddr, networkReady); err != nil {
+		return err
+	}
+	_, err := h.outside(ctx, insideAddr, networkReady)
+	return err
+}
+
+// native is a script of bash on this host, in the namespace and the root of the other
+// machine.
+func (h *host) native(ctx context.Context, peer, script string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "nsenter", "--net="+h.wire.outside, "chroot", h.c.dir+"/rootfs", "/bin/bash", "-c", script)
+	cmd.Env = h.b.talkEnv(peer)
+	return cmd
+}
+
+// outside runs a script on this host, to its end.
+func (h *host) outside(ctx context.Context, peer, script string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	defer cancel()
+	cmd := h.native(ctx, peer, script)
+	cmd.WaitDelay = time.Second
+	return output(cmd)
+}
+
+// inside runs a script in the container, to its end.
+func (h *host) inside(ctx context.Context, _, script string) (string, error) {
+	return h.c.command(ctx, "exec", h.c.id, "/bin/bash", "-c", script)
+}
+
+func (h *host) close() {
+	if h.servers != nil {
+		_ = syscall.Kill(-h.servers.Process.Pid, syscall.SIGKILL)
+		_ = h.servers.Wait()
+	}
+	if h.c != nil {
+		_ = h.c.remove()
+	}
+	h.undo()
+	if h.wire != nil {
+		h.wire.close()
+	}
+}
