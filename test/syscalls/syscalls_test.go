@@ -23,11 +23,12 @@ var (
 	runsc    = flag.String("runsc", "../../bin/runsc", "the runtime under test")
 	native   = flag.String("native", "runc", "the runtime that shows what Linux does")
 	platform = flag.String("platform", "auto", "runsc's platform; \"\" for a runtime that has no such flag")
+	network  = flag.String("network", "", "runsc's --network; \"\" is its default")
 	only     = flag.String("only", "", "a regular expression of cases, as -test.run takes it")
 	without  = flag.String("without", "", "a regular expression of cases left out, as -test.skip takes it")
 )
 
-const suiteTimeout = 5 * time.Minute
+const suiteTimeout = 10 * time.Minute // with locks looked up, on a slow machine, five are too few
 
 // TestConformance runs every case natively and in the sandbox.
 func TestConformance(t *testing.T) {
@@ -38,7 +39,11 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%s: %s on Linux:\n%s", name, verdict, want.output(name))
 		}
 	}
-	got := s.run(t, bundle.Ours(*runsc, *platform), *only, suiteTimeout)
+	ours := bundle.Ours(*runsc, *platform)
+	if *network != "" {
+		ours.Flags = append(ours.Flags, "--network="+*network)
+	}
+	got := s.run(t, ours, *only, suiteTimeout)
 	for _, name := range want.names() {
 		if v := got.groups[name]; v != "PASS" {
 			t.Errorf("%s: %s in the sandbox, PASS on Linux:\n%s", name, v, got.output(name))
@@ -121,18 +126,25 @@ func parse(text string) *report {
 // A suite is an OCI bundle with the cases in it.
 type suite struct{ dir string }
 
-func newSuite(t *testing.T) suite {
+// newEmptySuite has no cases, and a root for them.
+func newEmptySuite(t *testing.T) suite {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: it runs containers")
 	}
 	s := suite{t.TempDir()}
-	rootfs := filepath.Join(s.dir, "rootfs")
 	for _, d := range []string{"c", "proc", "sys", "dev", "tmp", "etc", "root"} {
-		if err := os.MkdirAll(filepath.Join(rootfs, d), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(s.dir, "rootfs", d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+func newSuite(t *testing.T) suite {
+	t.Helper()
+	s := newEmptySuite(t)
+	rootfs := filepath.Join(s.dir, "rootfs")
 	if err := os.WriteFile(filepath.Join(rootfs, "etc/passwd"), []byte("root:x:0:0:root:/root:/bin/sh\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

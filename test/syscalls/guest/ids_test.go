@@ -157,6 +157,11 @@ func TestPrctl(t *testing.T) {
 		comm, err := os.ReadFile("/proc/thread-self/comm")
 		ok(t, err)
 		equal(t, "comm", string(comm), "name\n")
+		// A newline is as good a character as others.
+		ok(t, os.WriteFile("/proc/thread-self/comm", []byte("line\n"), 0))
+		comm, err = os.ReadFile("/proc/thread-self/comm")
+		ok(t, err)
+		equal(t, "comm", string(comm), "line\n\n")
 		ok(t, threadCall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1))
 		v, err := call(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE)
 		ok(t, err)

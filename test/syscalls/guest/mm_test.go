@@ -33,6 +33,54 @@ func readable(t *testing.T, p uintptr) bool {
 	return err == nil
 }
 
+// TestMmapAgain maps the same part of a file twice, side by side: they stay two mappings,
+// and each finds its page when the file has got one.
+func TestMmapAgain(t *testing.T) {
+	covers(t, "mmap")
+	_, fd := file(t, "")
+	p := mapMemory(t, 0, 8*page, unix.PROT_NONE, anon, -1, 0)
+	for i, flags := range []int{unix.MAP_SHARED, unix.MAP_SHARED, unix.MAP_PRIVATE, unix.MAP_PRIVATE} {
+		mapMemory(t, p+2*uintptr(i)*page, 2*page, rw, flags|unix.MAP_FIXED, fd, 0)
+	}
+	_, err := unix.Write(fd, []byte("first page"))
+	ok(t, err)
+	for i := range uintptr(4) {
+		equal(t, "there is a page", readable(t, p+2*i*page), true)
+		equal(t, "content", string(bytesAt(p+2*i*page, 10)), "first page")
+		equal(t, "there is another", readable(t, p+(2*i+1)*page), false)
+	}
+}
+
+// TestMmapTruncated touches what a file that is cut short still has of a hole: it is the
+// file's, though there were no data yet.
+func TestMmapTruncated(t *testing.T) {
+	covers(t, "mmap", "ftruncate")
+	const rest = 40 << 10
+	for _, punch := range []bool{false, true} {
+		_, fd := file(t, "")
+		ok(t, unix.Ftruncate(fd, 1<<20))
+		b := bytesAt(mapMemory(t, 0, 1<<20, rw, unix.MAP_SHARED, fd, 0), 1<<20)
+		b[100<<10] = 'x'
+		if punch {
+			ok(t, unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, rest, 1<<20-rest))
+		} else {
+			ok(t, unix.Ftruncate(fd, rest))
+		}
+		copy(b[rest-page:], "stored")
+		got := make([]byte, 6)
+		_, err := unix.Pread(fd, got, rest-page)
+		ok(t, err)
+		equal(t, "read", string(got), "stored")
+		_, other := file(t, "") // which gets no memory that the file still has
+		ok(t, unix.Ftruncate(other, 1<<20))
+		o := bytesAt(mapMemory(t, 0, 1<<20, rw, unix.MAP_SHARED, other, 0), 1<<20)
+		for i := 0; i < len(o); i += page {
+			o[i] = 'o'
+		}
+		equal(t, "still mapped", string(b[rest-page:rest-page+6]), "stored")
+	}
+}
+
 func TestMmapAnonymous(t *testing.T) {
 	covers(t, "mmap", "munmap")
 	p := mapMemory(t, 0, 4*page, rw, anon, -1, 0)

@@ -3,6 +3,7 @@ package guest
 import (
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,38 @@ func TestRenameHardLinksOfOneFile(t *testing.T) {
 	ok(t, unix.Stat(name, &st))
 }
 
+// TestExchangeHardLinks exchanges names of one file, which does nothing.
+func TestExchangeHardLinks(t *testing.T) {
+	covers(t, "renameat2")
+	name, fd := file(t, "x")
+	ok(t, unix.Link(name, name+"2"))
+	var before, after unix.Stat_t
+	ok(t, unix.Fstat(fd, &before))
+	time.Sleep(20 * time.Millisecond) // the host's clock of files ticks
+	for _, to := range []string{name, name + "2"} {
+		ok(t, unix.Renameat2(unix.AT_FDCWD, name, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE))
+	}
+	ok(t, unix.Fstat(fd, &after))
+	equal(t, "change", after.Ctim, before.Ctim)
+}
+
+// TestSetIDsOfPrivileged writes to and cuts a program whose set-id bits root keeps.
+func TestSetIDsOfPrivileged(t *testing.T) {
+	covers(t, "write", "ftruncate", "chmod")
+	name, fd := file(t, "x")
+	for _, change := range []func() error{
+		func() error { _, err := unix.Write(fd, []byte("y")); return err },
+		func() error { return unix.Ftruncate(fd, 5) },
+		func() error { return unix.Truncate(name, 6) },
+	} {
+		ok(t, unix.Chmod(name, 0o6755))
+		ok(t, change())
+		var st unix.Stat_t
+		ok(t, unix.Fstat(fd, &st))
+		equal(t, "mode", st.Mode&0o7777, 0o6755)
+	}
+}
+
 func TestRenameIntoItself(t *testing.T) {
 	covers(t, "renameat")
 	d := dir(t)
@@ -43,6 +76,18 @@ func TestRenameIntoItself(t *testing.T) {
 	fails(t, unix.Rename(d+"/a/b", d+"/a"), unix.ENOTEMPTY)
 	fails(t, unix.Rename(d+"/a/.", d+"/c"), unix.EBUSY)
 	fails(t, unix.Rename(d+"/a", d+"/a/.."), unix.EBUSY)
+}
+
+// TestRenameIntoRemoved renames a directory into one that was removed from it.
+func TestRenameIntoRemoved(t *testing.T) {
+	covers(t, "renameat", "rmdir")
+	d := dir(t)
+	ok(t, os.MkdirAll(d+"/a/b", 0o700))
+	fd, err := unix.Open(d+"/a/b", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	ok(t, err)
+	closeLater(t, fd)
+	ok(t, unix.Rmdir(d+"/a/b"))
+	fails(t, unix.Renameat(unix.AT_FDCWD, d+"/a", fd, "c"), unix.ENOENT)
 }
 
 func TestRenameTrailingSlash(t *testing.T) {

@@ -279,6 +279,37 @@ func TestCopyFileRange(t *testing.T) {
 	fails(t, err, unix.EINVAL)
 }
 
+// TestCopyFileRangeWithin copies within a file: what is beyond its end overlaps nothing.
+func TestCopyFileRangeWithin(t *testing.T) {
+	covers(t, "copy_file_range")
+	_, fd := file(t, "0123456789")
+	for _, c := range []struct {
+		from, to int64
+		n, want  int
+		err      unix.Errno
+	}{
+		{8, 2, 100, 2, 0},
+		{4, 10, 100, 6, 0}, // it ends where the file did
+		{20, 18, 100, 0, 0},
+		{2, 4, 3, 0, unix.EINVAL},
+		{4, 2, 100, 0, unix.EINVAL},
+		{3, 3, 1, 0, unix.EINVAL},
+		{3, 3, 0, 0, 0},
+	} {
+		n, err := unix.CopyFileRange(fd, &c.from, fd, &c.to, c.n, 0)
+		if c.err != 0 {
+			fails(t, err, c.err)
+			continue
+		}
+		ok(t, err)
+		equal(t, "copied", n, c.want)
+	}
+	b := make([]byte, 30)
+	n, err := unix.Pread(fd, b, 0)
+	ok(t, err)
+	equal(t, "content", string(b[:n]), "0189456789456789")
+}
+
 func TestSplice(t *testing.T) {
 	covers(t, "splice", "tee", "vmsplice")
 	_, in := file(t, "0123456789")
