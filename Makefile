@@ -5,6 +5,7 @@ CACHE ?= /var/cache/garrison
 ROOT  := $(CACHE)/bookworm
 SUITES := $(CACHE)/suites
 SERVERS := $(CACHE)/servers
+CLIENTS := $(CACHE)/network
 
 export CGO_ENABLED = 0
 GOTEST = $(GO) run ./test/gotest --
@@ -12,7 +13,7 @@ BUILD = $(GO) build -trimpath -ldflags '-s -w'
 
 PARTS = bench-micro bench-macro bench-start bench-memory bench-io
 
-.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites oci crash validation docker test-docker test-containerd test-cri test-podman mutate stress bench $(PARTS) bench-loaded bench-smoke bench-report deps root suites-root servers-root clean needs-go needs-root
+.PHONY: build run test check unit race lockcheck syscalls programs jobs-long suites files-short files oci crash validation docker test-docker test-containerd test-cri test-podman mutate stress bench $(PARTS) bench-loaded bench-network bench-smoke bench-report deps root suites-root servers-root clients-root clean needs-go needs-root
 
 build: needs-go ## bin/runsc and the programs that it starts
 	@mkdir -p bin
@@ -21,7 +22,7 @@ build: needs-go ## bin/runsc and the programs that it starts
 run: needs-root build ## a sandboxed command on this host's own root, which it can't change
 	bin/runsc do -- sh -c 'uname -a; id; ps aux'
 
-test: needs-root deps root build check unit race lockcheck syscalls programs oci docker bench-smoke ## everything CI runs
+test: needs-root deps root build check unit race lockcheck syscalls programs files-short oci docker bench-smoke ## everything CI runs
 
 check: needs-go ## what reads the code: gofmt, vet, staticcheck, layers
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt -w $$out"; exit 1; }
@@ -62,6 +63,14 @@ suites: build suites-root ## Python's tests, Go's and stress-ng, whole, beside r
 	GARRISON_SUITES=1 $(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -timeout 2h
 	GARRISON_SUITES=1 $(GOTEST) -count=1 ./test/programs/suites -root $(SUITES) -run TestStress -platform ptrace -timeout 2h
 
+files-short: build deps
+	$(GOTEST) -count=1 ./test/files -timeout 10m
+	$(GOTEST) -count=1 ./test/files -platform ptrace -timeout 10m
+
+files: build suites-root ## files at random, a million operations on each filesystem, with runc first; crashes; 200,000 names
+	GARRISON_FILES=1 $(GOTEST) -count=1 ./test/files -root $(SUITES) -timeout 2h
+	GARRISON_FILES=1 $(GOTEST) -count=1 ./test/files -root $(SUITES) -platform ptrace -timeout 2h
+
 oci: build root ## the command line and the container's life
 	$(GOTEST) -count=1 ./test/oci/... ./test/posture/... -timeout 15m
 
@@ -79,8 +88,8 @@ docker: build root ## dockerd, containerd, by CRI as well, and podman, on socket
 	$(GOTEST) -count=1 ./test/docker/... -timeout 10m
 	$(GOTEST) -count=1 ./test/cri -timeout 5m
 
-test-docker: build root ## Docker's whole command line, beyond the smoke: some minutes; RUNTIME=runc asks runc first
-	GARRISON_DOCKER=1 $(GOTEST) -count=1 ./test/docker -run TestDockerLong -timeout 10m
+test-docker: build root servers-root ## Docker's whole command line, beyond the smoke, and docker-compose: some minutes; RUNTIME=runc asks runc first
+	GARRISON_DOCKER=1 $(GOTEST) -count=1 ./test/docker -servers $(SERVERS) -run 'TestDockerLong|TestDockerNetwork|TestDockerServers|TestDockerCompose' -timeout 20m
 
 test-cri: build deps ## what a kubelet asks of containerd, with runc first and then with ours: two minutes
 	GARRISON_DOCKER=1 $(GOTEST) -count=1 ./test/cri -timeout 10m
@@ -109,9 +118,12 @@ $(PARTS): bench-%: build deps root
 bench-loaded: build deps root ## beside busy loops: micro again, and what the loops get; added to what make bench found
 	$(GO) run ./test/bench -root $(ROOT) -part loaded,share -add
 
-bench-smoke: build deps root ## every line of the benchmarks once, shortened: has it a number?
+bench-network: build deps clients-root ## a container and another machine: TCP and UDP, redis, nginx; added to what make bench found
+	$(GO) run ./test/bench -root $(ROOT) -clients $(CLIENTS) -part network -add
+
+bench-smoke: build deps clients-root ## every line of the benchmarks once, shortened: has it a number?
 	$(GOTEST) ./test/bench/...
-	$(GO) run ./test/bench -root $(ROOT) -smoke -o bin/bench-smoke.json
+	$(GO) run ./test/bench -root $(ROOT) -clients $(CLIENTS) -smoke -o bin/bench-smoke.json
 
 bench-report: needs-go ## BENCHMARKS.md, of what the last make bench found
 	cp bin/bench.json test/bench/bench.json
@@ -129,6 +141,9 @@ suites-root: root
 
 servers-root: root
 	@test/programs/mkservers $(ROOT) $(SERVERS)
+
+clients-root: root
+	@test/bench/mkclients $(ROOT) $(CLIENTS)
 
 clean:
 	rm -rf bin

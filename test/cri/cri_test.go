@@ -53,7 +53,7 @@ type topic struct {
 
 // TestCRI is what every pod needs.
 func TestCRI(t *testing.T) {
-	startNode(t).run(t, []topic{{"pod", testPod}, {"together", testTogether}})
+	startNode(t).run(t, []topic{{"pod", testPod}, {"together", testTogether}, {"network", testNetwork}})
 }
 
 // TestCRILong is the rest of what a kubelet does.

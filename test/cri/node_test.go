@@ -68,14 +68,22 @@ state = "%[1]s/state"
       ConfigPath = "%[1]s/runsc.toml"
 `
 
-// network is a configuration of CNI's: a pair of interfaces for each pod.
+// network is a configuration of CNI's: a bridge on the machine that all pods are at.
 const network = `{
   "cniVersion": "0.4.0", "name": "pods",
-  "plugins": [{"type": "ptp", "ipam": {"type": "host-local", "subnet": "` + subnet + `.0/24", "dataDir": "%s/ipam"}}]
+  "plugins": [{"type": "bridge", "bridge": "` + bridge + `", "isGateway": true, "ipam": {
+    "type": "host-local", "dataDir": "%s/ipam",
+    "ranges": [[{"subnet": "` + subnet + `.0/24"}], [{"subnet": "fd88::/64"}]],
+    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+  }}]
 }`
 
-// subnet is the beginning of all pods' addresses.
-const subnet = "10.88.77"
+// subnet is the beginning of all pods' addresses, and bridge what their links lead to, which
+// stays when they go.
+const (
+	subnet = "10.88.77"
+	bridge = "pods0"
+)
 
 // machine makes namespaces habitable and keeps them: interfaces end with the network
 // that they are in, and so do the mounts over directories that nobody can choose.
@@ -89,7 +97,7 @@ mount -t tmpfs none /var/lib && echo $$ >"$1" && exec sleep infinity`
 // startNode starts containerd with a network and our images.
 func startNode(t *testing.T) *node {
 	t.Helper()
-	engines.Need(t, "containerd", "ctr", "containerd-shim-runc-v2", "runc", "unshare", "nsenter", "ip", filepath.Join(pluginsDir, "ptp"))
+	engines.Need(t, "containerd", "ctr", "containerd-shim-runc-v2", "runc", "unshare", "nsenter", "ip", filepath.Join(pluginsDir, "bridge"))
 	dir, err := os.MkdirTemp(work, "n")
 	if err != nil {
 		t.Fatal(err)

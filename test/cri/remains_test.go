@@ -42,7 +42,7 @@ func (n *node) remains() (left []string) {
 	}
 	interfaces, _ := os.ReadFile(proc + "/net/dev")
 	for line := range strings.Lines(string(interfaces)) {
-		if name, _, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) != "lo" {
+		if name, _, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && name != "lo" && name != bridge {
 			left = append(left, "interface "+name)
 		}
 	}
@@ -51,7 +51,7 @@ func (n *node) remains() (left []string) {
 		n.dir + "/root/io.containerd.grpc.v1.cri/sandboxes/*", n.dir + "/root/io.containerd.grpc.v1.cri/containers/*",
 		n.dir + "/state/io.containerd.grpc.v1.cri/sandboxes/*", n.dir + "/state/io.containerd.grpc.v1.cri/containers/*",
 		n.dir + "/root/io.containerd.runtime.v2.task/k8s.io/*", n.dir + "/state/io.containerd.runtime.v2.task/k8s.io/*",
-		n.dir + "/state/io.containerd.grpc.v1.cri/netns/*", n.dir + "/ipam/pods/10.*",
+		n.dir + "/state/io.containerd.grpc.v1.cri/netns/*", n.dir + "/ipam/pods/10.*", n.dir + "/ipam/pods/fd88*",
 		n.dir + "/runc/k8s.io/*", n.dir + "/runsc/k8s.io/*",
 		n.sockets(),
 	} {

@@ -150,6 +150,9 @@ func testExec(t *testing.T, e *engine) {
 	e.expect(126, `chdir to cwd ("/nosuch") set in config.json failed: no such file or directory`, "exec", "-w", "/nosuch", id, "true")
 	e.must("exec", "-d", id, "sh", "-c", "echo bg > /bg")
 	e.eventually("bg", "exec", id, "cat", "/bg")
+	e.must("exec", "-d", id, "sleep", "1001")
+	e.eventually("sleep 1001\n", "top", id)
+	e.expect(0, "sleep 1000\n", "top", id)
 	if !native() { // which may not raise what this host's root has not got
 		e.expect(0, "CapEff:\t0000003fffffffff", "exec", "--privileged", id, "grep", "CapEff", "/proc/self/status")
 	}
@@ -166,11 +169,7 @@ func testHealth(t *testing.T, e *engine) {
 
 func testInfo(t *testing.T, e *engine) {
 	id := e.start("box", "sh", "-c", "sleep 1000; true")
-	want := "sleep"
-	if !native() {
-		want = "runsc-init" // what stands for the container; stubs do not carry the guests' names yet
-	}
-	e.expect(0, want, "top", id)
+	e.expect(0, "sh                  sh -c sleep 1000; true\n", "top", id, "-eo", "pid,comm,args")
 	e.eventually("iB", "stats", "--no-stream", "--format", "{{.MemUsage}} {{.CPUPerc}} {{.PIDs}}", id)
 	e.expect(0, `"runsc"`, "inspect", "-f", "{{json .HostConfig.Runtime}}", id)
 	e.must("rename", id, "renamed")

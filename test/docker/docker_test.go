@@ -58,7 +58,7 @@ func TestDocker(t *testing.T) {
 			t.Errorf("%d: %q", code, out)
 		}
 		e.expect(0, "up", "logs", id)
-		e.expect(0, "runsc-init", "top", id)
+		e.expect(0, "sh -c trap 'exit 3' TERM;", "top", id, "-eo", "pid,args")
 		e.must("pause", id)
 		e.must("unpause", id)
 		e.must("stop", id)

@@ -47,6 +47,11 @@ func setUp(m *testing.M) (int, error) {
 		runtime = "../../bin/runsc"
 	}
 	var err error
+	if !strings.Contains(runtime, "/") {
+		if runtime, err = exec.LookPath(runtime); err != nil {
+			return 1, err
+		}
+	}
 	if runtime, err = filepath.Abs(runtime); err != nil {
 		return 1, err
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"garrison/test/engines"
 )
@@ -46,6 +47,11 @@ func TestPodman(t *testing.T) {
 	}
 	if code, out := e.onTerminal([][2]string{{"# ", "exit 9\r"}}, run("--rm", "-it", "localhost/box", "sh")...); code != 9 {
 		t.Errorf("%d: %q", code, out)
+	}
+	if links, err := os.ReadDir("/sys/class/net"); err == nil {
+		for _, l := range links {
+			e.expect(0, l.Name()+":", "run", "--rm", "--network=host", "localhost/box", "cat", "/proc/net/dev")
+		}
 	}
 	id := e.must(run("-d", "localhost/box", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done")...)
 	e.expect(5, "in exec", "exec", id, "sh", "-c", "echo in exec; exit 5")
@@ -109,4 +115,42 @@ CMD ["sh", "-c", "cat /version /made/given /made/user; stat -c %u:%g /made"]
 		t.Errorf("%+v", r)
 	}
 	leftovers(t, filepath.Join(work, "p"))
+}
+
+// TestPodmanFiles asks for what podman does in a running container's root, as it finds it
+// on the host: files that come and go by podman cp, which the container sees within a
+// second though it had looked for them before, and podman top. runc passes it (RUNTIME=runc).
+func TestPodmanFiles(t *testing.T) {
+	e := newPodman(t)
+	dir := t.TempDir()
+	old, vol := write(t, dir, "old", "old\n"), t.TempDir()
+	id := e.must("run", "-d", "--network=none", "-v", vol+":/vol", "localhost/box", "sleep", "1000")
+	e.must("exec", id, "sh", "-c", "mkdir /d; echo before > /d/there; ln -s /d /l; ls / /d /vol; cat /d/there; ! ls /d/absent; ! ls /vol/new")
+	for _, to := range []string{"/d/absent", "/d/there", "/l/fresh", "/vol/new"} {
+		e.must("cp", old, id+":"+to)
+	}
+	time.Sleep(time.Second)
+	e.expect(0, "old\nold\nold\nold\nabsent\nfresh\nthere\n", "exec", id, "sh", "-c", "cat /d/absent /d/there /d/fresh /vol/new; ls /d")
+	if data, err := os.ReadFile(filepath.Join(vol, "new")); err != nil || string(data) != "old\n" {
+		t.Errorf("%q %v", data, err)
+	}
+	e.must("exec", id, "sh", "-c", "echo mine > /mine; echo too > /vol/mine; ln -s /mine /vol/link; rm /d/there")
+	for from, want := range map[string]string{"/mine": "mine\n", "/vol/mine": "too\n", "/vol/link": "mine\n"} {
+		to := filepath.Join(dir, filepath.Base(from))
+		e.must("cp", id+":"+from, to)
+		if data, err := os.ReadFile(to); err != nil || string(data) != want {
+			t.Errorf("%s: %q %v", from, data, err)
+		}
+	}
+	if r := e.do(nil, "cp", id+":/d/there", dir); r.code == 0 {
+		t.Error("what was removed can be copied")
+	}
+	want := "sleep 1000"
+	if !native() {
+		want = "runsc-init" // what stands for the container
+	}
+	e.expect(0, want, "top", id)
+	e.expect(0, "sleep", "top", id, "-o", "pid,args") // which ps(1) of the container answers
+	e.must("rm", "--force", "--time=0", id)
+	leftovers(t, id)
 }

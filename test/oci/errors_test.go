@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,13 +64,25 @@ func TestExecErrors(t *testing.T) {
 	}
 }
 
-// TestUnknownParameter is a sysctl that this kernel lacks, though Linux may have
-// it: engines set some for every container, so it is left out, with a warning.
+// TestUnknownParameter is a sysctl that there is not, and a value that one can't have.
 func TestUnknownParameter(t *testing.T) {
+	for name, value := range map[string]string{"net.ipv4.nosuch": "1", "kernel.msgmax": "x", "net.ipv4.ip_default_ttl": "0"} {
+		b := newBox(t, []string{"true"}, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{name: value} })
+		words := strings.ReplaceAll(name, ".", "[./]")
+		if r := b.run(""); r.code == 0 || !regexp.MustCompile(words).MatchString(r.words()) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestFixedParameter is a sysctl that the stack has only one way: to ask for that is no error.
+func TestFixedParameter(t *testing.T) {
 	ours(t)
-	b := newBox(t, []string{"true"}, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.nosuch": "1"} })
-	if r := b.run(""); r.code != 0 || r.err != "runsc: warning: sysctl net.ipv4.nosuch=1: there is none here: left out\n" {
-		t.Errorf("%+v", r)
+	for value, code := range map[string]int{"0": 0, "1": 1} {
+		b := newBox(t, []string{"true"}, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.conf.all.rp_filter": value} })
+		if r := b.run(""); r.code != code || code == 1 && !strings.Contains(r.words(), `net.ipv4.conf.all.rp_filter=1: it is "0" here and can't be changed`) {
+			t.Errorf("%s: %+v", value, r)
+		}
 	}
 }
 
@@ -236,11 +249,15 @@ func TestAnnotations(t *testing.T) {
 		mode             os.FileMode
 		key, value, want string
 	}{
-		{"platform\n", 0o644, release, "9.9.9", release + ": not allowed on this host"},
+		{"platform\n", 0o644, release, "9.9.9", release + "=9.9.9: not allowed on this host"},
 		{"kernel-release\n", 0o646, release, "9.9.9", "must be root's, and writable by nobody else"},
 		{"kernel-release\nroot\n", 0o644, "dev.garrison.root", "/tmp", "no such flag"},
 		{"platform\n", 0o644, "dev.garrison.platform", "nonsense", "no such platform"},
 		{"debug\n", 0o644, "dev.garrison.debug", "nonsense", "invalid syntax"},
+		// Whoever has the tenants choose among networks has not meant the host's.
+		{"network\n", 0o644, "dev.garrison.network", "host", "network=host: not allowed on this host"},
+		{"network=none\n", 0o644, "dev.garrison.network", "host", "network=host: not allowed on this host"},
+		{"network=none\n", 0o644, "dev.garrison.network", "sandbox", "network=sandbox: not allowed on this host"},
 	} {
 		write(c.text, c.mode)
 		if r := run(c.key, c.value); r.code == 0 || !strings.Contains(r.words(), c.want) {

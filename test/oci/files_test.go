@@ -236,6 +236,13 @@ func TestPIDLeadsNotToTheHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if init, err := os.Readlink("/proc/" + itoa(b.state().PID) + "/ns/pid"); err != nil || init == own {
+		t.Errorf("pid: %s, ours %s, %v", init, own, err)
+	}
 	pids := []int{exec, b.state().PID}
 	for _, p := range pids {
 		pid := itoa(p)

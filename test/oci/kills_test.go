@@ -230,12 +230,25 @@ func (b *box) ends(cmd *exec.Cmd) {
 func (b *box) ended(done <-chan struct{}, cmd *exec.Cmd) {
 	b.t.Helper()
 	const most = 15 * time.Second
-	select {
-	case <-done:
-	case <-time.After(most):
-		b.t.Errorf("%v did not end in %v", cmd.Args, most)
-		_ = cmd.Process.Kill()
-		<-done
+	late := time.After(most)
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(10 * time.Millisecond):
+			// The first process of a pid namespace ends when the others are reaped, and
+			// strace(1) when all do.
+			for _, p := range processes() {
+				if p.parent == os.Getpid() && p.pid != cmd.Process.Pid && p.zombie() {
+					_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
+				}
+			}
+		case <-late:
+			b.t.Errorf("%v did not end in %v", cmd.Args, most)
+			_ = cmd.Process.Kill()
+			<-done
+			return
+		}
 	}
 }
 
@@ -251,18 +264,18 @@ func (b *box) deleted() {
 	}
 }
 
-// A process is one that this test has started, or that those have.
+// A process is one of this host.
 type process struct {
-	pid     int
-	command string
+	pid, parent    int
+	state, command string
 }
 
 func (p process) String() string { return fmt.Sprintf("%d %q", p.pid, p.command) }
 
-// descendants are the processes below pid that are not zombies. Those whose parents
-// have ended are below this process, which is their subreaper.
-func descendants(pid int) (found []process) {
-	children := map[int][]process{}
+func (p process) zombie() bool { return p.state == "Z" || p.state == "X" }
+
+// processes are all of this host's.
+func processes() (all []process) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range stats {
 		data, err := os.ReadFile(name)
@@ -271,10 +284,20 @@ func descendants(pid int) (found []process) {
 			continue
 		}
 		f := strings.Fields(string(data[end+1:])) // state, parent, …
-		id, _ := strconv.Atoi(strings.TrimSpace(string(data[:open])))
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(data[:open])))
 		parent, _ := strconv.Atoi(f[1])
-		if f[0] != "Z" && f[0] != "X" {
-			children[parent] = append(children[parent], process{id, string(data[open+1 : end])})
+		all = append(all, process{pid, parent, f[0], string(data[open+1 : end])})
+	}
+	return all
+}
+
+// descendants are the processes below pid that are not zombies. Those whose parents
+// have ended are below this process, which is their subreaper.
+func descendants(pid int) (found []process) {
+	children := map[int][]process{}
+	for _, p := range processes() {
+		if !p.zombie() {
+			children[p.parent] = append(children[p.parent], p)
 		}
 	}
 	for next := []int{pid}; len(next) > 0; next = next[1:] {
@@ -290,9 +313,31 @@ func checkChildless(t *testing.T) {
 	t.Helper()
 	var left []process
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		reapOrphans() // the first process of a pid namespace ends when the others are reaped
 		if left = descendants(os.Getpid()); len(left) == 0 {
 			return
 		}
 	}
 	t.Errorf("left behind: %v", left)
+}
+
+// TestStartOfAShortLife asks that start is told that init runs, though init has ended
+// before the sentry comes to say so.
+func TestStartOfAShortLife(t *testing.T) {
+	ours(t)
+	b := newBox(t, []string{"true"}, nil)
+	b.must("create", b.id)
+	sentry := itoa(b.record().Sentry.PID)
+	cmd := exec.Command("strace", "-f", "-o", "/dev/null", "-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_enter=500ms", "-p", sentry)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v: test/deps installs it", err)
+	}
+	copyUntil(t, said, "attached")
+	b.must("start", b.id)
+	b.await("stopped")
+	b.ends(cmd)
 }

@@ -159,9 +159,10 @@ func TestList(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.must("list", "-f", "json")), &all); err != nil || len(all) != 1 || all[0].ID != b.id || all[0].PID != pid || all[0].Created.IsZero() {
 		t.Errorf("%+v %v", all, err)
 	}
-	if out := b.must("ps", "--format", "json", b.id); strings.TrimSpace(out) != "["+strconv.Itoa(pid)+"]" {
+	if out := b.must("ps", "--format", "json", b.id); native && strings.TrimSpace(out) != "["+strconv.Itoa(pid)+"]" {
 		t.Errorf("ps: %s", out)
 	}
+	b.showsNames("sleep sleep 1000")
 	out := b.must("ps", b.id)
 	f := strings.Fields(strings.Split(out, "\n")[1])
 	now := time.Now()
@@ -201,6 +202,9 @@ func TestDebug(t *testing.T) {
 	b.must("run", "--detach", b.id)
 	if out := b.must("debug", "--stacks", b.id); !strings.Contains(out, "goroutine ") {
 		t.Errorf("--stacks: %q", out)
+	}
+	if out := b.must("debug", "--gofer-stats", b.id); !regexp.MustCompile(`(?m)^attach +[1-9]`).MatchString(out) {
+		t.Errorf("--gofer-stats: %q", out)
 	}
 	out := b.must("debug", "--platform-stats", b.id)
 	lines := strings.Fields(out)

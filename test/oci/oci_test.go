@@ -374,15 +374,19 @@ func leftovers(id string) (l left) {
 	return l
 }
 
+// reapOrphans reaps what has been left to this process, which is a subreaper, and ended.
+func reapOrphans() {
+	for {
+		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
+			return
+		}
+	}
+}
+
 // checkGone asserts that nothing is left of the container.
 func (b *box) checkGone() {
 	b.t.Helper()
-	// Children that were left to this subreaper are reaped first.
-	for {
-		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
-			break
-		}
-	}
+	reapOrphans()
 	var l left
 	for end := time.Now().Add(3 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		l = leftovers(b.id)

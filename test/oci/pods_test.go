@@ -191,8 +191,8 @@ func TestPodMemory(t *testing.T) {
 	}
 }
 
-// TestPodEnd asks that the sandbox goes with its first container, and that what is left of
-// the others can be deleted.
+// TestPodEnd asks that the others live on when the first container of a pod has ended, that
+// all end with the sandbox's kernel, and that what is left of them can be deleted.
 func TestPodEnd(t *testing.T) {
 	ours(t)
 	for _, how := range []string{"kill", "sentry"} {
@@ -202,12 +202,24 @@ func TestPodEnd(t *testing.T) {
 		b.must("create", b.id)
 		if how == "kill" {
 			pod.must("kill", pod.id, "KILL")
+			pod.await("stopped")
+			pod.must("delete", pod.id)
+			b.must("start", b.id)
+			for _, x := range []*box{a, b} {
+				if r := x.do("", "exec", x.id, "echo", "there"); r.out != "there\n" {
+					t.Errorf("%+v", r)
+				}
+				x.must("kill", x.id, "KILL")
+			}
+			pod = a
 		} else if err := unix.Kill(pod.process("sentry"), unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range []*box{pod, a, b} {
 			x.await("stopped")
-			x.must("delete", x.id)
+		}
+		for _, x := range []*box{pod, a, b} {
+			x.must("delete", "--force", x.id)
 		}
 	}
 }

@@ -32,6 +32,8 @@ $P pod create --name=pod --network=none --infra-image=localhost/box --infra-comm
 $P run -d --pod=pod --name=one localhost/box sh -c 'touch /dev/shm/here; sleep 1000'
 $P exec one sh -c 'until ls /dev/shm; do sleep 0.05; done'
 $P run --rm --pod=pod localhost/box sh -c 'ls /dev/shm; echo $$'
+$P cp Dockerfile one:/copied
+$P exec one sh -c 'until grep -o localhost/box /copied; do sleep 0.05; done'
 $P build --network=none -t localhost/built . >log
 $P run --rm --network=none localhost/built cat /version`)
 	out, err := os.ReadFile(filepath.Join(home, "out"))
@@ -39,7 +41,7 @@ $P run --rm --network=none localhost/built cat /version`)
 		t.Fatalf("%v: %+v", err, r)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != 8 || lines[0] != "0" || lines[1] != "7" || lines[4] != "here" || lines[5] != "here" || lines[6] != "1" || !strings.Contains(lines[7], "Garrison") {
+	if len(lines) != 9 || lines[0] != "0" || lines[1] != "7" || lines[4] != "here" || lines[5] != "here" || lines[6] != "1" || lines[7] != "localhost/box" || !strings.Contains(lines[8], "Garrison") {
 		t.Errorf("%q: %+v", lines, r)
 	}
 	if made, err := os.ReadFile(filepath.Join(home, "made")); err != nil || string(made) != "hello\n" {

@@ -171,7 +171,7 @@ func (b *box) start() {
 func (b *box) run() (code int, out string) {
 	b.t.Helper()
 	cmd := b.command("run", b.id)
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	data, _ := cmd.CombinedOutput()
 	b.checkLog()

@@ -6,7 +6,7 @@ type difference struct {
 	points, why string
 }
 
-// differences are by program. Six of the programs pass as a whole under runc: those
+// differences are by program. Five of the programs pass as a whole under runc: those
 // about memory do not.
 var differences = map[string]difference{
 	"delete_resources":              pidsLimit,
@@ -21,10 +21,6 @@ var differences = map[string]difference{
 	"linux_ns_itype": {
 		"inherit namespace [a-z]+ without type",
 		"who names no namespace of pids, of the network or of ipc wants the host's, which guests don't get: create refuses, and says so",
-	},
-	"linux_ns_nopath": {
-		"create namespace (pid|user) without path",
-		"the container has its own in the sentry; the process that callers see has the host's: as pid 1 of another it could not end by SIGKILL, as init may have",
 	},
 }
 

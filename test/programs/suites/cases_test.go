@@ -17,9 +17,8 @@ func TestPython(t *testing.T) {
 		name: "python",
 		all: strings.Fields(`test_os test_posix test_posixpath test_subprocess test_signal test_threading test_threadsignals
 			test_multiprocessing_fork test_mmap test_select test_selectors test_poll test_epoll
-			test_pty test_openpty test_fcntl test_ioctl test_socket test_socketserver test_asyncio.test_unix_events
-			test_asyncio.test_subprocess test_asyncio.test_selector_events test_asyncio.test_streams
-			test_asyncio.test_sock_lowlevel test_tempfile test_shutil test_pathlib test_glob test_io test_fileio test_file_eintr
+			test_pty test_openpty test_fcntl test_ioctl test_socket test_socketserver test_asyncio
+			test_ssl test_httplib test_httpservers test_ftplib test_smtplib test_xmlrpc test_urllib2_localnet test_tempfile test_shutil test_pathlib test_glob test_io test_fileio test_file_eintr
 			test_time test_resource test_eintr test_faulthandler test_fork1 test_wait3 test_wait4 test_largefile`),
 		taste: strings.Fields("test_posix test_epoll test_pty test_fcntl test_resource"),
 		// test_multiprocessing_fork takes Linux itself nine minutes where a fork takes
@@ -35,7 +34,7 @@ func TestGo(t *testing.T) {
 		name: "go",
 		all: strings.Fields(`os os/exec os/signal os/user io io/fs io/ioutil path path/filepath syscall time sync sync/atomic
 			runtime runtime/debug internal/poll internal/syscall/unix archive/tar archive/zip compress/bzip2 compress/flate
-			compress/gzip compress/lzw compress/zlib net`),
+			compress/gzip compress/lzw compress/zlib net net/http`),
 		taste: strings.Fields("os/exec syscall internal/poll"),
 		limit: 10 * time.Minute,
 	}
