@@ -59,64 +59,22 @@ func (w *watcher) events(b []byte) {
 	for c, mask := range seen {
 		w.event(c, mask)
 	}
-	w.expire()
 }
 
 // event handles what happened to a name in a batch.
 func (w *watcher) event(c wire.Change, mask uint32) {
-	w.mu.Lock()
-	_, own := w.own[place{c.ID, c.Name}]
-	w.mu.Unlock()
-	if own {
+	if w.explains(place{c.ID, c.Name}) {
 		return
 	}
 	if mask&nameMask == 0 && c.Name != "" {
 		// The file's attributes: of interest if the sandbox knows it.
-		if c.ID = w.child(c.ID, c.Name); c.ID == 0 {
+		f, err := w.look(place{c.ID, c.Name})
+		if err != nil || f.id == 0 {
 			return
 		}
-		c.Name = ""
+		c = wire.Change{ID: f.id}
 	}
 	w.report(c)
-}
-
-// child is the id of what name names in the directory, or 0.
-func (w *watcher) child(dir wire.ID, name string) wire.ID {
-	n, err := w.s.get(dir)
-	if err != nil {
-		return 0
-	}
-	defer w.s.put(n)
-	fd, err := w.s.fd(n)
-	if err != nil {
-		return 0
-	}
-	var st unix.Statx_t
-	if statx(fd, name, &st) != nil {
-		return 0
-	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	if x := n.tree.byKey[keyOf(&st)]; x != nil {
-		return x.id
-	}
-	return 0
-}
-
-// expire forgets what the gofer did long ago.
-func (w *watcher) expire() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for p, t := range w.own {
-		if time.Since(t) > ownPeriod {
-			delete(w.own, p)
-		}
-	}
-	for d, t := range w.ownDirs {
-		if time.Since(t) > ownPeriod {
-			delete(w.ownDirs, d)
-		}
-	}
 }
 
 func (w *watcher) report(c wire.Change) {

@@ -40,7 +40,7 @@ func (s *server) unlink(dir *node, dfd int, q *wire.UnlinkReq) error {
 			return err
 		}
 	}
-	s.watch.did(dir, q.Name)
+	s.watch.removes(dir, q.Name)
 	flags := 0
 	if q.RmDir {
 		flags = unix.AT_REMOVEDIR
@@ -140,7 +140,11 @@ func (s *server) rename(r *renaming) (wire.Message, error) {
 
 // renameNodes does it while nobody looks for a node by its name.
 func (s *server) renameNodes(r *renaming) error {
-	s.watch.did(r.from, r.OldName)
+	if r.Flags&(unix.RENAME_EXCHANGE|unix.RENAME_WHITEOUT) == 0 {
+		s.watch.removes(r.from, r.OldName)
+	} else {
+		s.watch.did(r.from, r.OldName)
+	}
 	s.watch.did(r.to, r.NewName)
 	s.names.Lock()
 	defer s.names.Unlock()

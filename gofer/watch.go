@@ -20,8 +20,6 @@ const (
 	// watchPeriod is how often events are looked at: rarely enough that what the
 	// sandbox itself does costs little, and often enough for a second to suffice.
 	watchPeriod = 300 * time.Millisecond
-	// ownPeriod is how long what the sandbox did to a name explains an event of it.
-	ownPeriod = 3 * watchPeriod
 	// maxWatches bounds the directories watched, and maxPending the changes that wait
 	// for the sandbox to ask.
 	maxWatches = 1 << 16
@@ -45,8 +43,8 @@ type watcher struct {
 	fd      int        // the inotify descriptor; -1 if there is none
 	bell    *bell      // rings for fd
 	dirs    map[int32]wire.ID
-	own     map[place]time.Time   // when the gofer last did something to a name
-	ownDirs map[wire.ID]time.Time // ... to any name of a directory
+	own     map[place]*deed       // what the gofer did to names lately
+	ownDirs map[wire.ID]time.Time // ... to any name of a directory, and when
 	pending []wire.Change
 	known   map[wire.Change]bool // those of pending
 	all     bool
@@ -77,7 +75,7 @@ type place struct {
 
 func (w *watcher) init(s *server) {
 	*w = watcher{s: s, fd: -1, kick: make(chan struct{}, 1), done: make(chan struct{}), more: make(chan struct{}, 1),
-		dirs: map[int32]wire.ID{}, own: map[place]time.Time{}, ownDirs: map[wire.ID]time.Time{}, known: map[wire.Change]bool{}}
+		dirs: map[int32]wire.ID{}, own: map[place]*deed{}, ownDirs: map[wire.ID]time.Time{}, known: map[wire.Change]bool{}}
 }
 
 // start begins to watch, unless that has begun. EMFILE: the host allows no more inotify
@@ -169,30 +167,6 @@ func (w *watcher) seeAt(dir *node, at, since time.Time) {
 	if len(w.todo) == 1 {
 		time.AfterFunc(watchPeriod, func() { w.kick <- struct{}{} })
 	}
-}
-
-// did is told, beforehand, that the gofer is changing name in dir for the sandbox.
-func (w *watcher) did(dir *node, name string) {
-	if !w.on.Load() || dir == nil || !dir.seen.Load() {
-		return
-	}
-	now := time.Now()
-	w.mu.Lock()
-	w.own[place{dir.id, name}] = now
-	w.ownDirs[dir.id] = now
-	w.mu.Unlock()
-}
-
-// didNode is did for the attributes of n, wherever it was last seen.
-func (w *watcher) didNode(n *node) {
-	if !w.on.Load() {
-		return
-	}
-	w.s.mu.Lock()
-	dir, name := n.parent, n.name
-	w.s.mu.Unlock()
-	w.did(dir, name)
-	w.did(n, "")
 }
 
 // add watches directories, on a thread whose working directory is /proc/self/fd:

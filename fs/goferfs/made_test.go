@@ -151,3 +151,52 @@ func TestLookAgain(t *testing.T) {
 		w.same(name(i))
 	}
 }
+
+// What others do to a name is told though the guest has just done something to it, and
+// though nothing else has happened since it did something long ago.
+func TestTouchedByBoth(t *testing.T) {
+	size := func(want int64) func(*world) bool {
+		return func(w *world) bool { a, err := w.stat("/d/f"); return err == nil && a.Size == want }
+	}
+	chmod := func(w *world) { w.dress("/d/f", 0o600); w.root().Settle() }
+	unlink := func(w *world) { w.ok(vfs.Unlink(w, at("/d/f"))); w.root().Settle() }
+	for name, x := range map[string]struct {
+		guest func(*world)
+		pause time.Duration
+		host  func(*world)
+		seen  func(*world) bool
+	}{
+		"write":         {chmod, 50 * time.Millisecond, func(w *world) { w.hostWrite("/d/f", "more") }, size(4)},
+		"write, later":  {chmod, 2 * time.Second, func(w *world) { w.hostWrite("/d/f", "more") }, size(4)},
+		"make again":    {unlink, 50 * time.Millisecond, func(w *world) { w.hostWrite("/d/f", "more") }, size(4)},
+		"make, later":   {unlink, 2 * time.Second, func(w *world) { w.hostWrite("/d/f", "more") }, size(4)},
+		"remove":        {chmod, 50 * time.Millisecond, hostRemove, isGone},
+		"remove, later": {chmod, 2 * time.Second, hostRemove, isGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.ok(os.Mkdir(w.host+"/d", 0o755))
+			w.hostWrite("/d/f", "f")
+			w.same("/d/f")
+			time.Sleep(1500 * time.Millisecond) // the directory is watched by now
+			x.guest(w)
+			time.Sleep(x.pause)
+			x.host(w)
+			deadline := time.Now().Add(10 * time.Second)
+			for !x.seen(w) {
+				if time.Now().After(deadline) {
+					t.Fatal("not told")
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+}
+
+func hostRemove(w *world) { w.ok(os.Remove(w.host + "/d/f")) }
+
+func isGone(w *world) bool {
+	_, err := w.stat("/d/f")
+	return err == linux.ENOENT
+}
