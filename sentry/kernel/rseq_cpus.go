@@ -154,7 +154,7 @@ func (c *cpus) take(t *Task) int {
 		if n, over := c.look(w); over {
 			return n
 		}
-		c.endTurn(&may)
+		c.endTurn(w)
 	}
 }
 
@@ -183,21 +183,23 @@ func (c *cpus) free(may *CPUSet) int {
 	return none
 }
 
-// endTurn makes the thread leave the guest that has been there longest on one of may,
-// if that is long enough.
-func (c *cpus) endTurn(may *CPUSet) {
+// endTurn makes the thread leave the guest that has been there longest where w may be, if
+// that is long enough, and w has been given none meanwhile: that one's turn is its own.
+func (c *cpus) endTurn(w *cpuWaiter) {
 	longest, since := none, hot.Now()-int64(cpuTurn)
 	var who *Task
 	for n := range c.of {
 		t := c.of[n].last.Load()
-		if t == nil || !may.Has(n) || !c.of[n].taken.Load() || t.ctx.Running() == 0 {
+		if t == nil || !w.may.Has(n) || !c.of[n].taken.Load() || t.ctx.Running() == 0 {
 			continue
 		}
 		if began := c.of[n].since.Load(); began != 0 && began < since {
 			longest, since, who = n, began, t
 		}
 	}
-	if longest != none {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if longest != none && w.got == none {
 		c.of[longest].turnOver.Store(true)
 		who.interruptGuest()
 	}
