@@ -51,7 +51,7 @@ func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) 
 	}
 	fs := s.NewFilesystemOf(t, root)
 	fs.user = user
-	fs.readOnly.Store(a.Flags&linux.MS_RDONLY != 0)
+	fs.setReadOnly(a.Flags&linux.MS_RDONLY != 0)
 	return fs, nil
 }
 
@@ -60,6 +60,7 @@ func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) 
 // reference, the caller's.
 func (s *System) NewFilesystemOf(t *Type, root Inode) *Filesystem {
 	fs := &Filesystem{sys: s, typ: t, inode: root, states: map[Inode]*inodeState{}}
+	fs.setReadOnly(false)
 	if x, ok := root.(Devicer); ok {
 		fs.dev = x.Device()
 	} else {
@@ -83,6 +84,9 @@ func (s *System) NewFilesystemOf(t *Type, root Inode) *Filesystem {
 	s.mu.Unlock()
 	return fs
 }
+
+// setReadOnly says whether writing is allowed, if the type can do it at all.
+func (fs *Filesystem) setReadOnly(ro bool) { fs.readOnly.Store(ro || fs.typ.Flags&ReadOnly != 0) }
 
 // NewDev is a device number for what has no device.
 func (s *System) NewDev() uint64 { return linux.Makedev(0, s.lastDev.Add(1)+20) }

@@ -244,7 +244,7 @@ func (x *Configuration) apply(c Ctx) error {
 		}
 	}
 	if x.mask&linux.MS_RDONLY != 0 {
-		fs.readOnly.Store(ro)
+		fs.setReadOnly(ro)
 	}
 	fs.flags.Store(fs.flags.Load()&^uint64(x.mask) | uint64(x.flags&x.mask&^linux.MS_RDONLY))
 	return nil

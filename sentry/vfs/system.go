@@ -95,6 +95,8 @@ const (
 	RevealsHost
 	// UserDevices: devices can be opened whoever mounted it.
 	UserDevices
+	// ReadOnly: nothing can ever be written, whatever is asked for.
+	ReadOnly
 )
 
 // NewArgs is what mount(2) gives a Type.
