@@ -113,7 +113,7 @@ func (ct *container) make(given *descriptors, clock *stopwatch) error {
 	ct.pids = spec.PIDs
 	ct.tmpfs = tmpfs.Config{Memory: func(vfs.Ctx) *memfile.File { return ct.pages }, Total: ct.memory}
 	ct.types = typesByName(memoryTypes(ct.tmpfs))
-	if spec.Mounts, err = ct.mountRoot(); err != nil {
+	if spec.Mounts, err = ct.mountRoot(given); err != nil {
 		return err
 	}
 	if ct.guest, err = ct.kernel.NewContainer(spec); err != nil {

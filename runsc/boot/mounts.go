@@ -8,11 +8,14 @@ import (
 
 	"garrison/fs/cgroupfs"
 	"garrison/fs/dev"
+	"garrison/fs/erofs"
+	"garrison/fs/goferfs"
 	"garrison/fs/proc"
 	"garrison/fs/sys"
 	"garrison/runsc/control"
 	"garrison/sentry/auth"
 	"garrison/sentry/linux"
+	"garrison/sentry/memfile"
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
@@ -20,12 +23,12 @@ import (
 
 // mountRoot makes a tree of mounts that is the container's root and nothing else.
 // It is writable, as mount points may have to be made in it.
-func (ct *container) mountRoot() (*vfs.MountNamespace, error) {
+func (ct *container) mountRoot(given *descriptors) (*vfs.MountNamespace, error) {
 	all := ct.doc.Mounts
 	if len(all) == 0 || all[0].Destination != "/" {
 		return nil, errors.New("boot document: no root")
 	}
-	fs, err := ct.filesystem(ct.system.Internal(), &all[0])
+	fs, err := ct.rootFilesystem(ct.system.Internal(), &all[0], given)
 	if err != nil {
 		return nil, fmt.Errorf("mount /: %w", err)
 	}
@@ -103,11 +106,32 @@ func (ct *container) procFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesyste
 	return ct.system.NewFilesystemOf(t, root), nil
 }
 
+// rootFilesystem is filesystem for the root, which may be an image.
+func (ct *container) rootFilesystem(c vfs.Ctx, m *control.Mount, given *descriptors) (*vfs.Filesystem, error) {
+	if m.Type != "erofs" {
+		return ct.filesystem(c, m)
+	}
+	fd, err := given.takeFD(m.Image)
+	if err != nil {
+		return nil, err
+	}
+	images := erofs.Config{Memory: func(vfs.Ctx) *memfile.File { return ct.pages }}
+	root, err := erofs.New(c, images, fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.Source, err)
+	}
+	return ct.below(c, m, erofs.NewType(images), root)
+}
+
 // filesystem makes the filesystem that m describes.
 func (ct *container) filesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
 	switch m.Type {
 	case "gofer":
-		fs, err := ct.goferFilesystem(c, m)
+		lower, err := ct.goferRoot(c, m.Gofer)
+		if err != nil {
+			return nil, err
+		}
+		fs, err := ct.below(c, m, &goferfs.Type, lower)
 		if err == nil && m.Bind {
 			fs.PartOf(m.Source) // from which programs tell what container they are in
 		}
@@ -147,7 +171,7 @@ func mountPoint(c vfs.Ctx, name string, file bool) (vfs.Path, error) {
 		return p, err
 	}
 	name = path.Clean("/" + name)
-	dir := ""
+	dir, made := "", error(nil)
 	parts := strings.Split(name[1:], "/")
 	for i, part := range parts {
 		dir += "/" + part
@@ -160,13 +184,16 @@ func mountPoint(c vfs.Ctx, name string, file bool) (vfs.Path, error) {
 			}
 			break
 		}
-		if err := vfs.Mkdir(c, vfs.At{Name: dir}, 0o755); err != nil && !errors.Is(err, linux.EEXIST) {
-			// A symlink that leads nowhere, or a read-only place, is an error
-			// when the whole name is resolved.
+		if made = vfs.Mkdir(c, vfs.At{Name: dir}, 0o755); made != nil && !errors.Is(made, linux.EEXIST) {
+			// A symlink that leads nowhere is an error when the whole name is resolved.
 			break
 		}
 	}
-	return vfs.Resolve(c, vfs.At{Name: name})
+	p, err = vfs.Resolve(c, vfs.At{Name: name})
+	if errors.Is(err, linux.ENOENT) && made != nil {
+		err = made
+	}
+	return p, err
 }
 
 // populateDev fills /dev, unless it is a directory of the host's.

@@ -10,14 +10,11 @@ import (
 	"garrison/sentry/vfs"
 )
 
-// goferFilesystem is host files, perhaps below an overlay.
-func (ct *container) goferFilesystem(c vfs.Ctx, m *control.Mount) (*vfs.Filesystem, error) {
-	lower, err := ct.goferRoot(c, m.Gofer)
-	if err != nil {
-		return nil, err
-	}
+// below is the filesystem of m whose files are those of lower, of type t, taken over: as
+// they are, or below an overlay that takes the writes.
+func (ct *container) below(c vfs.Ctx, m *control.Mount, t *vfs.Type, lower vfs.Inode) (*vfs.Filesystem, error) {
 	if m.Overlay == "" {
-		return ct.system.NewFilesystemOf(&goferfs.Type, lower), nil
+		return ct.system.NewFilesystemOf(t, lower), nil
 	}
 	upper, err := ct.upperRoot(c, m)
 	if err != nil {

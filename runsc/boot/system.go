@@ -4,6 +4,7 @@ import (
 	"garrison/fs/cgroupfs"
 	"garrison/fs/dev"
 	"garrison/fs/devpts"
+	"garrison/fs/erofs"
 	"garrison/fs/overlay"
 	"garrison/fs/pipe"
 	"garrison/fs/proc"
@@ -78,6 +79,7 @@ func (s *sandbox) registerTypes() {
 		devpts.Type(s.kernel),
 		cgroupfs.Type(s.kernel, s.shownLimits),
 		overlay.Type(),
+		erofs.NewType(erofs.Config{Memory: own.Memory}),
 	) {
 		s.system.RegisterType(t)
 	}

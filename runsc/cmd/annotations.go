@@ -23,11 +23,13 @@ const annotationPrefix = "dev.garrison."
 const defaultAllowed = "/etc/garrison/allowed-annotations"
 
 // sandboxFlags are the global flags that are about one sandbox.
-var sandboxFlags = []string{"debug", "debug-log", "kernel-release", "network", "overlay", "platform", "strace"}
+var sandboxFlags = []string{"debug", "debug-log", "kernel-release", "network", "overlay", "platform", "rootfs", "strace"}
 
-// dangerous are values that open a wall of the sandbox. A flag's name in the file of
-// those allowed does not allow them.
-var dangerous = []string{"network=" + control.NetworkHost}
+// dangerous reports whether a value opens a wall of the sandbox: a flag's name in the file
+// of those allowed does not allow it. An image on the host may be another tenant's.
+func dangerous(name, value string) bool {
+	return name == "network" && value == control.NetworkHost || name == "rootfs"
+}
 
 // flagsFromAnnotations sets the global flags that annotations ask for. Whoever may
 // write a pod's description can write annotations, so only the flags count that a
@@ -54,8 +56,8 @@ func (a *app) flagsFromAnnotations(c *cobra.Command, annotations map[string]stri
 		switch {
 		case f == nil || !slices.Contains(sandboxFlags, name):
 			return fmt.Errorf("annotation %s: there is no such flag of a sandbox", key)
-		case !slices.Contains(allowed, name) && !slices.Contains(allowed, name+"="+annotations[key]),
-			slices.Contains(dangerous, name+"="+annotations[key]) && !slices.Contains(allowed, name+"="+annotations[key]):
+		case slices.Contains(allowed, name+"="+annotations[key]):
+		case !slices.Contains(allowed, name), dangerous(name, annotations[key]):
 			return fmt.Errorf("annotation %s=%s: not allowed on this host (%s names those that are)", key, annotations[key], a.allowed)
 		}
 		if err := f.Value.Set(annotations[key]); err != nil {

@@ -64,7 +64,7 @@ func (a *app) create(o *creation, id string, detached bool) (*sandbox.Sandbox, e
 		return nil, err
 	}
 	cfg := sandbox.Config{
-		Store: a.store(), ID: id, Bundle: bundle, Spec: s, Options: a.options(), Overlay: a.overlay, SystemdCgroup: a.systemd,
+		Store: a.store(), ID: id, Bundle: bundle, Spec: s, Options: a.options(), Overlay: a.overlay, RootImage: a.rootfs, SystemdCgroup: a.systemd,
 		ConsoleSocket: o.consoleSocket, PIDFile: o.pidFile, PreserveFDs: o.preserveFDs,
 	}
 	if err := checkConsole(cfg.Spec.Process.Terminal, o.consoleSocket, detached); err != nil {

@@ -27,6 +27,7 @@ type app struct {
 	platform   string
 	network    string
 	overlay    string
+	rootfs     string
 	strace     bool
 	release    string
 	breakCalls map[string]string
@@ -98,6 +99,7 @@ func (a *app) rootCommand() *cobra.Command {
 	f.StringVar(&a.platform, "platform", control.DefaultPlatform, "what runs the guest's code (see: runsc platforms)")
 	f.StringVar(&a.network, "network", "sandbox", "network of the sandbox: sandbox (a TCP/IP of its own, with the links of its network namespace on the host; the host's sockets if the configuration says that it has the host's namespace), host (the host's sockets, in its network namespace, rather than a TCP/IP of its own), or none (a loopback)")
 	f.StringVar(&a.overlay, "overlay", "none", "where writes to the root go: none (the root itself), memory, or dir=/path")
+	f.StringVar(&a.rootfs, "rootfs", "", "EROFS image that is the root, read-only, in place of the configuration's root.path")
 	f.BoolVar(&a.strace, "strace", false, "log every system call of the guest")
 	f.StringVar(&a.release, "kernel-release", "", "release that uname(2) reports in the sandbox (default 6.12.0)")
 	f.BoolVar(&a.systemd, "systemd-cgroup", false, "make cgroups by systemd; cgroupsPath is slice:prefix:name")

@@ -133,6 +133,9 @@ type Mount struct {
 	Bind bool `json:"bind,omitempty"`
 	// Shared says that the host may change the files behind the sandbox's back.
 	Shared bool `json:"shared,omitempty"`
+	// Image is the descriptor of the file in which the files are, for the root of Type
+	// "erofs". Descriptors are numbered as in Boot.
+	Image int `json:"image,omitempty"`
 	// Overlay is what takes the writes instead of the files themselves: "",
 	// "memory", or "gofer" when the host directory with number Upper does.
 	Overlay string `json:"overlay,omitempty"`

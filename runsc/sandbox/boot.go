@@ -36,10 +36,11 @@ func (s *Sandbox) boot() error {
 		err = s.bootGofer(l, theirs)
 		theirs.Close()
 	}
-	l.close()
+	l.closeTrees()
 	if err == nil {
 		err = s.bootSentry(l, ours)
 	}
+	l.close()
 	if ours != nil {
 		ours.Close()
 	}
@@ -133,6 +134,9 @@ func (s *Sandbox) bootSentry(l *layout, gofer *os.File) error {
 	doc := control.Boot{
 		ID: s.ID, Spec: config, Mounts: l.mounts, Options: s.Options, Limits: limits,
 		Control: files.add(listener), PageFile: files.add(pages.file), PageFileRO: files.add(pages.readOnly), PageMount: files.add(pages.mount), Gofer: files.add(gofer),
+	}
+	if l.image != nil {
+		doc.Mounts[0].Image = files.add(l.image)
 	}
 	stdio, err := inheritedFiles(s.PreserveFDs)
 	if err != nil {

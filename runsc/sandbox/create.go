@@ -25,6 +25,7 @@ type Config struct {
 	Options control.Options
 
 	Overlay       string // "none", "memory" or "dir=PATH"
+	RootImage     string // an EROFS image that is the root; "" for the configuration's root.path
 	SystemdCgroup bool
 	ConsoleSocket string // where the terminal's master goes; "" keeps it for Relay
 	PIDFile       string

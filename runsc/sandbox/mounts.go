@@ -19,12 +19,22 @@ type layout struct {
 	mounts []control.Mount
 	gofer  []control.GoferMount // Root is set when they are sent
 	trees  []*hostTree          // one for each of gofer
+	image  *os.File             // that is the root; nil for none
 }
 
-// close gives up the host files; processes that got them keep them.
-func (l *layout) close() {
+// closeTrees gives up the host files that the gofer has got.
+func (l *layout) closeTrees() {
 	for _, t := range l.trees {
 		t.root.Close()
+	}
+	l.trees = nil
+}
+
+// close gives up all host files; processes that got them keep them.
+func (l *layout) close() {
+	l.closeTrees()
+	if l.image != nil {
+		l.image.Close()
 	}
 }
 
@@ -82,6 +92,28 @@ func (l *layout) addRoot(c *Config) error {
 	default:
 		return fmt.Errorf("--overlay=%s: must be none, memory or dir=/absolute/path", c.Overlay)
 	}
+	add := l.addRootTree
+	if c.RootImage != "" {
+		add = l.addRootImage
+	}
+	if err := add(c, &m); err != nil {
+		return err
+	}
+	if upper != "" {
+		if err := os.MkdirAll(upper, 0o755); err != nil {
+			return fmt.Errorf("--overlay=%s: %w", c.Overlay, err)
+		}
+		var err error
+		if m.Upper, _, err = l.serve(upper, treeOptions{}, false); err != nil {
+			return fmt.Errorf("--overlay=%s: %w", c.Overlay, err)
+		}
+	}
+	l.mounts = append(l.mounts, m)
+	return nil
+}
+
+// addRootTree has m be a directory of the host.
+func (l *layout) addRootTree(c *Config, m *control.Mount) error {
 	// A read-only root is the guest's business, not the gofer's: mount points
 	// may still have to be made in it.
 	o := treeOptions{recursive: !c.HostRoot, readOnly: m.Overlay != ""}
@@ -94,15 +126,24 @@ func (l *layout) addRoot(c *Config) error {
 	if m.Overlay != "" {
 		m.Flags &^= tree.flags & unix.MS_RDONLY
 	}
-	if upper != "" {
-		if err := os.MkdirAll(upper, 0o755); err != nil {
-			return fmt.Errorf("--overlay=%s: %w", c.Overlay, err)
-		}
-		if m.Upper, _, err = l.serve(upper, treeOptions{}, false); err != nil {
-			return fmt.Errorf("--overlay=%s: %w", c.Overlay, err)
-		}
+	return nil
+}
+
+// addRootImage has m be an image.
+func (l *layout) addRootImage(c *Config, m *control.Mount) error {
+	f, err := os.OpenFile(c.RootImage, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return fmt.Errorf("--rootfs: %w", err)
 	}
-	l.mounts = append(l.mounts, m)
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		f.Close()
+		return errors.Join(err, fmt.Errorf("--rootfs=%s: not a regular file", c.RootImage))
+	}
+	l.image = f
+	m.Type, m.Source = "erofs", c.RootImage
+	if m.Overlay == "" {
+		m.Flags |= unix.MS_RDONLY
+	}
 	return nil
 }
 

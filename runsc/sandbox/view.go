@@ -39,9 +39,9 @@ type viewMount struct {
 }
 
 // beginView begins to make the holder's view. What lies in the sentry's memory, below an
-// overlay, nobody can show.
+// overlay, nobody can show, nor what lies in an image.
 func (s *Sandbox) beginView() {
-	if s.HostRoot || s.Overlay != "" && s.Overlay != "none" {
+	if s.HostRoot || s.RootImage != "" || s.Overlay != "" && s.Overlay != "none" {
 		return
 	}
 	v := &view{points: make(chan bool, 1), shown: make(chan error, 1)}

@@ -258,6 +258,8 @@ func TestAnnotations(t *testing.T) {
 		{"network\n", 0o644, "dev.garrison.network", "host", "network=host: not allowed on this host"},
 		{"network=none\n", 0o644, "dev.garrison.network", "host", "network=host: not allowed on this host"},
 		{"network=none\n", 0o644, "dev.garrison.network", "sandbox", "network=sandbox: not allowed on this host"},
+		{"rootfs\nrootfs=/image\n", 0o644, "dev.garrison.rootfs", "/other", "rootfs=/other: not allowed on this host"},
+		{"rootfs=/none\n", 0o644, "dev.garrison.rootfs", "/none", "open /none: no such file or directory"},
 	} {
 		write(c.text, c.mode)
 		if r := run(c.key, c.value); r.code == 0 || !strings.Contains(r.words(), c.want) {

@@ -68,16 +68,19 @@ func (w *wire) run(cmd *exec.Cmd) string {
 	return string(out)
 }
 
-var netguest = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(rootfs, "bin/netguest")
-	build := exec.Command("go", "build", "-o", path, "./netguest")
+var netguest = sync.OnceValues(func() (string, error) { return buildGuest("netguest") })
+
+// buildGuest makes the program in the directory name, and puts it into rootfs.
+func buildGuest(name string) (string, error) {
+	path := filepath.Join(rootfs, "bin", name)
+	build := exec.Command("go", "build", "-o", path, "./"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}
 	return path, err
-})
+}
 
 // box is a container that is inside, and serves.
 func (w *wire) box() *box {
