@@ -140,7 +140,7 @@ func (l *layout) addRootImage(c *Config, m *control.Mount) error {
 		return errors.Join(err, fmt.Errorf("--rootfs=%s: not a regular file", c.RootImage))
 	}
 	l.image = f
-	m.Type, m.Source = "erofs", c.RootImage
+	m.Type, m.Source = "erofs", filepath.Base(c.RootImage) // where it lies on the host is not the guest's business
 	if m.Overlay == "" {
 		m.Flags |= unix.MS_RDONLY
 	}

@@ -40,9 +40,9 @@ func TestRootImage(t *testing.T) {
 	first := newBox(t, []string{"sleep", "1000"}, nil)
 	first.must("--rootfs="+file, "run", "--detach", first.id)
 	for _, x := range []struct{ overlay, out, err string }{
-		{"none", "erofs " + file + " ro\n" + md5, "Read-only file system"},
-		{"memory", "overlay " + file + " rw\n" + md5 + "new\n", ""},
-		{"dir=" + t.TempDir(), "overlay " + file + " rw\n" + md5 + "new\n", ""},
+		{"none", "erofs root.erofs ro\n" + md5, "Read-only file system"},
+		{"memory", "overlay root.erofs rw\n" + md5 + "new\n", ""},
+		{"dir=" + t.TempDir(), "overlay root.erofs rw\n" + md5 + "new\n", ""},
 	} {
 		b := newBox(t, sh(script), func(s *specs.Spec) { s.Root.Readonly = false })
 		if r := b.do("", "--rootfs="+file, "--overlay="+x.overlay, "run", b.id); r.out != x.out || !strings.Contains(r.err, x.err) {
@@ -68,7 +68,7 @@ func TestRootImageErrors(t *testing.T) {
 		"/none":                      "open /none: no such file or directory",
 		"/tmp":                       "--rootfs=/tmp: not a regular file",
 		"/dev/null":                  "--rootfs=/dev/null: not a regular file",
-		text:                         text + ": no EROFS image: magic",
+		text:                         "text: no EROFS image: magic",
 		image(t, rootfs, "-zlz4"):    "such as compression, that are not read",
 		image(t, filepath.Dir(text)): "mount point: read-only file system",
 	} {
