@@ -89,6 +89,9 @@ func (r *root) Statfs(vfs.Ctx) (linux.Statfs, error) {
 	}, nil
 }
 
+// ShowOptions implements vfs.Shower: Linux's defaults. The cache is the host's.
+func (*root) ShowOptions() string { return "user_xattr,acl,cache_strategy=readaround" }
+
 // Shutdown implements vfs.Shutter.
 func (r *root) Shutdown() {
 	r.m.pool.Close()
