@@ -154,8 +154,8 @@ type (
 
 	// BasicAttrer: some attributes cost less than all. Optional.
 	BasicAttrer interface {
-		// BasicAttr is Attr of which only Mode, UID and GID need be right, and
-		// whether Nlink is 0.
+		// BasicAttr is Attr of which only Mode, UID and GID need be right, whether
+		// Nlink is 0, and Ino unless that is 0.
 		BasicAttr(Ctx) (Attr, error)
 	}
 

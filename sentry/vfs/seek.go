@@ -102,11 +102,11 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 				node = up
 			}
 		}
-		a, err := node.node.Attr(c)
-		if err != nil {
+		var err error
+		if e.Ino, err = inodeNumber(c, node.node); err != nil {
 			return err
 		}
-		if e.Ino = a.Ino; !f(e) {
+		if !f(e) {
 			return nil
 		}
 	}
@@ -120,6 +120,16 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 	d.path.touch(c, d.Flags())
 	d.path.notify(linux.IN_ACCESS)
 	return err
+}
+
+// inodeNumber is all that a listing needs to know of a directory: who removes a tree lists
+// directories whose parents have just changed, and may be expensive to look at.
+func inodeNumber(c Ctx, node Inode) (uint64, error) {
+	a, err := BasicAttr(c, node)
+	if err == nil && a.Ino == 0 {
+		a, err = node.Attr(c)
+	}
+	return a.Ino, err
 }
 
 // Truncate is ftruncate(2). EINVAL if it is no regular file open for writing.
