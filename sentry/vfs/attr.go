@@ -203,6 +203,9 @@ func xattrAccess(c Ctx, p Path, name string, want Access) error {
 
 // GetXattr is getxattr(2) without its buffer: ENODATA, EOPNOTSUPP.
 func GetXattr(c Ctx, p Path, name string) ([]byte, error) {
+	if kind, ok := aclKind(name); ok {
+		return getACL(c, p, kind)
+	}
 	if err := xattrAccess(c, p, name, MayRead); err != nil {
 		return nil, err
 	}
@@ -219,6 +222,9 @@ func GetXattr(c Ctx, p Path, name string) ([]byte, error) {
 
 // SetXattr is setxattr(2): EEXIST, ENODATA, EPERM, EOPNOTSUPP.
 func SetXattr(c Ctx, p Path, name string, value []byte, flags int) error {
+	if kind, ok := aclKind(name); ok {
+		return setACL(c, p, kind, value) // whatever the flags
+	}
 	if err := xattrAccess(c, p, name, MayWrite); err != nil {
 		return err
 	}
@@ -260,6 +266,9 @@ func ListXattr(c Ctx, p Path) ([]string, error) {
 
 // RemoveXattr is removexattr(2).
 func RemoveXattr(c Ctx, p Path, name string) error {
+	if kind, ok := aclKind(name); ok {
+		return setACL(c, p, kind, nil)
+	}
 	if err := xattrAccess(c, p, name, MayWrite); err != nil {
 		return err
 	}

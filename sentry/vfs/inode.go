@@ -146,6 +146,20 @@ type (
 		RemoveXattr(c Ctx, name string) error // ENODATA
 	}
 
+	// ACLer: access control lists (acl(5)). EOPNOTSUPP. It is an Xattr too, which lists
+	// their names, and sees to it that an access list follows SetAttr of a mode (ACL.Chmod).
+	// vfs never asks it of a symlink.
+	ACLer interface {
+		// ACL returns a list, nil if there is none. vfs asks for an access list in
+		// each directory that somebody walks who neither owns it nor is
+		// privileged, and for a default list where something is made: it must be
+		// cheap where it can.
+		ACL(c Ctx, kind ACLKind) (ACL, error)
+		// SetACL sets a list, or takes it away (nil), and with an access list the
+		// permission bits, which vfs has made those that go with it.
+		SetACL(c Ctx, kind ACLKind, acl ACL, mode linux.FileMode) error
+	}
+
 	// Stale: names in this directory change behind vfs. Optional.
 	Stale interface {
 		// Revalidate reports whether name still names i (nil: nothing).
@@ -188,13 +202,14 @@ type (
 	}
 )
 
-// A MakeSpec says what Make is to make, and whose it is. vfs has applied the umask
-// and the rules for inherited groups.
+// A MakeSpec says what Make is to make, and whose it is. vfs has applied the umask,
+// the directory's default list and the rules for inherited groups.
 type MakeSpec struct {
 	Mode     linux.FileMode // type and permissions
 	UID, GID uint32
 	Rdev     uint64 // of a device
 	Target   string // of a symlink
+	ACLs     [ACLKinds]ACL
 }
 
 // A RenameSpec says what Rename is to do. vfs has checked types, permissions,

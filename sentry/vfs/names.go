@@ -141,7 +141,7 @@ func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 	case from.mnt != p.dir.mnt:
 		return nil, linux.EXDEV
 	}
-	if _, err := mayMake(c, p.dir, linux.S_IFREG); err != nil {
+	if err := mayAdd(c, p.dir); err != nil {
 		return nil, err
 	}
 	a, err := BasicAttr(c, from.d.node)
@@ -154,7 +154,7 @@ func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 		return nil, linux.EPERM
 	case a.Nlink == 0 && !from.d.linkable.Load():
 		return nil, linux.ENOENT
-	case !mayLink(c, &a):
+	case !mayLink(c, from.d.node, &a):
 		return nil, linux.EPERM
 	}
 	if err := l.Link(c, p.name, from.d.node); err != nil {
@@ -172,12 +172,12 @@ func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 
 // mayLink is fs.protected_hardlinks, which distributions turn on: one links one's own
 // files, or safe ones that one could read and write.
-func mayLink(c Ctx, a *Attr) bool {
+func mayLink(c Ctx, node Inode, a *Attr) bool {
 	if owner(c, a) {
 		return true
 	}
 	safe := a.Mode.IsRegular() && a.Mode&linux.S_ISUID == 0 && a.Mode&(linux.S_ISGID|0o010) != linux.S_ISGID|0o010
-	return safe && allowed(c.Creds(), a, MayRead|MayWrite)
+	return safe && judge(c, node, a, MayRead|MayWrite) == nil
 }
 
 // Unlink is unlink(2).
@@ -287,7 +287,7 @@ func (p *parent) mayTake(c Ctx, x *Dentry) error {
 	if _, ok := p.dir.d.node.(Permitter); ok {
 		return permit(c, p.dir.d.node, MayWrite|MayExec)
 	}
-	return mayRemove(c, &da, &xa)
+	return mayRemove(c, p.dir.d.node, &da, &xa)
 }
 
 // unmounted is EBUSY if something is mounted on x in this namespace. Mounts on it in

@@ -316,33 +316,6 @@ func (w *walk) createLocked(s OpenSpec) (*FileDescription, error) {
 	return d, nil
 }
 
-// mayMake checks that a new name may be put in dir, whose op is held, and says what
-// the new file is.
-func mayMake(c Ctx, dir Path, mode linux.FileMode) (*MakeSpec, error) {
-	if dir.d.deleted.Load() {
-		return nil, linux.ENOENT
-	}
-	if dir.mnt.ReadOnly() {
-		return nil, linux.EROFS
-	}
-	if err := permit(c, dir.d.node, MayWrite|MayExec); err != nil {
-		return nil, err
-	}
-	if _, ok := dir.d.node.(Maker); !ok {
-		if permitted, ok := dir.d.node.(Creator); !ok || permitted == nil {
-			return nil, linux.EACCES
-		}
-	}
-	if err := dir.mnt.fs.mayOwn(c); err != nil {
-		return nil, err
-	}
-	a, err := BasicAttr(c, dir.d.node)
-	if err != nil {
-		return nil, err
-	}
-	return makeSpec(c, &a, mode), nil
-}
-
 // openTemp is open with O_TMPFILE.
 func openTemp(c Ctx, a At, s OpenSpec) (*FileDescription, error) {
 	if !s.Flags.Writable() {
@@ -363,11 +336,11 @@ func openTemp(c Ctx, a At, s OpenSpec) (*FileDescription, error) {
 	if !ok {
 		return nil, linux.EOPNOTSUPP
 	}
-	at, err := dir.d.node.Attr(c)
+	spec, err := makeSpec(c, dir.d.node, linux.S_IFREG|s.Mode&linux.PermMask)
 	if err != nil {
 		return nil, err
 	}
-	node, err := x.MakeTemp(c, makeSpec(c, &at, linux.S_IFREG|s.Mode&linux.PermMask))
+	node, err := x.MakeTemp(c, spec)
 	if err != nil {
 		return nil, err
 	}

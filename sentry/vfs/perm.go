@@ -20,9 +20,11 @@ func allowed(cr *auth.Creds, a *Attr, want Access) bool {
 	case cr.InGroup(a.GID):
 		bits >>= 3
 	}
-	if Access(bits)&want == want {
-		return true
-	}
+	return Access(bits)&want == want || overrides(cr, a, want)
+}
+
+// overrides reports whether cr's capabilities allow access whatever the permissions.
+func overrides(cr *auth.Creds, a *Attr, want Access) bool {
 	if a.Mode.IsDir() {
 		return Capable(cr, a, auth.CapDACOverride) ||
 			want&MayWrite == 0 && Capable(cr, a, auth.CapDACReadSearch)
@@ -33,6 +35,26 @@ func allowed(cr *auth.Creds, a *Attr, want Access) bool {
 		}
 	}
 	return want == MayRead && Capable(cr, a, auth.CapDACReadSearch)
+}
+
+// judge is EACCES unless c may access node, whose attributes a are. Its access list is
+// asked for last: a filesystem may have to fetch it.
+func judge(c Ctx, node Inode, a *Attr, want Access) error {
+	cr := c.Creds()
+	if _, ok := node.(ACLer); ok && cr.FSUID != a.UID && a.Mode&0o070 != 0 && !overrides(cr, a, want) {
+		switch acl, err := aclOf(c, node, AccessACL); {
+		case err != nil:
+			return err
+		case acl != nil && !acl.allows(cr, a.GID, want):
+			return linux.EACCES
+		case acl != nil:
+			return nil
+		}
+	}
+	if !allowed(cr, a, want) {
+		return linux.EACCES
+	}
+	return nil
 }
 
 // BasicAttr is Attr of which only Mode, UID and GID are sure to be right:
@@ -53,10 +75,7 @@ func permit(c Ctx, node Inode, want Access) error {
 	if err != nil {
 		return err
 	}
-	if !allowed(c.Creds(), &a, want) {
-		return linux.EACCES
-	}
-	return nil
+	return judge(c, node, &a, want)
 }
 
 // Allowed judges access by an inode's attributes alone: what a Permitter falls back on.
@@ -89,36 +108,17 @@ func owner(c Ctx, a *Attr) bool {
 	return cr.FSUID == a.UID || cr.HasCap(auth.CapFowner) && cr.UserNS.KnowsUID(a.UID)
 }
 
-// mayRemove checks that c may take the file a, named in the directory dir, away: write
-// permission on dir, and the sticky bit's rule.
-func mayRemove(c Ctx, dir *Attr, a *Attr) error {
-	cr := c.Creds()
-	if !allowed(cr, dir, MayWrite|MayExec) {
-		return linux.EACCES
+// mayRemove checks that c may take the file a, named in the directory in, whose attributes
+// dir are, away: write permission there, and the sticky bit's rule.
+func mayRemove(c Ctx, in Inode, dir, a *Attr) error {
+	if err := judge(c, in, dir, MayWrite|MayExec); err != nil {
+		return err
 	}
+	cr := c.Creds()
 	if dir.Mode&linux.S_ISVTX != 0 && cr.FSUID != a.UID && cr.FSUID != dir.UID && !Capable(cr, a, auth.CapFowner) {
 		return linux.EPERM
 	}
 	return nil
-}
-
-// makeSpec is what a new file in dir is: the umask, and setgid directories (inode(7)).
-func makeSpec(c Ctx, dir *Attr, mode linux.FileMode) *MakeSpec {
-	cr := c.Creds()
-	s := &MakeSpec{Mode: mode, UID: cr.FSUID, GID: cr.FSGID}
-	if mode.Type() != linux.S_IFLNK {
-		s.Mode &^= c.FS().Umask()
-	}
-	if dir.Mode&linux.S_ISGID != 0 {
-		s.GID = dir.GID
-		switch {
-		case mode.IsDir():
-			s.Mode |= linux.S_ISGID
-		case s.Mode&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 && !cr.InGroup(dir.GID) && !Capable(cr, dir, auth.CapFsetid):
-			s.Mode &^= linux.S_ISGID
-		}
-	}
-	return s
 }
 
 // withoutSetIDs is a's mode without the set-user-id bit, and without the set-group-id bit

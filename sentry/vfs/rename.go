@@ -119,7 +119,7 @@ func (r *renaming) locked() error {
 		return err
 	}
 	if r.new.node == nil {
-		if _, err := mayMake(c, r.to.dir, linux.S_IFREG); err != nil {
+		if err := mayAdd(c, r.to.dir); err != nil {
 			return err
 		}
 	} else {
