@@ -15,11 +15,12 @@ type inode struct {
 
 	// mu also protects a file's pages, and may so be taken to answer a page fault.
 	mu     lock.Mutex[lock.FileData]
-	attr   vfs.Attr          // protected by mu
-	xattrs map[string][]byte // protected by mu
-	xbytes int               // what xattrs hold; protected by mu
-	holds  int               // vfs's, see vfs.Counted; protected by mu
-	gone   bool              // no name, no hold: given up; protected by mu
+	attr   vfs.Attr              // protected by mu
+	xattrs map[string][]byte     // protected by mu
+	xbytes int                   // what xattrs hold; protected by mu
+	acls   [vfs.ACLKinds]vfs.ACL // protected by mu
+	holds  int                   // vfs's, see vfs.Counted; protected by mu
+	gone   bool                  // no name, no hold: given up; protected by mu
 }
 
 // A node is an inode of any type.
@@ -37,7 +38,7 @@ func (i *inode) free() {}
 // init makes i a new file, without names, held once.
 func (i *inode) init(c vfs.Ctx, fs *filesystem, s *vfs.MakeSpec) {
 	now := c.Now()
-	i.fs, i.ino, i.kind, i.holds = fs, fs.lastIno.Add(1), s.Mode.Type(), 1
+	i.fs, i.ino, i.kind, i.holds, i.acls = fs, fs.lastIno.Add(1), s.Mode.Type(), 1, s.ACLs
 	i.attr = vfs.Attr{
 		Ino: i.ino, Mode: s.Mode, UID: s.UID, GID: s.GID, Rdev: s.Rdev, Blksize: arch.PageSize,
 		Atime: now, Mtime: now, Ctime: now, Btime: now,
@@ -58,8 +59,7 @@ func (i *inode) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.attr.Set(a, mask)
-	i.attr.Ctime = c.Now()
+	i.setLocked(c, a, mask)
 	return nil
 }
 
@@ -177,7 +177,12 @@ func (i *inode) SetXattr(c vfs.Ctx, name string, value []byte, flags int) error 
 func (i *inode) ListXattr(vfs.Ctx) ([]string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	names := make([]string, 0, len(i.xattrs))
+	names := make([]string, 0, len(i.xattrs)+len(i.acls))
+	for kind, acl := range i.acls {
+		if acl != nil {
+			names = append(names, vfs.ACLKind(kind).Name())
+		}
+	}
 	for n := range i.xattrs {
 		names = append(names, n)
 	}

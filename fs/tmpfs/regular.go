@@ -76,8 +76,7 @@ func (r *regular) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
 	if r.seals&linux.F_SEAL_EXEC != 0 && mask&vfs.SetMode != 0 && (r.attr.Mode^a.Mode)&0o111 != 0 {
 		return linux.EPERM
 	}
-	r.attr.Set(a, mask)
-	r.attr.Ctime = c.Now()
+	r.setLocked(c, a, mask)
 	return nil
 }
 
