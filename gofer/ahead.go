@@ -9,13 +9,14 @@ import (
 // A reader reads directories ahead, into the reply that has the last page of one: who
 // goes through a tree then needs a round trip for many directories, not for each.
 type reader struct {
-	s    *server
-	top  *node // the directory asked for
-	bare wire.Bare
-	buf  []byte
-	list []dirent // memory for names
-	room int
-	resp *wire.ReaddirResp
+	s     *server
+	top   *node // the directory asked for
+	bare  wire.Bare
+	lists bool // as the request has it
+	buf   []byte
+	list  []dirent // memory for names
+	room  int
+	resp  *wire.ReaddirResp
 }
 
 // readAhead adds whole listings to resp while they fit: of the directories in its page and
@@ -130,6 +131,9 @@ func (r *reader) look(n *node, fd int, names []dirent) (l *wire.Listing, whole b
 			if err != nil {
 				wire.EntryIDs(l.Entries, func(id wire.ID) { r.s.forget(id, 1) })
 				return nil, true
+			}
+			if r.lists && child.isDir() {
+				found.Attr.Flags |= r.s.bare(fd, e.Name, &found.Attr)
 			}
 			r.s.put(child)
 			e.Node = found

@@ -12,19 +12,29 @@ func (s *server) doGetattr(_ *call, q *wire.GetattrReq) (wire.Message, error) {
 		if err := statx(fd, "", &st); err != nil {
 			return nil, err
 		}
-		return &wire.AttrResp{Attr: attrOf(&st)}, nil
+		a := attrOf(&st)
+		if q.Lists {
+			a.Flags |= s.bare(fd, "", &a)
+		}
+		return &wire.AttrResp{Attr: a}, nil
 	})
 }
 
 func (s *server) doAttrs(_ *call, q *wire.AttrsReq) (wire.Message, error) {
-	return &wire.AttrsResp{Attrs: s.attrs(q.IDs)}, nil
+	return &wire.AttrsResp{Attrs: s.attrs(q)}, nil
 }
 
 // attrs is the attributes of files; those that can't be had are zero.
-func (s *server) attrs(ids []wire.ID) []wire.Attr {
-	out := make([]wire.Attr, len(ids))
-	for i, id := range ids {
-		out[i] = s.attrOfID(id)
+func (s *server) attrs(q *wire.AttrsReq) []wire.Attr {
+	out := make([]wire.Attr, len(q.IDs))
+	for i, id := range q.IDs {
+		_, _ = s.with(id, false, func(_ *node, fd int) (wire.Message, error) {
+			out[i] = attrAt(fd, "")
+			if q.Lists {
+				out[i].Flags |= s.bare(fd, "", &out[i])
+			}
+			return nil, nil
+		})
 	}
 	return out
 }

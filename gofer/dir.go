@@ -33,7 +33,7 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			c.conn.dir = make([]byte, direntSize)
 		}
 		resp := &wire.ReaddirResp{}
-		p := page{s: s, dir: dir, fd: fd, bare: q.Bare, room: wire.MaxPage, resp: resp}
+		p := page{s: s, dir: dir, fd: fd, bare: q.Bare, lists: q.Lists, room: wire.MaxPage, resp: resp}
 		err = p.fill(q.Cookie, c.conn.dir)
 		if err != nil || resp.Next == 0 {
 			unix.Close(fd)
@@ -45,7 +45,7 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			return nil, err
 		}
 		if q.Ahead > 0 && resp.Next == 0 && !dir.tree.Shared {
-			r := &reader{s: s, top: dir, bare: q.Bare, buf: c.conn.dir, room: min(p.room, int(q.Ahead)), resp: resp}
+			r := &reader{s: s, top: dir, bare: q.Bare, lists: q.Lists, buf: c.conn.dir, room: min(p.room, int(q.Ahead)), resp: resp}
 			r.readAhead(q.Next)
 		}
 		return resp, nil
@@ -92,12 +92,13 @@ func (s *server) keepListing(l listing) {
 
 // A page is a reply that is being filled with a directory's entries.
 type page struct {
-	s    *server
-	dir  *node
-	fd   int // its descriptor
-	bare wire.Bare
-	room int // left in the message
-	resp *wire.ReaddirResp
+	s     *server
+	dir   *node
+	fd    int // its descriptor
+	bare  wire.Bare
+	lists bool // as the request has it
+	room  int  // left in the message
+	resp  *wire.ReaddirResp
 }
 
 // fill fills the page from cookie on until it is full or the directory ends. buf is memory
@@ -194,6 +195,9 @@ func (p *page) add(ent dirent) (full bool, err error) {
 		}
 		if err != nil {
 			return false, err
+		}
+		if p.lists && n.isDir() { // a file may never be opened
+			found.Attr.Flags |= p.s.bare(p.fd, ent.name, &found.Attr)
 		}
 		p.s.put(n)
 		e.Node = found

@@ -118,6 +118,9 @@ func (s *server) doWalk(c *call, q *wire.WalkReq) (wire.Message, error) {
 		if err == nil {
 			next, found, err = s.look(n, fd, name)
 		}
+		if err == nil && q.Lists {
+			found.Attr.Flags |= s.bare(fd, name, &found.Attr)
+		}
 		if err != nil {
 			if len(resp.Nodes) == 0 && err == unix.ESTALE {
 				return nil, err // it is the start that is stale, not what is below

@@ -114,6 +114,30 @@ func (s *server) doListxattr(_ *call, q *wire.ListxattrReq) (wire.Message, error
 	})
 }
 
+// bare is wire.AttrBare if it is known that name in fd, or fd itself if name is empty, has no
+// extended attributes. Only those who may depend on an access control list of a are looked
+// at: others, and on a kernel where it takes more than a call, are asked for by who wants to know.
+func (s *server) bare(fd int, name string, a *wire.Attr) wire.AttrFlags {
+	if !s.hasAt || a.Mode&unix.S_IFMT == unix.S_IFLNK || a.Mode&unix.S_IFMT != unix.S_IFDIR && a.Mode&0o070 == 0 {
+		return 0
+	}
+	dir, flags := fd, unix.AT_SYMLINK_NOFOLLOW
+	if name == "" {
+		dir, name, flags = s.proc, procName(fd), 0
+	}
+	var room [256]byte
+	size, err := listxattrAt(dir, name, flags, room[:])
+	if err != nil {
+		return 0
+	}
+	for n := range strings.SplitSeq(string(room[:size]), "\x00") {
+		if xattrAllowed(n) {
+			return 0
+		}
+	}
+	return wire.AttrBare
+}
+
 // The kernel's xattr calls take a path or a descriptor that was opened for I/O. Linux
 // 6.13 has them relative to a directory, and there /proc/self/fd/N is a path to any
 // kind of file; before, a regular file or directory is opened, and others have none.
@@ -145,7 +169,7 @@ func (s *server) removexattr(n *node, fd int, name string) error {
 
 func (s *server) listxattr(n *node, fd int, b []byte) (size int, err error) {
 	if s.hasAt {
-		return listxattrAt(s.proc, procName(fd), b)
+		return listxattrAt(s.proc, procName(fd), 0, b)
 	}
 	err = s.io(n, fd, nil, func(fd int) (err error) {
 		size, err = unix.Flistxattr(fd, b)

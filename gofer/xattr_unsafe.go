@@ -16,7 +16,7 @@ type xattrArgs struct {
 
 // probeXattrAt reports whether the kernel has getxattrat(2).
 func probeXattrAt(dir int) bool {
-	_, err := listxattrAt(dir, procName(dir), nil)
+	_, err := listxattrAt(dir, procName(dir), 0, nil)
 	return err != unix.ENOSYS && err != unix.EPERM
 }
 
@@ -53,13 +53,13 @@ func setxattrAt(dir int, path, name string, b []byte, flags int) error {
 	return err
 }
 
-// listxattrAt is listxattrat(2), following path.
-func listxattrAt(dir int, path string, b []byte) (int, error) {
+// listxattrAt is listxattrat(2), following path unless flags say otherwise.
+func listxattrAt(dir int, path string, flags int, b []byte) (int, error) {
 	p, err := unix.BytePtrFromString(path)
 	if err != nil {
 		return 0, err
 	}
-	r, _, e := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(dir), uintptr(unsafe.Pointer(p)), 0,
+	r, _, e := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(dir), uintptr(unsafe.Pointer(p)), uintptr(flags),
 		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0)
 	return result(r, e)
 }

@@ -64,7 +64,7 @@ func (fs *filesystem) changed(r *wire.ChangesResp) {
 // the host does not tell who closed a file. It drops the files.
 func (fs *filesystem) lookAgain(files []inode) {
 	for b := range slices.Chunk(files, wire.MaxAttrs) {
-		q := wire.AttrsReq{IDs: make([]wire.ID, len(b))}
+		q := wire.AttrsReq{IDs: make([]wire.ID, len(b)), Lists: fs.lists.Load()}
 		vers := make([]uint32, len(b))
 		for i, f := range b {
 			q.IDs[i], vers[i] = f.base().id, f.base().version()

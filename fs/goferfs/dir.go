@@ -16,6 +16,7 @@ type dir struct {
 	doubtful atomic.Bool   // doubts has names
 	known    atomic.Uint32 // what knows says
 	edits    atomic.Uint64 // what fs.edits was made when names last changed; set under node.mu
+	asked    atomic.Uint32 // how often the gofer was asked for lists of files in it
 	missed   atomic.Uint32 // how many names that are not there the gofer was asked for
 
 	doubts doubts   // protected by node.mu
@@ -98,6 +99,7 @@ func (d *dir) Make(c vfs.Ctx, name string, s *vfs.MakeSpec) (vfs.Inode, error) {
 		i.base().above.Store(d)
 		sub.keep(&listing{where: map[string]int{}}, since)
 	}
+	i.base().inherited(c, d, s)
 	d.store(&r.Dir, ver)
 	d.added(name, i)
 	return i, nil
@@ -129,6 +131,7 @@ func (d *dir) create(c vfs.Ctx, name string, s *vfs.MakeSpec) (*file, error) {
 	if fd := fds.Take(); fd >= 0 {
 		f.bytes().install(d.fs.newDescriptor(fd, true))
 	}
+	f.inherited(c, d, s)
 	if name == "" {
 		f.mu.Lock()
 		f.removed, f.kept = true, true

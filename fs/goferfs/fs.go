@@ -48,6 +48,7 @@ type filesystem struct {
 	others func() // see New
 
 	edits  atomic.Uint64 // changes of names, and doubts in names, in all directories
+	lists  atomic.Bool   // somebody is judged by access control lists
 	looked atomic.Bool   // a listed name that is no directory's was looked up since a directory was read
 
 	mu      lock.Mutex[lock.Leaf]
@@ -153,7 +154,7 @@ func (fs *filesystem) newInode(w *wire.Node) (i inode) {
 	n := i.base()
 	n.fs, n.id, n.typ = fs, w.ID, linux.FileMode(w.Attr.Mode).Type()
 	n.ino.Store(w.Attr.Ino)
-	n.attr, n.seen = w.Attr, now()
+	n.attr, n.seen, n.bare = w.Attr, now(), w.Attr.Flags&wire.AttrBare != 0
 	return i
 }
 

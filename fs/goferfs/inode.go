@@ -60,6 +60,7 @@ type node struct {
 	removed bool   // the last name is gone
 	kept    bool   // ... and the gofer keeps the file for us
 	bare    bool   // has no extended attributes
+	acls    *acls  // what is known of its lists
 	failed  error  // why the host refused a change that was put off, for fsync(2)
 }
 
@@ -145,7 +146,19 @@ func (n *node) storeLocked(a *wire.Attr, ver uint32) bool {
 		n.attr.Btime, n.attr.Flags = old.Btime, old.Flags
 	}
 	n.seen = now()
+	n.bare = a.Flags&wire.AttrBare != 0 || n.bare && !n.fs.shared
 	return true
+}
+
+// storeAsked is store of attributes that somebody else may have changed, and with them what
+// else was known of n.
+func (n *node) storeAsked(a *wire.Attr, ver uint32) {
+	n.mu.Lock()
+	if n.ver == ver && a.Mode != 0 {
+		n.bare, n.acls = false, nil
+	}
+	n.mu.Unlock()
+	n.store(a, ver)
 }
 
 // confirm is store of attributes that were asked for after n was put in doubt: unless
@@ -155,7 +168,7 @@ func (n *node) confirm(a *wire.Attr, ver uint32) {
 		return
 	}
 	n.ask.Store(false)
-	n.store(a, ver)
+	n.storeAsked(a, ver)
 }
 
 // suspect puts the attributes in doubt, also those that are under way.
@@ -192,7 +205,7 @@ func (n *node) refresh(c vfs.Ctx) error {
 		return nil
 	}
 	var r wire.AttrResp
-	err := n.fs.call(c, &wire.GetattrReq{ID: n.id}, &r, nil)
+	err := n.fs.call(c, &wire.GetattrReq{ID: n.id, Lists: n.fs.lists.Load()}, &r, nil)
 	if (err == linux.ESTALE || err == linux.EBADF) && n.gone() {
 		return nil // nothing changes it any more but what we do
 	}
@@ -200,7 +213,7 @@ func (n *node) refresh(c vfs.Ctx) error {
 		n.ask.Store(true)
 		return err
 	}
-	n.store(&r.Attr, ver)
+	n.storeAsked(&r.Attr, ver)
 	return nil
 }
 
@@ -316,7 +329,7 @@ func (n *node) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
 	if err := n.fs.call(c, &q, &r, nil); err != nil {
 		return err
 	}
-	n.store(&r.Attr, ver)
+	n.storeSet(&r.Attr, ver, a, mask)
 	if err := n.copiedUp(c); err != nil {
 		return err
 	}
@@ -324,6 +337,18 @@ func (n *node) SetAttr(c vfs.Ctx, a *vfs.Attr, mask vfs.AttrMask) error {
 		n.cutMappings(a.Size)
 	}
 	return nil
+}
+
+// storeSet is store of at, which is the attributes since those of a that mask names were set.
+func (n *node) storeSet(at *wire.Attr, ver uint32, a *vfs.Attr, mask vfs.AttrMask) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if mask&vfs.SetMode != 0 {
+		n.chmodACLLocked(a.Mode)
+	}
+	if n.storeLocked(at, ver) {
+		n.ver++
+	}
 }
 
 // setMasks translates vfs's bits to the wire's. It is never changed.

@@ -298,7 +298,7 @@ func (d *dir) fetch(c vfs.Ctx, w *walk, bare wire.Bare) (*listing, error) {
 	if d.gone() {
 		return l, nil
 	}
-	q := wire.ReaddirReq{Dir: d.id, Bare: bare}
+	q := wire.ReaddirReq{Dir: d.id, Bare: bare, Lists: d.fs.lists.Load()}
 	know := knowsNames
 	if bare == wire.BareNone {
 		know = knowsFiles

@@ -87,7 +87,7 @@ func (d *dir) walk(c vfs.Ctx, names []string) ([]vfs.Inode, error) {
 		return nil, linux.ENOENT
 	}
 	var r wire.WalkResp
-	if err := d.fs.call(c, &wire.WalkReq{Dir: d.id, Names: names}, &r, nil); err != nil {
+	if err := d.fs.call(c, &wire.WalkReq{Dir: d.id, Names: names, Lists: d.fs.lists.Load()}, &r, nil); err != nil {
 		return nil, err
 	}
 	found := make([]vfs.Inode, len(r.Nodes))

@@ -147,7 +147,7 @@ func (l *later) owned(s *vfs.MakeSpec) {
 // makeLater makes a regular file, a directory or a symlink, on the host a moment later;
 // nil if that can't be.
 func (d *dir) makeLater(c vfs.Ctx, name string, s *vfs.MakeSpec) inode {
-	if !d.mayMakeLater(name, s) {
+	if !d.mayMakeLater(name, s) || d.inheritable(c) {
 		return nil
 	}
 	fs := d.fs
@@ -164,6 +164,7 @@ func (d *dir) makeLater(c vfs.Ctx, name string, s *vfs.MakeSpec) inode {
 	n.given = 1
 	n.refs.Store(2) // the caller's and the change's
 	n.made.Store(true)
+	n.bare = true // nothing is inherited
 	n.making.Store(x)
 	n.above.Store(d)
 	n.late.Store(1)

@@ -51,6 +51,9 @@ func (n *node) setLater(q *wire.SetattrReq, done <-chan struct{}) bool {
 	n.mu.Lock()
 	n.ver++ // attributes under way are those of before
 	merge(&n.attr, q)
+	if q.Mask&wire.SetMode != 0 {
+		n.chmodACLLocked(linux.FileMode(q.Mode))
+	}
 	n.attr.Ctime = wireTime(linux.NsecToTimespec(time.Now().UnixNano()))
 	n.mu.Unlock()
 	added, arm := n.fs.later.add(change{of: i, set: q})

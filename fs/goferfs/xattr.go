@@ -88,9 +88,11 @@ func (n *node) changeXattr(c vfs.Ctx, name string, q wire.Request) error {
 		return err
 	}
 	n.mu.Lock()
-	n.bare = false
+	n.bare, n.acls = false, nil
+	if n.storeLocked(&r.Attr, ver) {
+		n.ver++ // what was asked for before is not kept
+	}
 	n.mu.Unlock()
-	n.store(&r.Attr, ver)
 	return n.copiedUp(c)
 }
 

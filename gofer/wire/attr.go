@@ -23,14 +23,18 @@ type Attr struct {
 	Atime, Mtime, Ctime, Btime Time
 }
 
-// AttrFlags are reasons why a name can't go, whoever asks. Only the gofer tells them.
+// AttrFlags are what only the gofer tells: reasons why a name can't go, whoever asks, and
+// what spares questions.
 type AttrFlags uint32
 
 // Fixed: the file is immutable or append-only: it stays, and if it is a directory, so do
-// the names in it. Mounted: something is mounted on the name it was found by.
+// the names in it. Mounted: something is mounted on the name it was found by. Bare: the file
+// has no extended attributes, and so no access control lists; without it, it may have some. It is
+// told to who asks for it, as it takes the host as long as the attributes.
 const (
 	AttrFixed AttrFlags = 1 << iota
 	AttrMounted
+	AttrBare
 )
 
 // attrSize is the length of an encoded Attr in bytes.

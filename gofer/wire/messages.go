@@ -50,12 +50,14 @@ type WalkReq struct {
 	Dir   ID
 	Names []string
 	Open  bool
+	Lists bool // tell of AttrBare
 }
 
 func (m *WalkReq) Fields(c *Coder) {
 	c.ID(&m.Dir)
 	List(c, &m.Names, MaxWalk, 5, (*Coder).Name)
 	c.Bool(&m.Open)
+	c.Bool(&m.Lists)
 }
 
 // WalkResp is how far a walk came. Fewer nodes than names mean that the last node
@@ -78,15 +80,27 @@ func (m *WalkResp) IDs(f func(ID)) {
 	}
 }
 
-// GetattrReq asks for a file's attributes.
-type GetattrReq struct{ ID ID }
+// GetattrReq asks for a file's attributes, with Lists also for AttrBare.
+type GetattrReq struct {
+	ID    ID
+	Lists bool
+}
 
-func (m *GetattrReq) Fields(c *Coder) { c.ID(&m.ID) }
+func (m *GetattrReq) Fields(c *Coder) {
+	c.ID(&m.ID)
+	c.Bool(&m.Lists)
+}
 
-// AttrsReq asks for the attributes of several files.
-type AttrsReq struct{ IDs []ID }
+// AttrsReq asks for the attributes of several files, with Lists also for AttrBare.
+type AttrsReq struct {
+	IDs   []ID
+	Lists bool
+}
 
-func (m *AttrsReq) Fields(c *Coder) { c.IDs(&m.IDs, MaxAttrs) }
+func (m *AttrsReq) Fields(c *Coder) {
+	c.IDs(&m.IDs, MaxAttrs)
+	c.Bool(&m.Lists)
+}
 
 // AttrsResp is theirs, in order; those that can't be had are zero.
 type AttrsResp struct{ Attrs []Attr }

@@ -10,6 +10,7 @@ type ReaddirReq struct {
 	Bare   Bare
 	Ahead  uint32
 	Next   []ID
+	Lists  bool // tell of AttrBare, of directories
 }
 
 func (m *ReaddirReq) Fields(c *Coder) {
@@ -18,6 +19,7 @@ func (m *ReaddirReq) Fields(c *Coder) {
 	c.U32((*uint32)(&m.Bare))
 	c.U32(&m.Ahead)
 	c.IDs(&m.Next, MaxNext)
+	c.Bool(&m.Lists)
 }
 
 // Bare is a kind of entries: none, those that are no directories, or all. What is bare
