@@ -1,6 +1,8 @@
 package overlay
 
 import (
+	"strings"
+
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
 	"garrison/sentry/vfs"
@@ -250,6 +252,9 @@ func (n *node) likeLower(c vfs.Ctx, from, u vfs.Inode, a *vfs.Attr) error {
 			copyXattrs(c, x, y)
 		}
 	}
+	if x, ok := u.(vfs.ACLer); ok && n.kind != linux.S_IFLNK {
+		copyACLs(c, from, x, a)
+	}
 	mask := vfs.SetAtime | vfs.SetMtime
 	if ua, err := u.Attr(c); err == nil && n.kind != linux.S_IFLNK && ua.Mode.Perm() != a.Mode.Perm() {
 		mask |= vfs.SetMode
@@ -264,8 +269,27 @@ func copyXattrs(c vfs.Ctx, from, to vfs.Xattr) {
 		return
 	}
 	for _, name := range names {
+		if strings.HasPrefix(name, linux.XATTR_SYSTEM_PREFIX) {
+			continue // a list: copyACLs
+		}
 		if v, err := from.GetXattr(c, name); err == nil && name != xattrOpaque {
 			_ = to.SetXattr(c, name, v, 0)
+		}
+	}
+}
+
+// copyACLs copies the lists of a file with attributes a.
+func copyACLs(c vfs.Ctx, from vfs.Inode, to vfs.ACLer, a *vfs.Attr) {
+	x, ok := from.(vfs.ACLer)
+	if !ok {
+		return
+	}
+	for kind := range vfs.ACLKinds {
+		if kind == vfs.DefaultACL && !a.Mode.IsDir() {
+			continue
+		}
+		if acl, err := x.ACL(c, kind); err == nil && acl != nil {
+			_ = to.SetACL(c, kind, acl, a.Mode)
 		}
 	}
 }

@@ -277,6 +277,27 @@ func (n *node) RemoveXattr(c vfs.Ctx, name string) error {
 	return x.RemoveXattr(c, name)
 }
 
+// ACL implements vfs.ACLer: what the file that counts has.
+func (n *node) ACL(c vfs.Ctx, kind vfs.ACLKind) (vfs.ACL, error) {
+	x, ok := n.real().(vfs.ACLer)
+	if !ok {
+		return nil, linux.EOPNOTSUPP
+	}
+	return x.ACL(c, kind)
+}
+
+// SetACL implements vfs.ACLer.
+func (n *node) SetACL(c vfs.Ctx, kind vfs.ACLKind, acl vfs.ACL, mode linux.FileMode) error {
+	if err := n.raise(c, -1); err != nil {
+		return err
+	}
+	x, ok := n.up().(vfs.ACLer)
+	if !ok {
+		return linux.EOPNOTSUPP
+	}
+	return x.SetACL(c, kind, acl, mode)
+}
+
 func (n *node) xattrUp(c vfs.Ctx, name string) (vfs.Xattr, error) {
 	if strings.HasPrefix(name, xattrPrefix) {
 		return nil, linux.EOPNOTSUPP
