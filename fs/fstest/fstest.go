@@ -54,7 +54,7 @@ type test struct {
 	run   func(*env)
 }
 
-var tests = slices.Concat(nameTests, dataTests, attrTests, renameTests)
+var tests = slices.Concat(nameTests, dataTests, attrTests, aclTests, renameTests)
 
 // env is one test's filesystem, mounted as root, and its caller.
 type env struct {
