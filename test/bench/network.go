@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"garrison/test/bench/relay"
 	"garrison/test/bench/report"
 )
 
@@ -23,7 +24,7 @@ import (
 type talk struct {
 	name, means string
 	run         string
-	lossy       bool // on a wire that loses and delays
+	loses       relay.End // on a lossy wire, of what that end sends
 	// read is what the script printed, as nanoseconds of what the line counts.
 	read func(string) (float64, error)
 }
@@ -40,8 +41,8 @@ var talks = slices.Concat(
 		{name: "nginx, 1 KiB", means: "wrk asks nginx in the container for a file of 1 KiB, by 16 connections; for one request", run: `wrk -t 1 -c 16 -d $HTTP http://$PEER:80/small`, read: wrkRate},
 		{name: "nginx, 1 MiB", means: "the same for a file of 1 MiB, by 2 connections", run: `wrk -t 1 -c 2 -d $HTTP http://$PEER:80/large`, read: wrkRate},
 	},
-	lossy(iperf("TCP in, 1 % lost", "iperf3 into the container by a wire that delays by 50 ms and loses 1 % of what the host sends", "")),
-	lossy(iperf("TCP out, 1 % lost", "the same out of the container, where what the container sends is lost", "-R")),
+	lossy(outsideEnd, iperf("TCP in, 1 % lost", "iperf3 sends a stream into the container for 10 s, by a wire whose round trip takes 50 ms and which loses 1 % of the segments that the host sends", "")),
+	lossy(insideEnd, iperf("TCP out, 1 % lost", "the same out of the container, where segments are lost that the container sends", "-R")),
 )
 
 func iperf(name, means, flags string) []talk {
@@ -66,12 +67,14 @@ func redis(name, means, flags string) (out []talk) {
 	return out
 }
 
-func lossy(of []talk) []talk {
+func lossy(loses relay.End, of []talk) []talk {
 	for i := range of {
-		of[i].lossy = true
+		of[i].loses = loses
 	}
 	return of
 }
+
+func (t *talk) lossy() bool { return t.loses != relay.Neither }
 
 // iperfRate reads iperf3 -J: the time of a MiB.
 func iperfRate(out string) (float64, error) {
@@ -133,27 +136,26 @@ func networkLines(b *bench) ([]*report.Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	loses := b.wireLoses()
-	if loses != nil {
-		b.leftOut = append(b.leftOut, fmt.Sprintf("network: lines by a wire that loses and delays: %v", loses))
+	noLoss := b.lossyWire()
+	if noLoss != nil {
+		b.leftOut = append(b.leftOut, fmt.Sprintf("network: lines by a wire that loses and delays: %v", noLoss))
 		fmt.Fprintln(os.Stderr, "bench: left out:", b.leftOut[len(b.leftOut)-1])
 	}
 	for _, t := range talks {
-		if loses == nil || !t.lossy {
+		if noLoss == nil || !t.lossy() {
 			lines = append(lines, &report.Line{Name: t.name, Unit: report.Nanoseconds, Means: t.means})
 		}
 	}
 	return lines, nil
 }
 
-// wireLoses says why this host has no wire that loses and delays.
-func (b *bench) wireLoses() error {
-	w, err := b.newWire()
-	if err != nil {
-		return err
+// lossyWire says why this host has none.
+func (b *bench) lossyWire() error {
+	w, err := b.newWire(true)
+	if err == nil {
+		w.close()
 	}
-	defer w.close()
-	return w.lose()
+	return err
 }
 
 // networkServers start in the container, and on the host for what the container asks there.
@@ -204,12 +206,27 @@ func (b *bench) furnishNetwork() error {
 
 func networkRound(ctx context.Context, b *bench, rt runtime, lines []*report.Line) map[string]report.Reading {
 	readings := map[string]report.Reading{}
-	h, err := b.networked(ctx, rt)
+	for _, lossy := range []bool{false, true} {
+		some := slices.DeleteFunc(slices.Clone(lines), func(l *report.Line) bool { return onLossyWire(l.Name) != lossy })
+		if len(some) > 0 {
+			b.wireRound(ctx, rt, lossy, some, readings)
+		}
+	}
+	return readings
+}
+
+func onLossyWire(name string) bool {
+	return slices.ContainsFunc(talks, func(t talk) bool { return t.name == name && t.lossy() })
+}
+
+// wireRound is a round of the lines that one wire is for.
+func (b *bench) wireRound(ctx context.Context, rt runtime, lossy bool, lines []*report.Line, readings map[string]report.Reading) {
+	h, err := b.networked(ctx, rt, lossy)
 	if err != nil {
 		for _, l := range lines {
 			readings[l.Name] = report.Failed("%v", err)
 		}
-		return readings
+		return
 	}
 	defer h.close()
 	wanted := names(lines)
@@ -223,21 +240,23 @@ func networkRound(ctx context.Context, b *bench, rt runtime, lines []*report.Lin
 			readings[t.name] = h.talk(ctx, t)
 		}
 	}
-	return readings
 }
 
 // talk does one line.
 func (h *host) talk(ctx context.Context, t talk) report.Reading {
-	if t.lossy {
-		if err := h.wire.lose(); err != nil {
-			return report.Failed("%v", err)
-		}
-		defer h.wire.keep()
-	}
-	out, err := h.outside(ctx, insideAddr, t.run)
 	var v float64
-	if err == nil {
-		v, err = t.read(out)
+	do := func() error {
+		out, err := h.outside(ctx, insideAddr, t.run)
+		if err == nil {
+			v, err = t.read(out)
+		}
+		return err
+	}
+	var err error
+	if t.lossy() {
+		err = h.wire.losing(t.loses, do)
+	} else {
+		err = do()
 	}
 	if err != nil {
 		return report.Failed("%v", err)
@@ -261,9 +280,13 @@ func (h *host) operation(ctx context.Context, name string) report.Reading {
 	return report.Failed("%v", errors.Join(err, errors.New(other)))
 }
 
-// talkEnv is the environment of scripts.
-func (b *bench) talkEnv(peer string) []string {
+// talkEnv is the environment of scripts. In 2 s a lossy wire would lose no dozen segments, and
+// the rate would be that of its beginning.
+func (b *bench) talkEnv(peer string, lossy bool) []string {
 	time, count, http := "-t 2", 20_000, "2s"
+	if lossy {
+		time = "-t 10"
+	}
 	if b.smoke {
 		time, count, http = "-n 2M", 200, "1s"
 	}

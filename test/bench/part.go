@@ -49,7 +49,8 @@ var parts = []part{
 			"processors in it: the mean of one repetition of 400 ms, since a median of short ones would be of those that " +
 			"had a processor to themselves. Five rounds, none thrown away."},
 	{name: "network", lines: networkLines, round: networkRound, apart: true, most: 5,
-		means: "A container and another machine, which is another network namespace of this host, with a veth(4) between them. " +
+		means: "A container and another machine, which is another network namespace of this host, with a veth(4) between them, " +
+			"or a relay where segments are lost: both ends have CUBIC then. " +
 			"Servers run in the container and clients outside, but for lines *from inside*. gVisor has its own network stack, as Garrison " +
 			"has (`--network=sandbox`). Both ends share the processors: what is spent at one is missing at the other. None thrown away."},
 	{name: "share", lines: shareLines, round: shareRound, apart: true, most: 3,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"garrison/test/bench/relay"
 	"garrison/test/bench/report"
 	"garrison/test/bundle"
 )
@@ -22,13 +24,29 @@ import (
 const (
 	insideAddr  = "10.78.0.2"
 	outsideAddr = "10.78.0.1"
+	subnet      = "10.78.0.0/24"
 )
 
-// A wire is two network namespaces with a veth(4) between them: the container's, and one in
-// which this host is another machine. They are files, as namespaces(7) can be mounted on.
-type wire struct{ inside, outside string }
+// lossyDelay is what a lossy wire delays each frame by, at either end: a round trip takes
+// 50 ms. It is as if both had netem(8) with `delay 25ms`, and that one `loss 1%` whose frames
+// a line loses.
+const lossyDelay = 25 * time.Millisecond
 
-func (b *bench) newWire() (*wire, error) {
+// A wire is two network namespaces, the container's, and one in which this host is another
+// machine, with a veth(4) between them or, on a lossy wire, a relay. They are files, as
+// namespaces(7) can be mounted on.
+type wire struct {
+	inside, outside string
+	relay           *relay.Relay // nil: the wire is not lossy
+}
+
+// The ends of a wire's relay.
+const (
+	insideEnd  = relay.First
+	outsideEnd = relay.Second
+)
+
+func (b *bench) newWire(lossy bool) (*wire, error) {
 	dir, err := os.MkdirTemp(b.dir, "wire")
 	if err != nil {
 		return nil, err
@@ -40,7 +58,15 @@ func (b *bench) newWire() (*wire, error) {
 			return nil, err
 		}
 	}
-	if err := w.connect(); err != nil {
+	if lossy {
+		w.relay, err = relay.New([2]string{w.inside, w.outside}, "eth0", lossyDelay)
+	} else {
+		err = ipIn(w.inside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", w.outside)
+	}
+	if err == nil {
+		err = w.configure()
+	}
+	if err != nil {
 		w.close()
 		return nil, err
 	}
@@ -67,13 +93,17 @@ func newNamespace(file string) error {
 	return nil
 }
 
-// connect makes the veth and gives its ends their addresses.
-func (w *wire) connect() error {
-	if err := ipIn(w.inside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", w.outside); err != nil {
-		return err
-	}
+// configure gives the ends their addresses.
+func (w *wire) configure() error {
 	for file, addr := range map[string]string{w.inside: insideAddr, w.outside: outsideAddr} {
-		for _, args := range []string{"link set lo up", "addr add " + addr + "/24 dev eth0", "link set eth0 up"} {
+		commands := []string{"link set lo up", "addr add " + addr + "/24 dev eth0", "link set eth0 up"}
+		if w.relay != nil {
+			// Where segments are lost the algorithm is all: BBR, which hosts may have, gets
+			// fifty times as much through as Linux's default. The sysctl would have this
+			// only where the host allows it to all its users.
+			commands = append(commands, "route change "+subnet+" dev eth0 proto kernel scope link src "+addr+" congctl cubic")
+		}
+		for _, args := range commands {
 			if err := ipIn(file, strings.Fields(args)...); err != nil {
 				return err
 			}
@@ -82,26 +112,23 @@ func (w *wire) connect() error {
 	return nil
 }
 
-// lose has the wire delay by 50 ms each way and lose 1 % of what goes into the container, and
-// as much of what comes out.
-func (w *wire) lose() error {
-	for _, file := range []string{w.inside, w.outside} {
-		if err := in(file, "tc", "qdisc", "add", "dev", "eth0", "root", "netem", "delay", "25ms", "loss", "1%", "limit", "10000"); err != nil {
-			w.keep()
-			return err
-		}
+// losing does something while what comes from one end is lost. It fails if the wire did not
+// do what it should.
+func (w *wire) losing(from relay.End, do func() error) error {
+	before := w.relay.Counts(from).Lost
+	w.relay.Lose(from)
+	err := do()
+	w.relay.Lose(relay.Neither)
+	if w.relay.Counts(from).Lost == before {
+		err = errors.Join(err, errors.New("the wire has lost nothing"))
 	}
-	return nil
-}
-
-// keep undoes lose.
-func (w *wire) keep() {
-	for _, file := range []string{w.inside, w.outside} {
-		_ = in(file, "tc", "qdisc", "del", "dev", "eth0", "root") // which may have none
-	}
+	return errors.Join(err, w.relay.Err())
 }
 
 func (w *wire) close() {
+	if w.relay != nil {
+		w.relay.Close()
+	}
 	for _, file := range []string{w.inside, w.outside} {
 		_ = unix.Unmount(file, unix.MNT_DETACH)
 	}
@@ -127,14 +154,14 @@ type host struct {
 
 // networked makes a wire, a container at its one end, and servers at both. The caller
 // closes it.
-func (b *bench) networked(ctx context.Context, rt runtime) (_ *host, err error) {
+func (b *bench) networked(ctx context.Context, rt runtime, lossy bool) (_ *host, err error) {
 	h := &host{b: b, undo: func() {}}
 	defer func() {
 		if err != nil {
 			h.close()
 		}
 	}()
-	if h.wire, err = b.newWire(); err != nil {
+	if h.wire, err = b.newWire(lossy); err != nil {
 		return nil, err
 	}
 	s := bundle.Spec("/bin/sh", "/bench/network/serve")
@@ -203,7 +230,7 @@ func (h *host) start(ctx context.Context) error {
 // machine.
 func (h *host) native(ctx context.Context, peer, script string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", "--net="+h.wire.outside, "chroot", h.c.dir+"/rootfs", "/bin/bash", "-c", script)
-	cmd.Env = h.b.talkEnv(peer)
+	cmd.Env = h.b.talkEnv(peer, h.wire.relay != nil)
 	return cmd
 }
 
