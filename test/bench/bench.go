@@ -30,7 +30,8 @@ type bench struct {
 	tiny   string // a root that holds the guest alone
 	// clients goes over the Debian root where the network is measured: servers and clients.
 	clients string
-	leftOut []string // what can't be measured on this host, and why
+	seeds   map[string]uint64 // of what each runtime's wire has lost last
+	leftOut []string          // what can't be measured on this host, and why
 	goroot  string
 	group   *group
 	smoke   bool
@@ -63,7 +64,7 @@ func newBench(o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, ram: dir + "/ram", debian: o.root, clients: o.clients, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, effort: full}
+	b := &bench{dir: dir, ram: dir + "/ram", debian: o.root, clients: o.clients, layer: dir + "/layer", tiny: dir + "/tiny", smoke: o.smoke, seeds: map[string]uint64{}, effort: full}
 	if o.smoke {
 		b.effort = cursory
 	}

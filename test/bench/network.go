@@ -254,7 +254,7 @@ func (h *host) talk(ctx context.Context, t talk) report.Reading {
 	}
 	var err error
 	if t.lossy() {
-		err = h.wire.losing(t.loses, do)
+		err = h.wire.losing(t.loses, h.seed, do)
 	} else {
 		err = do()
 	}

@@ -114,11 +114,11 @@ func (w *wire) configure() error {
 
 // losing does something while what comes from one end is lost. It fails if the wire did not
 // do what it should.
-func (w *wire) losing(from relay.End, do func() error) error {
+func (w *wire) losing(from relay.End, seed uint64, do func() error) error {
 	before := w.relay.Counts(from).Lost
-	w.relay.Lose(from)
+	w.relay.Lose(from, seed)
 	err := do()
-	w.relay.Lose(relay.Neither)
+	w.relay.Lose(relay.Neither, 0)
 	if w.relay.Counts(from).Lost == before {
 		err = errors.Join(err, errors.New("the wire has lost nothing"))
 	}
@@ -147,6 +147,7 @@ func ipIn(file string, args ...string) error { return in(file, append([]string{"
 type host struct {
 	b       *bench
 	wire    *wire
+	seed    uint64 // of which segments a lossy wire loses
 	c       *container
 	undo    func()
 	servers *exec.Cmd
@@ -161,6 +162,12 @@ func (b *bench) networked(ctx context.Context, rt runtime, lossy bool) (_ *host,
 			h.close()
 		}
 	}()
+	if lossy {
+		// The rate is a matter of luck with so few losses: in each round it is another
+		// one, the same for all runtimes.
+		b.seeds[rt.Name]++
+		h.seed = b.seeds[rt.Name]
+	}
 	if h.wire, err = b.newWire(lossy); err != nil {
 		return nil, err
 	}

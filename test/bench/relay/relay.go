@@ -107,12 +107,12 @@ func (r *Relay) raise(i int) error {
 }
 
 // Lose has the wire lose 1 % of the frames that come from one end from now on, and none of
-// those from the other; which ones is the same each time, counted from this call.
-func (r *Relay) Lose(from End) {
+// those from the other; which ones, counted from this call, is the same for the same seed.
+func (r *Relay) Lose(from End, seed uint64) {
 	for i, l := range r.lanes {
 		l.mu.Lock()
 		if l.lose = nil; End(i+1) == from {
-			l.lose = newDice()
+			l.lose = newDice(seed)
 		}
 		l.mu.Unlock()
 	}
@@ -121,7 +121,7 @@ func (r *Relay) Lose(from End) {
 const lossRate = 0.01
 
 // newDice is what decides which frames are lost.
-func newDice() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+func newDice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 // Counts says what became of the frames from one end until now.
 func (r *Relay) Counts(from End) Counts {
