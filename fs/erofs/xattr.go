@@ -107,3 +107,18 @@ func (*file) SetXattr(vfs.Ctx, string, []byte, int) error { return linux.EROFS }
 
 // RemoveXattr implements vfs.Xattr.
 func (*file) RemoveXattr(vfs.Ctx, string) error { return linux.EROFS }
+
+// ACL implements vfs.ACLer.
+func (f *file) ACL(c vfs.Ctx, kind vfs.ACLKind) (vfs.ACL, error) {
+	b, err := f.GetXattr(c, kind.Name())
+	if err == linux.ENODATA {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return vfs.DecodeACL(b)
+}
+
+// SetACL implements vfs.ACLer.
+func (*file) SetACL(vfs.Ctx, vfs.ACLKind, vfs.ACL, linux.FileMode) error { return linux.EROFS }
