@@ -32,7 +32,6 @@ var optionDifferences = []optionDifference{
 	{lines: `\w+ IPV6 6 set`, ours: "", why: "IPV6_2292PKTOPTIONS: cannot be set"},
 	{lines: `\w+ IPV6 32 `, ours: "ENOPROTOOPT", why: "IPV6_FLOWLABEL_MGR: no labels are lent"},
 	{lines: `raw6 (IPV6|RAW) 36 set`, ours: "ENOTSUP, 4 00000000", why: "IPV6_HDRINCL: the stack writes IPv6's headers"},
-	{lines: `\w+ IPV6 50 set/(20|136)`, ours: "ENOPROTOOPT, ENOPROTOOPT", why: "IPV6_PKTINFO: only for a packet, not for all of a socket's"},
 	{lines: `\w+ IPV6 (54|55|59) set/(8|16|136)`, ours: "ENOPROTOOPT, 0 ", why: "IPV6_HOPOPTS and the like: no extension headers are sent"},
 	{lines: `tcp[46] TCP (14|32|38|39|4[012]) set`, ours: "ENOPROTOOPT, ENOPROTOOPT", why: "TCP_MD5SIG, TCP_AO: no signed segments", perhaps: true},
 	{lines: `tcp[46] TCP 19 set`, ours: "EPERM, 4 00000000", why: "TCP_REPAIR: nobody's connections are rewritten"},

@@ -11,43 +11,6 @@ import (
 	"garrison/sentry/usermem"
 )
 
-// sendControl reads the control messages that a sender gives: EINVAL.
-func sendControl(o *tcpip.SendableControlMessages, ms []socket.Cmsg) error {
-	for _, m := range ms {
-		v, err := socket.Int(m.Data)
-		switch {
-		case m.Level == linux.SOL_IP && m.Type == linux.IP_TTL:
-			if err != nil || v < 1 || v > 255 {
-				return linux.EINVAL
-			}
-			o.HasTTL, o.TTL = true, uint8(v)
-		case m.Level == linux.SOL_IPV6 && m.Type == linux.IPV6_HOPLIMIT:
-			if err != nil || v < -1 || v > 255 {
-				return linux.EINVAL
-			}
-			if v >= 0 {
-				o.HasHopLimit, o.HopLimit = true, uint8(v)
-			}
-		case m.Level == linux.SOL_IPV6 && m.Type == linux.IPV6_PKTINFO:
-			if len(m.Data) < 20 {
-				return linux.EINVAL
-			}
-			o.HasIPv6PacketInfo = true
-			o.IPv6PacketInfo.NIC = tcpip.NICID(binary.LittleEndian.Uint32(m.Data[16:]))
-			if ip := [16]byte(m.Data); ip != [16]byte{} {
-				o.IPv6PacketInfo.Addr = tcpip.AddrFrom16(ip)
-			}
-		case m.Level == linux.SOL_IP && (m.Type == linux.IP_PKTINFO || m.Type == linux.IP_TOS),
-			m.Level == linux.SOL_IPV6 && m.Type == linux.IPV6_TCLASS:
-			// The stack chooses the link and the address by its routes; with one
-			// link that is what the sender means.
-		case m.Level == linux.SOL_IP || m.Level == linux.SOL_IPV6:
-			return linux.EINVAL
-		}
-	}
-	return nil
-}
-
 // recvControl adds what the receiver asked for by options.
 func (e *Endpoint) recvControl(m *socket.Msg, cm *tcpip.ReceivableControlMessages) {
 	if cm.HasTimestamp {

@@ -77,13 +77,18 @@ func (e *Endpoint) done(p *payload) {
 // Send implements socket.Proto.
 func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
 	if l := e.local.Load(); l != nil {
+		if m != nil {
+			if err := e.control(nil, m.Others); err != nil {
+				return 0, err
+			}
+		}
 		return l.send(src, flags)
 	}
 	if flags&linux.MSG_OOB != 0 && !e.isTCP() {
 		return 0, linux.EOPNOTSUPP
 	}
 	// The stack has no urgent pointer: over a link, MSG_OOB sends ordinary bytes.
-	o := tcpip.WriteOptions{More: flags&linux.MSG_MORE != 0, EndOfRecord: flags&linux.MSG_EOR != 0}
+	o := sending{WriteOptions: tcpip.WriteOptions{More: flags&linux.MSG_MORE != 0, EndOfRecord: flags&linux.MSG_EOR != 0}, tos: -1}
 	if m != nil {
 		if m.Addr.Len() > 0 && !e.isTCP() {
 			to, err := e.destination(m.Addr.Bytes())
@@ -92,18 +97,19 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 			}
 			o.To = &to
 		}
-		if err := sendControl(&o.ControlMessages, m.Others); err != nil {
+		if err := e.control(&o, m.Others); err != nil {
 			return 0, err
 		}
 	}
+	e.sticky(&o)
 	size, serr := e.segment(m)
 	if serr != nil {
 		return 0, serr
 	}
 	if size > 0 && src.Len() > size {
-		return e.sendSegments(src, size, o)
+		return e.sendSegments(src, size, &o)
 	}
-	n, err := e.write(src, o)
+	n, err := e.write(src, &o)
 	if n > 0 {
 		return n, nil // the stack gives no error with progress, but for guest faults
 	}
@@ -117,9 +123,12 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 }
 
 // write gives the stack what it takes of src.
-func (e *Endpoint) write(src usermem.Seq, o tcpip.WriteOptions) (int64, tcpip.Error) {
+func (e *Endpoint) write(src usermem.Seq, o *sending) (int64, tcpip.Error) {
+	if o.own {
+		return e.writeOwn(src, o)
+	}
 	p := e.payload(src)
-	n, err := e.ep().Write(p, o)
+	n, err := e.ep().Write(p, o.WriteOptions)
 	e.done(p)
 	return n, err
 }
@@ -148,7 +157,7 @@ func (e *Endpoint) segment(m *socket.Msg) (int64, error) {
 }
 
 // sendSegments sends src as datagrams of size bytes, of which the last may be smaller.
-func (e *Endpoint) sendSegments(src usermem.Seq, size int64, o tcpip.WriteOptions) (int64, error) {
+func (e *Endpoint) sendSegments(src usermem.Seq, size int64, o *sending) (int64, error) {
 	total := src.Len()
 	if total > size*maxSegments {
 		return 0, linux.EINVAL

@@ -180,6 +180,7 @@ const (
 	unicastIf6
 	recvFragSize6
 	icmpFilter
+	stickyLink6
 	smalls
 )
 

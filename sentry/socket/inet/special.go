@@ -271,15 +271,17 @@ func (e *Endpoint) setUnicastIf(which small, val []byte) error {
 	return nil
 }
 
-// setPktinfo6 is IPV6_PKTINFO, the address that packets come from if their senders don't
-// say: the stack has its routes for that, so that none can be chosen.
+// setPktinfo6 is IPV6_PKTINFO, what packets have whose senders don't say: the link. The
+// address is for nobody, on Linux, too. EINVAL.
 func (e *Endpoint) setPktinfo6(val []byte) error {
-	switch {
-	case len(val) < 20:
+	if len(val) < 20 {
 		return linux.EINVAL
-	case [20]byte(val) != [20]byte{}:
-		return linux.ENOPROTOOPT
 	}
+	link := int32(binary.LittleEndian.Uint32(val[16:]))
+	if own := e.ep().SocketOptions().GetBindToDevice(); own != 0 && link != own {
+		return linux.EINVAL
+	}
+	e.small[stickyLink6].Store(link)
 	return nil
 }
 
