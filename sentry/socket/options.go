@@ -106,11 +106,23 @@ func (o *Options) RcvTimeout() time.Duration { return time.Duration(o.rcvtimeo.L
 // RcvLowat is SO_RCVLOWAT.
 func (o *Options) RcvLowat() int { return int(o.rcvlowat.Load()) }
 
-// PeekOff is SO_PEEK_OFF, -1 if off; SetPeekOff moves it on.
+// PeekOff is SO_PEEK_OFF, negative if off.
 func (o *Options) PeekOff() int { return int(o.peekOff.Load()) }
 
 // SetPeekOff sets what PeekOff returns.
 func (o *Options) SetPeekOff(n int) { o.peekOff.Store(int32(n)) }
+
+// MovePeekOff moves SO_PEEK_OFF, unless it is off: a peek that gave n bytes moves it on, and
+// a read back.
+func (o *Options) MovePeekOff(n int64, peek bool) {
+	switch off := o.PeekOff(); {
+	case off < 0:
+	case peek:
+		o.SetPeekOff(off + int(n))
+	default:
+		o.SetPeekOff(max(0, off-int(n)))
+	}
+}
 
 // Linger is SO_LINGER: how many seconds close(2) lingers; ok is false if it is off.
 func (o *Options) Linger() (seconds int32, ok bool) {

@@ -19,7 +19,6 @@ var optionDifferences = []optionDifference{
 	{lines: `tcp[46] TCP 26 `, why: "TCP_CC_INFO: cubic has none", perhaps: true},
 	{lines: `tcp[46] SOCKET 7 `, why: "SO_SNDBUF: TCP's begins large, as net.ipv4.tcp_wmem says"},
 	{lines: `tcp[46] SOCKET 55 `, why: "SO_MEMINFO: TCP's buffers begin larger"},
-	{lines: `(tcp|udp|ping)\w+ SOCKET 42 `, ours: "ENOTSUP", why: "SO_PEEK_OFF: not of the stack's sockets"},
 	{lines: `\w+ SOCKET (26|51) set/16`, ours: "", why: "SO_ATTACH_FILTER: no packet filters"},
 	{lines: `\w+ SOCKET (50|52) set `, ours: "EINVAL, ENOPROTOOPT", why: "SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF: no file is a program, open or not"},
 	{lines: `\w+ SOCKET 62 set `, ours: "ENODEV, 4 00000000", why: "SO_BINDTOIFINDEX: of links that are there"},

@@ -27,7 +27,8 @@ type Endpoint struct {
 	uid    uint32 // who made it
 
 	// spare is a payload in no use, to spare allocations.
-	spare atomic.Pointer[payload]
+	spare   atomic.Pointer[payload]
+	drained drained
 	// failed says that an error was told already: a socket that has ended with
 	// one no longer reports it. refused says that it was told by connect(2), after
 	// which the socket is as good as new.
@@ -152,6 +153,8 @@ func (e *Endpoint) Ready(want wait.Events) wait.Events {
 	r := wait.Events(e.ep().Readiness(waiter.EventMask(want) & waiter.AllEvents &^ waiter.EventPri))
 	if e.isTCP() {
 		r = e.streamReady(r)
+	} else if e.drained.count.Load() > 0 {
+		r |= wait.Readable
 	}
 	shut := e.shut.Load()
 	if shut&1 != 0 {
@@ -282,10 +285,17 @@ func (e *Endpoint) Accept(c vfs.Ctx) (*socket.Socket, error) {
 	}
 	e.fetches(c)
 	copyKeepalive(ep, e.ep())
-	n := e.fam.newEndpoint(e.kind, ep, q, e.opts.Inherit())
+	n := e.fam.newEndpoint(e.kind, ep, q, e.heritage())
 	n.uid, n.from = e.uid, from
 	n.small.inherit(&e.small)
 	return n.wrap(), nil
+}
+
+// heritage is what a connection has of the options of e, which listens.
+func (e *Endpoint) heritage() *socket.Options {
+	o := e.opts.Inherit()
+	o.SetPeekOff(e.opts.PeekOff())
+	return o
 }
 
 // Shutdown implements socket.Shutter.

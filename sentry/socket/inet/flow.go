@@ -62,19 +62,19 @@ func (f *flow) state(inline bool) flowState {
 	return s
 }
 
-// extent is what one read may return: at most want bytes, after skip that it passes
-// over. It stops at the urgent byte. mu is held.
-func (f *flow) extent(want int64, inline bool) (skip, n int) {
-	used := f.ring.Used()
+// extent is what one read may return that begins at bytes behind the first: at most want,
+// after skip that it passes over. It stops at the urgent byte. mu is held.
+func (f *flow) extent(at int, want int64, inline bool) (skip, n int) {
+	skip, end := at, f.ring.Used()
 	if f.urg.on {
-		switch before := int(f.urg.at - f.ring.Head()); {
-		case before > 0:
-			used = before
-		case !inline:
-			skip = 1
+		switch urgent := int(f.urg.at - f.ring.Head()); {
+		case urgent > at:
+			end = urgent
+		case urgent == at && !inline:
+			skip++
 		}
 	}
-	return skip, int(min(int64(used-skip), want))
+	return skip, int(max(0, min(int64(end-skip), want)))
 }
 
 // before is how many bytes can be read before the urgent one, or at all: SIOCINQ.
@@ -205,6 +205,7 @@ type readSpec struct {
 	peek   bool // they stay
 	sink   bool // they are thrown away
 	inline bool // SO_OOBINLINE
+	at     int  // where a peek begins: SO_PEEK_OFF
 }
 
 // read copies what is there to dst. EAGAIN if there is nothing; roomy is true if the
@@ -213,7 +214,7 @@ func (f *flow) read(dst usermem.Seq, how readSpec) (n int64, roomy bool, err err
 	f.rd.Lock()
 	defer f.rd.Unlock()
 	f.mu.Lock()
-	skip, k := f.extent(dst.Len(), how.inline)
+	skip, k := f.extent(how.at, dst.Len(), how.inline)
 	if k == 0 {
 		if skip > 0 && !how.peek && !f.gone {
 			f.drop(skip) // what reads at the mark passes it, whatever comes after

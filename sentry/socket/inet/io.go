@@ -18,7 +18,9 @@ import (
 type payload struct {
 	rest usermem.Seq
 	left int64
-	sink bool // what is written is thrown away (MSG_TRUNC of a stream)
+	sink bool  // what is written is thrown away (MSG_TRUNC of a stream)
+	skip int64 // of what is written, before the rest: SO_PEEK_OFF of a stream
+	err  error // why the guest's buffer did not take it
 }
 
 // Read implements io.Reader.
@@ -34,6 +36,9 @@ func (p *payload) Read(b []byte) (int, error) {
 
 // Write implements io.Writer. io.ErrShortWrite says that the guest's buffer is full.
 func (p *payload) Write(b []byte) (int, error) {
+	skip := int(min(p.skip, int64(len(b))))
+	p.skip -= int64(skip)
+	b = b[skip:]
 	short := int64(len(b)) > p.left
 	if short {
 		b = b[:p.left]
@@ -41,12 +46,13 @@ func (p *payload) Write(b []byte) (int, error) {
 	n, err := len(b), error(nil)
 	if !p.sink {
 		n, err = p.rest.CopyOut(b)
+		p.err = err
 	}
 	p.advance(n)
 	if err == nil && short {
 		err = io.ErrShortWrite
 	}
-	return n, err
+	return skip + n, err
 }
 
 func (p *payload) advance(n int) {
@@ -185,14 +191,6 @@ func (e *Endpoint) destination(b []byte) (tcpip.FullAddress, error) {
 	return toLoopback(e.kind.Family, a), nil
 }
 
-// Later implements socket.Later: nobody waits for errors.
-func (e *Endpoint) Later(flags linux.MsgFlags) wait.Object {
-	if flags&linux.MSG_ERRQUEUE != 0 {
-		return nil
-	}
-	return e
-}
-
 // Recv implements socket.Proto.
 func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
 	if flags&linux.MSG_ERRQUEUE != 0 {
@@ -207,8 +205,14 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 	if flags&linux.MSG_OOB != 0 {
 		return 0, linux.EOPNOTSUPP
 	}
+	peek := flags&linux.MSG_PEEK != 0
+	if e.drained.count.Load() > 0 || peek && e.opts.PeekOff() >= 0 {
+		if n, ok, err := e.recvDrained(dst, flags, m); ok {
+			return n, err
+		}
+	}
 	p := e.payload(dst)
-	r, err := e.ep().Read(p, tcpip.ReadOptions{Peek: flags&linux.MSG_PEEK != 0, NeedRemoteAddr: m != nil})
+	r, err := e.ep().Read(p, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: m != nil})
 	room := p.left
 	e.done(p)
 	// A datagram that meets a buffer of no bytes is a fault to the stack.
@@ -229,10 +233,12 @@ func (e *Endpoint) Recv(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, m *soc
 		}
 		e.recvControl(m, &r.ControlMessages)
 	}
+	n := int64(r.Count)
 	if flags&linux.MSG_TRUNC != 0 {
-		return int64(r.Total), nil
+		n = int64(r.Total)
 	}
-	return int64(r.Count), nil
+	e.opts.MovePeekOff(n, peek)
+	return n, nil
 }
 
 // recvStream is Recv of a TCP socket. The address is left alone, as on Linux.
@@ -258,7 +264,11 @@ func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.M
 	p := e.payload(dst)
 	p.sink = flags&linux.MSG_TRUNC != 0
 	peek := flags&linux.MSG_PEEK != 0
+	if peek {
+		p.skip = int64(max(0, e.opts.PeekOff()))
+	}
 	r, err := e.ep().Read(p, tcpip.ReadOptions{Peek: peek})
+	n, fault := dst.Len()-p.left, p.err
 	e.done(p)
 	switch err.(type) {
 	case nil:
@@ -268,8 +278,14 @@ func (e *Endpoint) recvStream(dst usermem.Seq, flags linux.MsgFlags, m *socket.M
 		e.failed.Store(true)
 		return 0, errno(err)
 	}
-	if !peek {
+	switch {
+	case n == 0 && fault != nil:
+		return 0, fault
+	case n == 0 && peek && e.Ready(wait.RdHup)&wait.RdHup == 0: // nothing is behind SO_PEEK_OFF
+		return 0, linux.EAGAIN
+	case !peek:
 		e.ep().ModerateRecvBuf(r.Count)
 	}
-	return int64(r.Count), nil
+	e.opts.MovePeekOff(n, peek)
+	return n, nil
 }

@@ -31,6 +31,9 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 	if l := e.local.Load(); l != nil {
 		return socket.StoreInt(m, arg, l.queued(cmd == linux.SIOCINQ))
 	}
+	if n, ok := e.drained.first(); ok && cmd == linux.SIOCINQ {
+		return socket.StoreInt(m, arg, n)
+	}
 	n, err := e.ep().GetSockOptInt(o)
 	if err != nil {
 		n = 0

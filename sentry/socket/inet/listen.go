@@ -179,7 +179,7 @@ func (e *Endpoint) child() (*Endpoint, error) {
 		return nil, errno(terr)
 	}
 	copyOptions(ep, e.ep())
-	n := e.fam.newEndpoint(e.kind, ep, q, e.opts.Inherit())
+	n := e.fam.newEndpoint(e.kind, ep, q, e.heritage())
 	n.uid = e.uid
 	n.sized.Store(e.sized.Load())
 	n.small.inherit(&e.small)

@@ -133,13 +133,18 @@ func (l *local) recv(dst usermem.Seq, flags linux.MsgFlags) (int64, error) {
 	if dst.Len() == 0 {
 		return 0, nil
 	}
-	n, roomy, err := l.in.read(dst, readSpec{peek, flags&linux.MSG_TRUNC != 0, l.inline()})
+	how := readSpec{peek: peek, sink: flags&linux.MSG_TRUNC != 0, inline: l.inline()}
+	if peek {
+		how.at = max(0, l.e.opts.PeekOff())
+	}
+	n, roomy, err := l.in.read(dst, how)
 	if err == linux.EAGAIN {
 		if err := l.takeError(); err != nil {
 			return 0, err
 		}
 		// The end may have come after the look into the ring.
-		if s := l.in.state(l.inline()); s.used > 0 && !s.gone {
+		s := l.in.state(l.inline())
+		if !s.gone && l.in.holds(how.at, how.inline) {
 			return l.recv(dst, flags)
 		} else if s.fin || s.gone || l.ended.Load() || l.e.shut.Load()&1 != 0 {
 			return 0, nil
@@ -149,6 +154,7 @@ func (l *local) recv(dst usermem.Seq, flags linux.MsgFlags) (int64, error) {
 	if roomy {
 		l.peer.Notify(wait.Writable)
 	}
+	l.e.opts.MovePeekOff(n, peek)
 	return n, err
 }
 

@@ -54,7 +54,14 @@ func (e *Endpoint) setSocketSpecial(c vfs.Ctx, name int32, val []byte) error {
 	case linux.SO_SNDBUFFORCE, linux.SO_RCVBUFFORCE:
 		return e.forceBuffer(c, name, val)
 	case linux.SO_PEEK_OFF:
-		return linux.EOPNOTSUPP
+		v, err := socket.Int(val)
+		switch {
+		case !e.isTCP() && !e.isUDP():
+			return linux.EOPNOTSUPP
+		case err == nil:
+			e.opts.SetPeekOff(int(v))
+		}
+		return err
 	}
 	return linux.ENOPROTOOPT
 }
@@ -174,7 +181,10 @@ func (e *Endpoint) socketSpecial(name int32, size int) ([]byte, error) {
 	case linux.SO_BINDTOIFINDEX:
 		return socket.IntBytes(e.ep().SocketOptions().GetBindToDevice()), nil
 	case linux.SO_PEEK_OFF:
-		return nil, linux.EOPNOTSUPP
+		if !e.isTCP() && !e.isUDP() {
+			return nil, linux.EOPNOTSUPP
+		}
+		return socket.IntBytes(int32(e.opts.PeekOff())), nil
 	}
 	return nil, linux.ENOPROTOOPT
 }

@@ -141,7 +141,7 @@ func (e *Endpoint) recvMessage(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags,
 	full := int64(len(msg.data))
 	n, err := dst.CopyOut(msg.data[skip:])
 	if err == nil {
-		e.movePeek(int64(n), peek)
+		e.opts.MovePeekOff(int64(n), peek)
 	}
 	found := segment{cred: msg.cred, rights: msg.rights}
 	if m != nil {

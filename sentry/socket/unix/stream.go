@@ -141,7 +141,7 @@ func (e *Endpoint) recvStream(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, 
 	}
 	n, err := r.run(dst, e)
 	if n > 0 {
-		e.movePeek(n, r.peek)
+		e.opts.MovePeekOff(n, r.peek)
 		if m != nil {
 			if from := conn.peer.name.Load(); from != nil {
 				m.Addr.Set(from.addr)
@@ -150,18 +150,6 @@ func (e *Endpoint) recvStream(c vfs.Ctx, dst usermem.Seq, flags linux.MsgFlags, 
 	}
 	e.deliver(c, m, r.found, r.peek)
 	return n, err
-}
-
-// movePeek keeps SO_PEEK_OFF: a peek moves it on, a read back.
-func (e *Endpoint) movePeek(n int64, peek bool) {
-	off := e.opts.PeekOff()
-	switch {
-	case off < 0:
-	case peek:
-		e.opts.SetPeekOff(off + int(n))
-	default:
-		e.opts.SetPeekOff(max(0, off-int(n)))
-	}
 }
 
 // A reading is one recvmsg(2) from a stream.
