@@ -271,6 +271,9 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 	if n < 0 {
 		return 0, linux.EINVAL
 	}
+	if level == linux.SOL_SOCKET && opt == linux.SO_ATTACH_FILTER {
+		return 0, getFilter(t, s, p, size, int(n))
+	}
 	v, err := s.Option(t, level, opt, int(n))
 	if level == linux.SOL_SOCKET && opt == linux.SO_PEERPIDFD {
 		v, err = peerPidfd(t, s, n)
@@ -289,6 +292,25 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 	}
 	n = int32(len(v))
 	return 0, size.Store(t, &n)
+}
+
+// getFilter is SO_GET_FILTER, which counts instructions: those there is room for, and those
+// there are. EINVAL for too little room, but none at all asks how many there are.
+func getFilter(t *kernel.Task, s openSocket, p address, size usermem.Ptr[int32], room int) error {
+	var program []linux.SockFilter
+	if x, ok := s.Proto().(socket.Filterer); ok {
+		program = x.Filter()
+	}
+	if room > 0 && len(program) > 0 {
+		if room < len(program) {
+			return linux.EINVAL
+		}
+		if err := usermem.Ptr[linux.SockFilter](p.Addr()).StoreSlice(t, program); err != nil {
+			return err
+		}
+	}
+	n := int32(len(program))
+	return size.Store(t, &n)
 }
 
 // packetHeader is PACKET_HDRLEN, whose value is a version before it is a length.

@@ -93,6 +93,12 @@ type (
 		Mmap(vfs.Ctx, vfs.MapSpec) (mm.Mappable, error)
 	}
 
+	// Filterer: getsockopt(2) of SO_ATTACH_FILTER, which is SO_GET_FILTER. None.
+	Filterer interface {
+		// Filter is the program that packets have to pass, nil if there is none.
+		Filter() []linux.SockFilter
+	}
+
 	// HeaderLength: getsockopt(2) of PACKET_HDRLEN, which is told a version. ENOPROTOOPT.
 	HeaderLength interface {
 		HeaderLength(version int32) ([]byte, error)

@@ -39,7 +39,7 @@ var intOptions = map[int32]intOption{
 	linux.SO_RXQ_OVFL:              flag(linux.SO_RXQ_OVFL),
 	linux.SO_WIFI_STATUS:           flag(linux.SO_WIFI_STATUS),
 	linux.SO_NOFCS:                 flag(linux.SO_NOFCS),
-	linux.SO_LOCK_FILTER:           flag(linux.SO_LOCK_FILTER),
+	linux.SO_LOCK_FILTER:           {get: flag(linux.SO_LOCK_FILTER).get, set: lockFilter},
 	linux.SO_SELECT_ERR_QUEUE:      flag(linux.SO_SELECT_ERR_QUEUE),
 	linux.SO_RCVMARK:               flag(linux.SO_RCVMARK),
 	linux.SO_RCVPRIORITY:           flag(linux.SO_RCVPRIORITY),
@@ -155,6 +155,15 @@ func reuseport(s *Socket, _ vfs.Ctx, v int32) error {
 	if v != 0 {
 		return linux.EOPNOTSUPP // inet's sockets know it themselves
 	}
+	return nil
+}
+
+// lockFilter is SO_LOCK_FILTER, which holds for good: EPERM.
+func lockFilter(s *Socket, _ vfs.Ctx, v int32) error {
+	if v == 0 && s.opts.Has(linux.SO_LOCK_FILTER) {
+		return linux.EPERM
+	}
+	s.opts.Put(linux.SO_LOCK_FILTER, v != 0)
 	return nil
 }
 

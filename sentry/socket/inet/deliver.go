@@ -26,6 +26,10 @@ func (l *packetLink) deliver(d stack.NetworkDispatcher, packets []*stack.PacketB
 		if ok {
 			e = l.endpoint(p, id)
 		}
+		if !l.gates.lets(e, p) {
+			p.DecRef()
+			continue
+		}
 		if e == nil || !claim(e) {
 			// If somebody is at it, it is for them, or for whom they tell.
 			pass(d, p)
@@ -34,7 +38,11 @@ func (l *packetLink) deliver(d stack.NetworkDispatcher, packets []*stack.PacketB
 		pass(d, p)
 		for k := i + 1; k < len(packets); k++ {
 			if other, ok := connectionOf(packets[k]); ok && other == id {
-				pass(d, packets[k])
+				if l.gates.lets(e, packets[k]) {
+					pass(d, packets[k])
+				} else {
+					packets[k].DecRef()
+				}
 				packets[k] = nil
 			}
 		}

@@ -29,6 +29,8 @@ type Endpoint struct {
 	// spare is a payload in no use, to spare allocations.
 	spare   atomic.Pointer[payload]
 	drained drained
+	gate    gate
+	raw     *rawGate // of a raw socket that receives
 	// failed says that an error was told already: a socket that has ended with
 	// one no longer reports it. refused says that it was told by connect(2), after
 	// which the socket is as good as new.
@@ -59,7 +61,10 @@ func (e *Endpoint) attach(ep tcpip.Endpoint, q *waiter.Queue) {
 	in := &inner{ep: ep, queue: q}
 	in.entry.Init(e, waiter.AllEvents)
 	q.EventRegister(&in.entry)
-	e.cur.Store(in)
+	if old := e.cur.Swap(in); old != nil && e.fam.gates.of(old.ep) != nil {
+		e.fam.gates.drop(old.ep)
+		e.guard()
+	}
 }
 
 // detach gives up an endpoint.
@@ -288,6 +293,7 @@ func (e *Endpoint) Accept(c vfs.Ctx) (*socket.Socket, error) {
 	n := e.fam.newEndpoint(e.kind, ep, q, e.heritage())
 	n.uid, n.from = e.uid, from
 	n.small.inherit(&e.small)
+	n.inheritFilter(e)
 	return n.wrap(), nil
 }
 
@@ -324,6 +330,6 @@ func (e *Endpoint) Close(vfs.Ctx) {
 		o := e.ep().SocketOptions().GetLinger()
 		l.close(o.Enabled && o.Timeout == 0)
 	}
-	e.cur.Load().detach()
+	e.discard()
 	e.Notify(wait.Hup | wait.Err | wait.Readable | wait.Writable)
 }

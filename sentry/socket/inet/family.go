@@ -54,6 +54,9 @@ func (m *member) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	}
 	e := m.newEndpoint(k, ep, q, socket.NewOptions(m.net))
 	e.uid = c.Creds().EUID
+	if e.isRaw() {
+		e.guardRaw(s)
+	}
 	return e.wrap(), nil
 }
 

@@ -26,11 +26,12 @@ type packetLink struct {
 	fd   int
 	down func()
 	// of is the stack, once Configure has given the link to one, id the link's there, and
-	// late and taps its family's.
-	of   *stack.Stack
-	id   tcpip.NICID
-	late *late
-	taps *taps
+	// late, taps and gates its family's.
+	of    *stack.Stack
+	id    tcpip.NICID
+	late  *late
+	taps  *taps
+	gates *gates
 
 	mu       sync.Mutex
 	attached bool // protected by mu

@@ -64,11 +64,11 @@ func (f *Family) unlisten(e *Endpoint) {
 	l.mu.Unlock()
 	for _, n := range queue {
 		n.local.Load().close(true)
-		n.cur.Load().detach()
+		n.discard()
 	}
 	for _, n := range waiting {
 		n.local.Load().peer.local.Load().fail(linux.ECONNREFUSED)
-		n.cur.Load().detach()
+		n.discard()
 	}
 }
 
@@ -152,7 +152,7 @@ func (e *Endpoint) connectLocal(srv *Endpoint, a tcpip.FullAddress) error {
 	case l.closed:
 		l.mu.Unlock()
 		e.local.Store(nil)
-		n.cur.Load().detach()
+		n.discard()
 		return linux.ECONNREFUSED
 	case len(l.queue) > l.backlog:
 		l.waiting = append(l.waiting, n)
@@ -183,6 +183,7 @@ func (e *Endpoint) child() (*Endpoint, error) {
 	n.uid = e.uid
 	n.sized.Store(e.sized.Load())
 	n.small.inherit(&e.small)
+	n.inheritFilter(e)
 	return n, nil
 }
 

@@ -146,7 +146,7 @@ func (f *Family) change(s *stack.Stack, was, l *LinkConfig) error {
 	var had []AddressConfig
 	if was == nil {
 		if p, ok := l.Endpoint.(*packetLink); ok {
-			p.of, p.id, p.late, p.taps = s, id, f.late, f.taps
+			p.of, p.id, p.late, p.taps, p.gates = s, id, f.late, f.taps, f.gates
 		}
 		// No name: the stack could not change it while packets come, and nobody asks it.
 		if err := s.CreateNICWithOptions(id, l.Endpoint, stack.NICOptions{}); err != nil {

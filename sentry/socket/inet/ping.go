@@ -28,16 +28,16 @@ func (h *hush) over(s *stack.Stack) {
 // A pings is ICMP as transport, whose sockets get answers and no echo requests, though they
 // have their number: as nobody gets those, a hush does.
 type pings struct {
-	stack.TransportProtocol
+	guarded
 	request byte // the type of echo requests
 }
 
-func newPing4(s *stack.Stack) stack.TransportProtocol {
-	return &pings{icmp.NewProtocol4(s), byte(header.ICMPv4Echo)}
+func (x *gates) newPing4(s *stack.Stack) stack.TransportProtocol {
+	return &pings{guarded{icmp.NewProtocol4(s), x}, byte(header.ICMPv4Echo)}
 }
 
-func newPing6(s *stack.Stack) stack.TransportProtocol {
-	return &pings{icmp.NewProtocol6(s), byte(header.ICMPv6EchoRequest)}
+func (x *gates) newPing6(s *stack.Stack) stack.TransportProtocol {
+	return &pings{guarded{icmp.NewProtocol6(s), x}, byte(header.ICMPv6EchoRequest)}
 }
 
 // ParsePorts implements stack.TransportProtocol.

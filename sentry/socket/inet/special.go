@@ -53,6 +53,12 @@ func (e *Endpoint) setSocketSpecial(c vfs.Ctx, name int32, val []byte) error {
 		return errno(e.ep().SocketOptions().SetBindToDevice(v))
 	case linux.SO_SNDBUFFORCE, linux.SO_RCVBUFFORCE:
 		return e.forceBuffer(c, name, val)
+	case linux.SO_ATTACH_FILTER, linux.SO_DETACH_FILTER:
+		err := e.gate.filter.SetOption(c, e.opts, name, val)
+		if err == nil && name == linux.SO_ATTACH_FILTER {
+			e.guard()
+		}
+		return err
 	case linux.SO_PEEK_OFF:
 		v, err := socket.Int(val)
 		switch {

@@ -18,7 +18,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
@@ -64,6 +63,8 @@ type Family struct {
 	late *late `save:"-"` // of what links work at
 	taps *taps `save:"-"` // of all links
 
+	gates *gates `save:"-"` // of all sockets that have one
+
 	mu  sync.Mutex
 	stk *stack.Stack           `save:"-"` // protected by mu; nil until it is needed
 	all map[*Endpoint]struct{} // protected by mu
@@ -76,7 +77,7 @@ type Family struct {
 // and up. Other links are for Configure. The stack is made on first use.
 func New(n *socket.Network) *Family {
 	t := new(taps)
-	f := &Family{net: n, lo: &loopbackLink{LinkEndpoint: loopback.New(), taps: t}, taps: t, hush: new(hush), shared: new(sharing), late: new(late), all: map[*Endpoint]struct{}{}, listening: map[uint16][]*Endpoint{}}
+	f := &Family{net: n, lo: &loopbackLink{LinkEndpoint: loopback.New(), taps: t}, taps: t, hush: new(hush), shared: new(sharing), late: new(late), gates: new(gates), all: map[*Endpoint]struct{}{}, listening: map[uint16][]*Endpoint{}}
 	f.host = new(Outside)
 	f.outside.Store(&Outside{Loopback: loopbackConfig()})
 	f.heeded.Store(heed(n))
@@ -94,7 +95,7 @@ func (f *Family) stack() (*stack.Stack, error) {
 	}
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol, arp.NewProtocol},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC, udp.NewProtocol, newPing4, newPing6},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC, f.gates.newUDP, f.gates.newPing4, f.gates.newPing6},
 		HandleLocal:        true,
 		RawFactory:         raw.EndpointFactory{},
 		NUDDisp:            neighborhood{weak.Make(f)},

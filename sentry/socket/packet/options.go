@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
 	"garrison/sentry/usermem"
@@ -15,7 +14,7 @@ import (
 func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 	switch level {
 	case linux.SOL_SOCKET:
-		return s.setFilter(c, name, val)
+		return s.filter.SetOption(c, s.opts, name, val)
 	case linux.SOL_PACKET:
 	default:
 		return linux.ENOPROTOOPT
@@ -83,58 +82,10 @@ func (s *Socket) flagLocked(name int32) *bool {
 	return &s.incoming
 }
 
-// setFilter is SO_ATTACH_FILTER and SO_DETACH_FILTER: EINVAL, EFAULT, ENOENT.
-func (s *Socket) setFilter(c vfs.Ctx, name int32, val []byte) error {
-	switch name {
-	case linux.SO_ATTACH_FILTER:
-		p, err := loadProgram(c, val)
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.opts.Has(linux.SO_LOCK_FILTER) {
-			return linux.EPERM
-		}
-		s.filter = p
-		return nil
-	case linux.SO_DETACH_FILTER:
-		if _, err := socket.Int(val); err != nil {
-			return err
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		switch {
-		case s.opts.Has(linux.SO_LOCK_FILTER):
-			return linux.EPERM
-		case s.filter == nil:
-			return linux.ENOENT
-		}
-		s.filter = nil
-		return nil
-	}
-	return linux.ENOPROTOOPT
-}
-
-// loadProgram reads the program that val, a struct sock_fprog, points at.
-func loadProgram(c vfs.Ctx, val []byte) (program, error) {
-	var f linux.SockFprog
-	if len(val) != len(usermem.AsBytes(&f)) {
-		return nil, linux.EINVAL
-	}
-	copy(usermem.AsBytes(&f), val)
-	if f.Len == 0 || f.Len > linux.BPF_MAXINSNS || f.Filter == 0 {
-		return nil, linux.EINVAL
-	}
-	m, ok := c.(usermem.Memory)
-	if !ok {
-		return nil, linux.EFAULT
-	}
-	source, err := usermem.Ptr[linux.SockFilter](arch.Addr(f.Filter)).LoadSlice(m, int(f.Len))
-	if err != nil {
-		return nil, err
-	}
-	return newProgram(source)
+// Filter implements socket.Filterer.
+func (s *Socket) Filter() []linux.SockFilter {
+	p, _ := s.filter.Program()
+	return p
 }
 
 // setMembership is PACKET_ADD_MEMBERSHIP and PACKET_DROP_MEMBERSHIP: EINVAL, ENODEV. It

@@ -11,6 +11,7 @@ import (
 	"garrison/sentry/linux"
 	"garrison/sentry/memfile"
 	"garrison/sentry/socket"
+	"garrison/sentry/socket/bpf"
 	"garrison/sentry/vfs"
 	"garrison/sentry/wait"
 )
@@ -55,13 +56,13 @@ type Socket struct {
 	links  socket.Framer
 	cooked bool // SOCK_DGRAM: without Ethernet's header
 	opts   *socket.Options
+	filter bpf.Slot
 
 	// mu is no lock of the order: who sends may hold any of that.
 	mu       sync.Mutex
 	protocol uint16             // protected by mu: 0 for none at all
 	link     int32              // protected by mu: 0 for all links
 	stop     func()             // protected by mu: ends hearing; nil if it has not begun
-	filter   program            // protected by mu: nil takes all
 	queue    []packet           // protected by mu: to be read
 	bytes    int                // protected by mu: in queue
 	seen     uint32             // protected by mu: since PACKET_STATISTICS was asked for, dropped ones, too
@@ -133,8 +134,11 @@ func (s *Socket) takeLocked(f *socket.Frame, now time.Time) bool {
 		at = linux.ETH_HLEN
 	}
 	data := f.Data[at:]
-	if s.filter != nil {
-		n := s.filter.run(view{f, at})
+	if p, ok := s.filter.Program(); ok {
+		n := p.Run(&bpf.Packet{
+			Data: f.Data, Network: linux.ETH_HLEN, At: at,
+			Protocol: protocolOf(f.Data), Hardware: f.Hardware, Type: f.Type, Index: f.Link,
+		})
 		if n == 0 {
 			return false
 		}
@@ -253,4 +257,13 @@ func (s *Socket) Close(vfs.Ctx) {
 	}
 	s.protocol, s.queue, s.bytes = 0, nil, 0
 	_ = s.dropRingLocked() // who maps it has a reference to the open file
+}
+
+// protocolOf is a frame's protocol, as Linux has it.
+func protocolOf(frame []byte) uint16 {
+	p := binary.BigEndian.Uint16(frame[linux.ETH_HLEN-2:])
+	if p < linux.ETH_P_802_3 {
+		return linux.ETH_P_802_2
+	}
+	return p
 }

@@ -1,15 +1,12 @@
-package packet
+// Package bpf is the programs that sockets have look at what comes: SO_ATTACH_FILTER of
+// socket(7), in the language of classic BPF's machine.
+package bpf
 
-import (
-	"encoding/binary"
+import "garrison/sentry/linux"
 
-	"garrison/sentry/linux"
-	"garrison/sentry/socket"
-)
-
-// A program is one for classic BPF's machine that has been checked, <linux/filter.h>: it says
-// how many bytes of a frame a socket gets. It never changes.
-type program []linux.SockFilter
+// A Program is one for classic BPF's machine that has been checked, <linux/filter.h>: it says
+// how many bytes of a packet a socket gets. It never changes.
+type Program []linux.SockFilter
 
 // Parts of an instruction's code, <linux/bpf_common.h>.
 const (
@@ -25,10 +22,10 @@ const (
 	memWords                                             = 16
 )
 
-// newProgram checks a program: EINVAL if it is empty, too long, has an instruction that there
+// New checks a program: EINVAL if it is empty, too long, has an instruction that there
 // is not, could leave its end, divide by the constant zero, or read scratch memory that it
 // has not written.
-func newProgram(source []linux.SockFilter) (program, error) {
+func New(source []linux.SockFilter) (Program, error) {
 	n := len(source)
 	if n == 0 || n > linux.BPF_MAXINSNS || source[n-1].Code&classMask != ret {
 		return nil, linux.EINVAL
@@ -66,7 +63,7 @@ func newProgram(source []linux.SockFilter) (program, error) {
 		}
 		written[pc+1] &= w
 	}
-	return append(program(nil), source...), nil
+	return append(Program(nil), source...), nil
 }
 
 // valid reports whether there is such an instruction, wherever it stands.
@@ -121,7 +118,7 @@ func validLoad(s linux.SockFilter) bool {
 	return s.Code == ld|imm || s.Code == ld|length
 }
 
-// known reports whether the machine knows something of a frame that is not in it.
+// known reports whether the machine knows something of a packet that is not in it.
 func known(what uint32) bool {
 	switch what {
 	case linux.SKF_AD_PROTOCOL, linux.SKF_AD_PKTTYPE, linux.SKF_AD_IFINDEX, linux.SKF_AD_HATYPE, linux.SKF_AD_CPU,
@@ -131,37 +128,43 @@ func known(what uint32) bool {
 	return false
 }
 
-// A view is a frame as a socket's program sees it: from at on.
-type view struct {
-	*socket.Frame
-	at int
+// A Packet is what a program looks at.
+type Packet struct {
+	Data []byte
+	// Link, Network and At are where in Data the headers of link and network begin, and
+	// what is at the program's offset 0.
+	Link, Network, At int
+	Protocol          uint16 // ETH_P_*
+	Hardware          uint16 // ARPHRD_*, of the link
+	Type              uint8  // PACKET_*
+	Index             int32  // the link's
 }
 
-// about is what v is known to be: known says of what. There are no VLANs beside the frame.
-func (v view) about(what uint32) uint32 {
+// about is what p is known to be: known says of what. There are no VLANs beside the data.
+func (p *Packet) about(what uint32) uint32 {
 	switch what {
 	case linux.SKF_AD_PROTOCOL:
-		return uint32(protocolOf(v.Data))
+		return uint32(p.Protocol)
 	case linux.SKF_AD_PKTTYPE:
-		return uint32(v.Type)
+		return uint32(p.Type)
 	case linux.SKF_AD_IFINDEX:
-		return uint32(v.Link)
+		return uint32(p.Index)
 	case linux.SKF_AD_HATYPE:
-		return uint32(v.Hardware)
+		return uint32(p.Hardware)
 	}
 	return 0
 }
 
-// load is the bytes at an offset; ok is false if the frame is too short.
-func (v view) load(off uint32, size uint16) (n uint32, ok bool) {
-	at := int64(off) + int64(v.at)
+// load is the bytes at an offset; ok is false if the packet is too short.
+func (p *Packet) load(off uint32, size uint16) (n uint32, ok bool) {
+	at := int64(off) + int64(p.At)
 	switch {
 	case off >= linux.SKF_AD_OFF:
-		return v.about(off - linux.SKF_AD_OFF), true
+		return p.about(off - linux.SKF_AD_OFF), true
 	case off >= linux.SKF_NET_OFF:
-		at = int64(off-linux.SKF_NET_OFF) + linux.ETH_HLEN
+		at = int64(off-linux.SKF_NET_OFF) + int64(p.Network)
 	case off >= linux.SKF_LL_OFF:
-		at = int64(off - linux.SKF_LL_OFF)
+		at = int64(off-linux.SKF_LL_OFF) + int64(p.Link)
 	}
 	width := int64(4)
 	switch size {
@@ -170,17 +173,17 @@ func (v view) load(off uint32, size uint16) (n uint32, ok bool) {
 	case octet:
 		width = 1
 	}
-	if at+width > int64(len(v.Data)) {
+	if at+width > int64(len(p.Data)) {
 		return 0, false
 	}
-	for _, b := range v.Data[at : at+width] {
+	for _, b := range p.Data[at : at+width] {
 		n = n<<8 | uint32(b)
 	}
 	return n, true
 }
 
-// run is how many bytes of v, at most, are wanted: 0 is none of it.
-func (p program) run(v view) uint32 {
+// Run is how many bytes of v from its At on, at most, are wanted: 0 is none of it.
+func (p Program) Run(v *Packet) uint32 {
 	var a, x uint32
 	var m [memWords]uint32
 	for pc := 0; pc < len(p); pc++ {
@@ -218,12 +221,12 @@ func (p program) run(v view) uint32 {
 	return 0
 }
 
-func (p program) loadA(s *linux.SockFilter, v view, x uint32, m *[memWords]uint32) (uint32, bool) {
+func (p Program) loadA(s *linux.SockFilter, v *Packet, x uint32, m *[memWords]uint32) (uint32, bool) {
 	switch s.Code & modeMask {
 	case imm:
 		return s.K, true
 	case length:
-		return uint32(len(v.Data) - v.at), true
+		return uint32(len(v.Data) - v.At), true
 	case mem:
 		return m[s.K%memWords], true
 	case ind:
@@ -232,12 +235,12 @@ func (p program) loadA(s *linux.SockFilter, v view, x uint32, m *[memWords]uint3
 	return v.load(s.K, s.Code&sizeMask)
 }
 
-func (p program) loadX(s *linux.SockFilter, v view, m *[memWords]uint32) (uint32, bool) {
+func (p Program) loadX(s *linux.SockFilter, v *Packet, m *[memWords]uint32) (uint32, bool) {
 	switch s.Code & modeMask {
 	case imm:
 		return s.K, true
 	case length:
-		return uint32(len(v.Data) - v.at), true
+		return uint32(len(v.Data) - v.At), true
 	case mem:
 		return m[s.K%memWords], true
 	}
@@ -301,13 +304,4 @@ func jump(s *linux.SockFilter, a, x uint32) int {
 		return int(s.JT)
 	}
 	return int(s.JF)
-}
-
-// protocolOf is a frame's protocol, as Linux has it.
-func protocolOf(frame []byte) uint16 {
-	p := binary.BigEndian.Uint16(frame[linux.ETH_HLEN-2:])
-	if p < linux.ETH_P_802_3 {
-		return linux.ETH_P_802_2
-	}
-	return p
 }
