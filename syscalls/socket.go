@@ -278,8 +278,12 @@ func getsockopt(t *kernel.Task, fd kernel.FD, level, opt int32, p address, size 
 	if level == linux.SOL_SOCKET && opt == linux.SO_PEERPIDFD {
 		v, err = peerPidfd(t, s, n)
 	}
-	if level == linux.SOL_PACKET && opt == linux.PACKET_HDRLEN {
-		v, err = packetHeader(t, s, p, n)
+	if x, ok := s.Proto().(socket.Asked); ok && x.Question(level, opt) > 0 {
+		question := make([]byte, min(x.Question(level, opt), int(n)))
+		if _, err := t.CopyIn(question, p.Addr()); err != nil {
+			return 0, err
+		}
+		v, err = x.Answer(t, level, opt, question)
 	}
 	if err != nil {
 		return 0, err
@@ -311,22 +315,6 @@ func getFilter(t *kernel.Task, s openSocket, p address, size usermem.Ptr[int32],
 	}
 	n := int32(len(program))
 	return size.Store(t, &n)
-}
-
-// packetHeader is PACKET_HDRLEN, whose value is a version before it is a length.
-func packetHeader(t *kernel.Task, s openSocket, p address, n int32) ([]byte, error) {
-	x, ok := s.Proto().(socket.HeaderLength)
-	if !ok {
-		return nil, linux.ENOPROTOOPT
-	}
-	if n < 4 {
-		return nil, linux.EINVAL
-	}
-	version, err := usermem.Ptr[int32](p.Addr()).Load(t)
-	if err != nil {
-		return nil, err
-	}
-	return x.HeaderLength(version)
 }
 
 // peerPidfd is SO_PEERPIDFD: a descriptor of the process at the other end. ENODATA if

@@ -52,7 +52,12 @@ const (
 	IP_DROP_SOURCE_MEMBERSHIP = 40
 	IP_MSFILTER               = 41
 	MCAST_JOIN_GROUP          = 42
+	MCAST_BLOCK_SOURCE        = 43
+	MCAST_UNBLOCK_SOURCE      = 44
 	MCAST_LEAVE_GROUP         = 45
+	MCAST_JOIN_SOURCE_GROUP   = 46
+	MCAST_LEAVE_SOURCE_GROUP  = 47
+	MCAST_MSFILTER            = 48
 	IP_MULTICAST_ALL          = 49
 	IP_UNICAST_IF             = 50
 	IP_LOCAL_PORT_RANGE       = 51
@@ -158,3 +163,9 @@ type IPv6Mreq struct {
 	Multiaddr [16]byte
 	Ifindex   int32
 }
+
+// MCAST_* is whether a list is of sources that are wanted, or not.
+const (
+	MCAST_EXCLUDE = 0
+	MCAST_INCLUDE = 1
+)

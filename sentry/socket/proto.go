@@ -99,9 +99,13 @@ type (
 		Filter() []linux.SockFilter
 	}
 
-	// HeaderLength: getsockopt(2) of PACKET_HDRLEN, which is told a version. ENOPROTOOPT.
-	HeaderLength interface {
-		HeaderLength(version int32) ([]byte, error)
+	// Asked: getsockopt(2) of options whose value is a question before it is the answer.
+	Asked interface {
+		// Question is the most bytes of an option's value that ask something, 0 if
+		// it is no such option.
+		Question(level, name int32) int
+		// Answer is the value, by what the caller has there of the question.
+		Answer(c vfs.Ctx, level, name int32, question []byte) ([]byte, error)
 	}
 
 	// Ioctler: ioctl(2) commands of its own. ENOTTY means: not mine.

@@ -26,8 +26,6 @@ var optionDifferences = []optionDifference{
 	{lines: `\w+ SOCKET 80 set`, ours: "ENOPROTOOPT, ENOPROTOOPT", why: "SO_DEVMEM_DONTNEED: no device's memory"},
 	{lines: `unix SOCKET 84 set`, ours: "ENOPROTOOPT, ENOPROTOOPT", why: "SO_INQ: Linux 6.18's", perhaps: true},
 	{lines: `\w+ IP (16|17) |\w+ IPV6 (34|35) `, ours: "ENOPROTOOPT", why: "IP_IPSEC_POLICY, IP_XFRM_POLICY: no IPsec", perhaps: true},
-	{lines: `\w+ IP (3[789]|40) set/12`, ours: "ENOPROTOOPT, ENOPROTOOPT", why: "IP_ADD_SOURCE_MEMBERSHIP and the like: no groups by source"},
-	{lines: `\w+ (IP|IPV6) (41|43|44|46|47|48) `, ours: "ENOPROTOOPT", why: "IP_MSFILTER, MCAST_JOIN_SOURCE_GROUP and the like: no groups by source"},
 	{lines: `\w+ IP 36 set/`, ours: "EINVAL, ENOPROTOOPT", why: "IP_DROP_MEMBERSHIP: of what is no group"},
 	{lines: `\w+ IPV6 6 set`, ours: "", why: "IPV6_2292PKTOPTIONS: cannot be set"},
 	{lines: `\w+ IPV6 32 `, ours: "ENOPROTOOPT", why: "IPV6_FLOWLABEL_MGR: no labels are lent"},

@@ -29,7 +29,7 @@ type Endpoint struct {
 	// spare is a payload in no use, to spare allocations.
 	spare   atomic.Pointer[payload]
 	drained drained
-	gate    gate
+	gate    *gate
 	raw     *rawGate // of a raw socket that receives
 	// failed says that an error was told already: a socket that has ended with
 	// one no longer reports it. refused says that it was told by connect(2), after
@@ -83,10 +83,12 @@ var (
 	_ socket.Optioner  = (*Endpoint)(nil)
 	_ socket.Failer    = (*Endpoint)(nil)
 	_ socket.Ioctler   = (*Endpoint)(nil)
+	_ socket.Filterer  = (*Endpoint)(nil)
+	_ socket.Asked     = (*Endpoint)(nil)
 )
 
 func (f *Family) newEndpoint(k socket.Kind, ep tcpip.Endpoint, q *waiter.Queue, o *socket.Options) *Endpoint {
-	e := &Endpoint{fam: f, kind: k, opts: o}
+	e := &Endpoint{fam: f, kind: k, opts: o, gate: new(gate)}
 	e.attach(ep, q)
 	return e
 }

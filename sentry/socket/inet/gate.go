@@ -20,6 +20,11 @@ import (
 // they don't know the Family.
 type gate struct {
 	filter bpf.Slot
+	// own says that packets to groups that the socket is in get in, and to no others, of
+	// IPv4 and IPv6: IP_MULTICAST_ALL.
+	own    [2]atomic.Bool
+	mu     sync.Mutex // for changing groups, and is held from looking at them on
+	groups atomic.Pointer[[]membership]
 }
 
 // pass is what of p gets in, which the caller has a reference to; nil for none. from is
@@ -152,7 +157,14 @@ func (e *Endpoint) inheritFilter(from *Endpoint) {
 }
 
 // guard has e's gate looked at from now on, by which what is attached to it takes effect.
-func (e *Endpoint) guard() { e.fam.gates.put(e.ep(), &e.gate) }
+func (e *Endpoint) guard() { e.fam.gates.put(e.ep(), e.gate) }
+
+// ownGroups is IP_MULTICAST_ALL, off if on is set, of IPv4 and IPv6.
+func (e *Endpoint) ownGroups(of int, on bool) {
+	if e.gate.own[of].Store(on); on && e.isPackets() {
+		e.guard()
+	}
+}
 
 // Filter implements socket.Filterer.
 func (e *Endpoint) Filter() []linux.SockFilter {
@@ -174,6 +186,9 @@ func (x *gates) newUDP(s *stack.Stack) stack.TransportProtocol {
 // QueuePacket is called by the stack in place of ep.HandlePacket.
 func (t *guarded) QueuePacket(ep stack.TransportEndpoint, id stack.TransportEndpointID, p *stack.PacketBuffer) {
 	g := t.gates.of(ep)
+	if !t.gates.heard(g, p) {
+		return
+	}
 	if g == nil {
 		ep.HandlePacket(id, p)
 		return
@@ -210,6 +225,9 @@ type rawGate struct {
 // HandlePacket implements stack.RawTransportEndpoint.
 func (r *rawGate) HandlePacket(p *stack.PacketBuffer) {
 	g := r.gates.of(r.RawTransportEndpoint)
+	if !r.gates.heard(g, p) {
+		return
+	}
 	if g == nil {
 		r.RawTransportEndpoint.HandlePacket(p)
 		return

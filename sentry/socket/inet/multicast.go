@@ -39,16 +39,12 @@ func (e *Endpoint) membership6(val []byte, join bool) error {
 }
 
 func (e *Endpoint) membership(o tcpip.MembershipOption, join bool) error {
+	e.gate.mu.Lock()
+	defer e.gate.mu.Unlock()
 	if join {
-		a := tcpip.AddMembershipOption(o)
-		err := e.ep().SetSockOpt(&a)
-		if _, ok := err.(*tcpip.ErrPortInUse); ok {
-			return linux.EADDRINUSE
-		}
-		return errno(err)
+		return e.join(o, false)
 	}
-	r := tcpip.RemoveMembershipOption(o)
-	return errno(e.ep().SetSockOpt(&r))
+	return e.leave(o)
 }
 
 // multicastIf is IP_MULTICAST_IF: an address, struct ip_mreq or ip_mreqn. EADDRNOTAVAIL for

@@ -113,6 +113,7 @@ func setMulticastAll4(e *Endpoint, v int) error {
 		return linux.EINVAL
 	}
 	e.small[multicastAll].Store(int32(v ^ bit(e.kind.Family == linux.AF_INET)))
+	e.ownGroups(0, v == 0)
 	return nil
 }
 

@@ -129,7 +129,10 @@ func onFirst(s small) intOption {
 	return o
 }
 
-func setMulticastAll6(e *Endpoint, v int) error { return onFirst(multicastAll6).set(e, v) }
+func setMulticastAll6(e *Endpoint, v int) error {
+	e.ownGroups(1, v == 0)
+	return onFirst(multicastAll6).set(e, v)
+}
 
 // received is a control message that comes in two forms, RFC 3542's and RFC 2292's: the
 // stack is asked for it if either is wanted.

@@ -111,12 +111,8 @@ func (e *Endpoint) setIPSpecial(name int32, val []byte) error {
 		return e.multicastIf(val)
 	case linux.IP_UNICAST_IF:
 		return e.setUnicastIf(unicastIf, val)
-	case linux.IP_UNBLOCK_SOURCE, linux.IP_BLOCK_SOURCE, linux.IP_ADD_SOURCE_MEMBERSHIP, linux.IP_DROP_SOURCE_MEMBERSHIP:
-		if len(val) != 12 {
-			return linux.EINVAL
-		}
 	}
-	return linux.ENOPROTOOPT
+	return e.setSourceOption(linux.AF_INET, name, val)
 }
 
 func (e *Endpoint) setIPv6Special(name int32, val []byte) error {
@@ -143,7 +139,7 @@ func (e *Endpoint) setIPv6Special(name int32, val []byte) error {
 			return linux.EINVAL
 		}
 	}
-	return linux.ENOPROTOOPT
+	return e.setSourceOption(linux.AF_INET6, name, val)
 }
 
 // special is the value of such an option.

@@ -63,9 +63,18 @@ func (s *Socket) setLayout(name int32, val []byte) error {
 	return nil
 }
 
-// HeaderLength is PACKET_HDRLEN: the size of a version's header. EINVAL.
-func (s *Socket) HeaderLength(version int32) ([]byte, error) {
-	if version < 0 || int(version) >= len(layouts) {
+// Question implements socket.Asked: PACKET_HDRLEN is of a version.
+func (s *Socket) Question(level, name int32) int {
+	if level == linux.SOL_PACKET && name == linux.PACKET_HDRLEN {
+		return 4
+	}
+	return 0
+}
+
+// Answer implements socket.Asked: the size of a version's header. EINVAL.
+func (s *Socket) Answer(_ vfs.Ctx, _, _ int32, question []byte) ([]byte, error) {
+	version, err := socket.Int(question)
+	if err != nil || version < 0 || int(version) >= len(layouts) {
 		return nil, linux.EINVAL
 	}
 	return socket.IntBytes(int32(layouts[version].header)), nil
