@@ -57,7 +57,7 @@ var netTable = sync.OnceValue(func() []netEntry {
 		{Name: "ipv6_route", Show: showRoute6},
 		{Name: "netlink", Show: showNetlink},
 		{Name: "netstat", Show: netText(netstat)},
-		{Name: "packet", Show: netText("sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n")},
+		{Name: "packet", Show: showPacket},
 		{Name: "protocols", Show: netText("protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br ha uh gp em\n")},
 		{Name: "psched", Show: netText("000003e8 00000040 000f4240 3b9aca00\n")},
 		{Name: "ptype", Show: netText("Type Device      Function\n")},
@@ -202,6 +202,20 @@ func showNetlink(n *socket.Network, _ vfs.Ctx, w *bytes.Buffer) error {
 	for _, s := range n.Sockets(linux.AF_NETLINK, 0) {
 		fmt.Fprintf(w, "%016x %-3d %-10d %08x %-8d %-8d %-5d %-8d %-8d %-8d\n",
 			0, s.Protocol, s.Port, s.Groups, s.Recv, s.Sent, 0, max(2, s.Refs), 0, s.Inode)
+	}
+	return nil
+}
+
+// showPacket is /proc/pid/net/packet.
+func showPacket(n *socket.Network, c vfs.Ctx, w *bytes.Buffer) error {
+	w.WriteString("sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n")
+	for _, s := range n.Sockets(linux.AF_PACKET, 0) {
+		running := 0
+		if s.Running {
+			running = 1
+		}
+		fmt.Fprintf(w, "%016x %-6d %-4d %04x   %-5d %1d %-6d %-6d %-6d\n",
+			0, s.Refs, s.Type, s.Protocol, s.Link, running, s.Recv, c.Creds().UserNS.ShowUID(s.UID), s.Inode)
 	}
 	return nil
 }

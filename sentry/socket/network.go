@@ -208,6 +208,8 @@ type Info struct {
 	Port      uint32 // a netlink socket's
 	Groups    uint32 // a netlink socket's
 	Refs      int
+	Link      int32 // a packet socket's, 0 for all
+	Running   bool  // a packet socket that sees packets
 }
 
 // Sockets lists the sockets of a family and type in n; type 0 is all.

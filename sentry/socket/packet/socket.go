@@ -20,12 +20,15 @@ import (
 type Family struct {
 	net    *socket.Network
 	memory func(vfs.Ctx) *memfile.File
+
+	mu  sync.Mutex
+	all []*Socket // protected by mu: in the order they were made in
 }
 
 // New adds AF_PACKET to a network whose Interfaces are a socket.Framer. memory is where the
 // rings of who calls lie; nil if there are none.
 func New(n *socket.Network, memory func(vfs.Ctx) *memfile.File) *Family {
-	f := &Family{n, memory}
+	f := &Family{net: n, memory: memory}
 	n.Add(linux.AF_PACKET, f)
 	return f
 }
@@ -42,21 +45,28 @@ func (f *Family) Socket(c vfs.Ctx, typ linux.SockType, protocol int32) (*socket.
 	if !ok {
 		return nil, linux.EAFNOSUPPORT
 	}
-	s := &Socket{net: f.net, memory: f.memory, links: links, cooked: typ == linux.SOCK_DGRAM, opts: socket.NewOptions(f.net)}
+	s := &Socket{fam: f, net: f.net, memory: f.memory, links: links, cooked: typ == linux.SOCK_DGRAM, opts: socket.NewOptions(f.net), uid: c.Creds().EUID}
 	s.protocol = bits.ReverseBytes16(uint16(protocol))
 	s.hear()
-	return socket.New(f.net, socket.Kind{Family: linux.AF_PACKET, Type: typ}, s, s.opts), nil
+	s.socket = socket.New(f.net, socket.Kind{Family: linux.AF_PACKET, Type: typ}, s, s.opts)
+	f.mu.Lock()
+	f.all = append(f.all, s)
+	f.mu.Unlock()
+	return s.socket, nil
 }
 
 // A Socket is one packet socket: a socket.Proto and a socket.Tap.
 type Socket struct {
 	wait.Queue
+	fam    *Family
 	net    *socket.Network
 	memory func(vfs.Ctx) *memfile.File
 	links  socket.Framer
 	cooked bool // SOCK_DGRAM: without Ethernet's header
 	opts   *socket.Options
 	filter bpf.Slot
+	socket *socket.Socket
+	uid    uint32 // who made it
 
 	// mu is no lock of the order: who sends may hold any of that.
 	mu       sync.Mutex
@@ -250,6 +260,9 @@ func (s *Socket) Ready(want wait.Events) wait.Events {
 
 // Close implements socket.Proto.
 func (s *Socket) Close(vfs.Ctx) {
+	s.fam.mu.Lock()
+	s.fam.all = slices.DeleteFunc(s.fam.all, func(x *Socket) bool { return x == s })
+	s.fam.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stop != nil {
