@@ -20,7 +20,21 @@ const (
 	PACKET_VERSION         = 10
 	PACKET_HDRLEN          = 11
 	PACKET_RESERVE         = 12
+	PACKET_FANOUT          = 18
 	PACKET_IGNORE_OUTGOING = 23
+)
+
+// How the sockets of PACKET_FANOUT share frames.
+const (
+	PACKET_FANOUT_HASH                 = 0
+	PACKET_FANOUT_LB                   = 1
+	PACKET_FANOUT_CPU                  = 2
+	PACKET_FANOUT_ROLLOVER             = 3
+	PACKET_FANOUT_RND                  = 4
+	PACKET_FANOUT_QM                   = 5
+	PACKET_FANOUT_FLAG_ROLLOVER        = 0x1000
+	PACKET_FANOUT_FLAG_UNIQUEID        = 0x2000
+	PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000
 )
 
 // What PACKET_ADD_MEMBERSHIP asks for.
@@ -50,6 +64,8 @@ const (
 // Protocols of Ethernet, <linux/if_ether.h>.
 const (
 	ETH_P_ALL   = 3
+	ETH_P_IP    = 0x800
+	ETH_P_IPV6  = 0x86dd
 	ETH_P_802_2 = 4 // what has a length in the place of a protocol
 	ETH_P_802_3 = 0x600
 	ETH_HLEN    = 14

@@ -70,10 +70,20 @@ func (s *Socket) Send(_ vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socke
 	if int64(len(frame)) > int64(l.MTU)+linux.ETH_HLEN && protocolOf(frame) != vlan {
 		return 0, linux.EMSGSIZE
 	}
-	if err := s.links.Transmit(index, frame, s); err != nil {
+	if err := s.links.Transmit(index, frame, s.tap()); err != nil {
 		return 0, err
 	}
 	return n, nil
+}
+
+// tap is who sees frames for s, but for those that s sends.
+func (s *Socket) tap() socket.Tap {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.group != nil {
+		return s.group
+	}
+	return s
 }
 
 // Recv implements socket.Proto.

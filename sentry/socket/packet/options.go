@@ -34,6 +34,8 @@ func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 		defer s.mu.Unlock()
 		*s.flagLocked(name) = v != 0
 		return nil
+	case linux.PACKET_FANOUT:
+		return s.setFanout(val)
 	case linux.PACKET_RX_RING:
 		if s.memory != nil {
 			return s.setRing(c, val)
@@ -163,6 +165,8 @@ func (s *Socket) Option(_ vfs.Ctx, level, name int32, size int) ([]byte, error) 
 		return b, nil
 	case linux.PACKET_VERSION:
 		return socket.IntBytes(s.version), nil
+	case linux.PACKET_FANOUT:
+		return socket.IntBytes(s.group.option()), nil
 	case linux.PACKET_RESERVE:
 		return socket.IntBytes(int32(s.reserve)), nil
 	case linux.PACKET_AUXDATA, linux.PACKET_ORIGDEV, linux.PACKET_IGNORE_OUTGOING:

@@ -21,14 +21,15 @@ type Family struct {
 	net    *socket.Network
 	memory func(vfs.Ctx) *memfile.File
 
-	mu  sync.Mutex
-	all []*Socket // protected by mu: in the order they were made in
+	mu     sync.Mutex
+	all    []*Socket          // protected by mu: in the order they were made in
+	groups map[uint16]*fanout // protected by mu, which is held while they change
 }
 
 // New adds AF_PACKET to a network whose Interfaces are a socket.Framer. memory is where the
 // rings of who calls lie; nil if there are none.
 func New(n *socket.Network, memory func(vfs.Ctx) *memfile.File) *Family {
-	f := &Family{net: n, memory: memory}
+	f := &Family{net: n, memory: memory, groups: map[uint16]*fanout{}}
 	n.Add(linux.AF_PACKET, f)
 	return f
 }
@@ -84,6 +85,7 @@ type Socket struct {
 	err      linux.Errno        // protected by mu: SO_ERROR
 	version  int32              // protected by mu: PACKET_VERSION
 	reserve  uint32             // protected by mu: PACKET_RESERVE
+	group    *fanout            // protected by mu: who hears in its place
 	ring     *ring              // protected by mu: in the place of queue; nil if there is none
 }
 
@@ -116,24 +118,35 @@ func (s *Socket) hear() {
 
 // See implements socket.Tap.
 func (s *Socket) See(f *socket.Frame) {
+	s.mu.Lock()
+	wanted := s.group == nil && wants(f, s.protocol, s.link, s.incoming)
+	s.mu.Unlock()
+	if wanted {
+		s.give(f)
+	}
+}
+
+// give has s take a frame that it is for.
+func (s *Socket) give(f *socket.Frame) {
 	now := time.Now()
 	s.mu.Lock()
-	took := s.wantsLocked(f) && s.takeLocked(f, now)
+	took := s.takeLocked(f, now)
 	s.mu.Unlock()
 	if took {
 		s.Notify(wait.Readable)
 	}
 }
 
-// wantsLocked reports whether s is for frames such as f: those that go only who wants all sees.
-func (s *Socket) wantsLocked(f *socket.Frame) bool {
+// wants reports whether who is for a protocol and a link, 0 for all, gets frames such as f:
+// those that go only who wants all sees, unless incoming says that those that come are enough.
+func wants(f *socket.Frame, protocol uint16, link int32, incoming bool) bool {
 	switch {
-	case s.link != 0 && s.link != f.Link, f.Type == linux.PACKET_OUTGOING && s.incoming:
+	case link != 0 && link != f.Link, f.Type == linux.PACKET_OUTGOING && incoming:
 		return false
-	case s.protocol == linux.ETH_P_ALL:
+	case protocol == linux.ETH_P_ALL:
 		return true
 	}
-	return f.Type != linux.PACKET_OUTGOING && s.protocol == protocolOf(f.Data)
+	return f.Type != linux.PACKET_OUTGOING && protocol == protocolOf(f.Data)
 }
 
 // takeLocked has f read, or drops it, and reports whether there is something to read that
@@ -197,6 +210,10 @@ func (s *Socket) Bind(_ vfs.Ctx, addr []byte) error {
 		return linux.ENODEV
 	}
 	s.mu.Lock()
+	if s.group != nil {
+		s.mu.Unlock()
+		return linux.EINVAL
+	}
 	if p := binary.BigEndian.Uint16(a.Protocol[:]); p != 0 {
 		s.protocol = p
 	}
@@ -263,6 +280,7 @@ func (s *Socket) Close(vfs.Ctx) {
 	s.fam.mu.Lock()
 	s.fam.all = slices.DeleteFunc(s.fam.all, func(x *Socket) bool { return x == s })
 	s.fam.mu.Unlock()
+	s.leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stop != nil {
