@@ -19,7 +19,6 @@ type file struct {
 	m    *image
 	refs int    // protected by m.mu
 	drop func() // called when nobody uses it any more; may be nil
-	self node   // in m.nodes
 }
 
 func (f *file) common() *file { return f }
