@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"garrison/runsc/cgroup"
 	"garrison/runsc/container"
@@ -102,18 +105,23 @@ func removeCgroup(store container.Store, c *container.Container) error {
 }
 
 // moveHouse moves a sandbox from the cgroup of a container that goes to that of one that stays;
-// if none of them has one, to where a sandbox without one begins.
+// if none of them has one, to where a sandbox without one begins. One that goes at the same
+// time has none.
 func moveHouse(from *cgroup.Group, stay []*container.Container) error {
-	i := slices.IndexFunc(stay, func(o *container.Container) bool { return len(o.Cgroups) > 0 })
-	if i < 0 {
-		return from.MoveTo(nil)
+	for _, o := range stay {
+		if len(o.Cgroups) == 0 {
+			continue
+		}
+		g, err := openCgroup(o)
+		if err == nil {
+			err = (&housing{o, g}).widen(stay)
+		}
+		if err == nil {
+			err = from.MoveTo(g)
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENODEV) {
+			return err
+		}
 	}
-	g, err := openCgroup(stay[i])
-	if err != nil {
-		return err
-	}
-	if err := (&housing{stay[i], g}).widen(stay); err != nil {
-		return err
-	}
-	return from.MoveTo(g)
+	return from.MoveTo(nil)
 }

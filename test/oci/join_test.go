@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -212,6 +213,38 @@ func TestJoinLimits(t *testing.T) {
 	// Its limits are those that hold for the sandbox now.
 	y.must("update", "--memory", strconv.Itoa(600*mib), "--memory-swap", strconv.Itoa(600*mib), y.id)
 	fill(y, 550*mib, 0)
+}
+
+// TestJoinGone asks that a container can be deleted at the same time as the one whose cgroup
+// its sandbox would move to: that is gone by then.
+func TestJoinGone(t *testing.T) {
+	ours(t)
+	own := func(s *specs.Spec) { s.Linux.CgroupsPath = fmt.Sprintf("/oci%d-gone%d", os.Getpid(), boxes.Add(1)) }
+	x := newBox(t, []string{"sleep", "1000"}, own)
+	x.must("run", "--detach", x.id)
+	y := x.joinsNetwork([]string{"sleep", "1000"}, own)
+	y.must("run", "--detach", y.id)
+	dirs, _ := filepath.Glob("/sys/fs/cgroup/*" + y.config().Linux.CgroupsPath)
+	if len(dirs) == 0 {
+		t.Fatal("it has no cgroup")
+	}
+	for _, dir := range dirs {
+		pids, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		for _, pid := range strings.Fields(string(pids)) {
+			err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(dir), "cgroup.procs"), []byte(pid), 0o644))
+		}
+		if err := errors.Join(err, os.Remove(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.must("delete", "--force", x.id)
+	if left, _ := filepath.Glob("/sys/fs/cgroup/*" + x.config().Linux.CgroupsPath); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	if s := y.state().Status; s != "running" {
+		t.Errorf("the other is %s", s)
+	}
+	y.must("delete", "--force", y.id)
 }
 
 // TestJoinErrors asks for the reason when a namespace can't be joined.
