@@ -28,6 +28,7 @@ var gateTests = []suiteTest{
 	{"GateAnswers", testGateAnswers},
 	{"HotSite", testHotSite},
 	{"SiteReplies", testSiteReplies},
+	{"GateAnswersInterrupted", testGateAnswersInterrupted},
 }
 
 // Where things are in codeGate.
@@ -348,5 +349,39 @@ func testGateAnswers(t *testing.T, p platform.Platform) {
 	g.regs.RIP, g.regs.RAX, g.regs.RBX, g.regs.OrigRAX = codeAt, 100, 0, ^uint64(0)
 	if g.syscall(); g.regs.OrigRAX != 100 || g.regs.RBX != 1 {
 		t.Fatalf("call %d came, after %d", g.regs.OrigRAX, g.regs.RBX)
+	}
+}
+
+// Who is interrupted where the gate answers makes the call again, or has its answer.
+func testGateAnswersInterrupted(t *testing.T, p platform.Platform) {
+	g := newGateGuest(t, p)
+	if g == nil {
+		return
+	}
+	defer g.release()
+	a := g.c.(platform.Answerer)
+	a.Answer(100, 101) // and so on
+	a.Answer(101, 100)
+	g.regs = filled(1)
+	g.regs.GSBase, g.regs.RBX, g.regs.RAX, g.regs.RIP = 0, 0, 100, codeAt
+	for i := range 4000 {
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			for range i % 1000 { // somewhere among the guest's calls
+				runtime.Gosched()
+			}
+			g.c.Interrupt()
+		}()
+		ev := g.run()
+		<-done
+		calls := g.regs.RBX
+		if at := arch.Addr(g.regs.RIP); at > codeAt && at <= gateCall {
+			calls-- // it is about to
+		}
+		if ev.Kind != platform.Interrupted || g.regs.RAX != 100+calls%2 {
+			t.Fatalf("event %+v, RAX %d after %d calls, at %#x", ev, g.regs.RAX, calls, g.regs.RIP)
+		}
+		g.regs.RBX, g.regs.RIP = calls, codeAt
 	}
 }

@@ -40,13 +40,14 @@ number:
 	SUBQ	$1, AX
 	JCS	enter
 
-	// The sentry has left the answer.
+	// The sentry has left the answer. It goes where the number is not: who is
+	// interrupted here makes the call again.
 	INCQ	240(BX)
-	MOVQ	AX, 16(BX)
+	MOVQ	AX, 248(BX)
 	MOVL	136(BX), AX
 	ADDB	$0x7f, AX
 	SAHF
-	MOVQ	16(BX), AX
+	MOVQ	248(BX), AX
 	MOVQ	R11, BX
 	JMP	CX
 

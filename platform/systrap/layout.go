@@ -72,7 +72,7 @@ type page struct {
 	waitLen   uint64
 	self      uint64 // where the region is: the gate finds it by GS
 	answered  uint64 // calls that the gate has answered
-	_         uint64
+	said      uint64 // what it is about to answer
 
 	op [maxOps]struct {
 		call stub.Call

@@ -13,8 +13,8 @@
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
 // 8 stubWaits, 12 flags, 16 registers, 144 frame, 152 spins, 156 yields, 160 gate,
 // 164 ops, 168 result, 192 FS base, 200 GS base, 208 noted, 212 threaded, 216 start
-// and 224 length of gate.s's wait, 232 self, 240 answered, 256 operations, 4096
-// answers; 0x9000 names. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
+// and 224 length of gate.s's wait, 232 self, 240 answered, 248 said, 256 operations,
+// 4096 answers; 0x9000 names. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
 // 224 CR2, 312 signal, 320 code, 328 address.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
