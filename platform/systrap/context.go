@@ -148,11 +148,9 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	} else if c.pace.yielding {
 		t.yields = yieldTimes
 	}
-	if p.spins != t.spins || p.yields != t.yields {
-		p.spins, p.yields = t.spins, t.yields
-	}
+	p.spins, p.yields = t.spins, t.yields
 	if t.gated {
-		p.call.rax = regs.RAX
+		p.ret = regs.RAX
 	} else {
 		c.judge(!t.worked && regs.RIP == c.site)
 		t.worked = false

@@ -68,9 +68,7 @@ const (
 // send publishes a reply that is in the page: the stub goes on.
 func (t *thread) send(flags uint32) {
 	p := t.region.page
-	if p.flags != flags { // what is not written need not move between processors
-		p.flags = flags
-	}
+	p.flags = flags
 	p.swapState(stateResume)
 	if p.loadStubWaits() != 0 {
 		futexWake(&p.state)
