@@ -33,13 +33,7 @@ func (h host) attach(s *socket.Socket, program ...linux.SockFilter) {
 // has never come, and comes again once there is none.
 func TestFilterOfStream(t *testing.T) {
 	h, f := outsideLink(t)
-	l, port := h.listener(linux.AF_INET)
-	c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	h.must(err)
-	defer unix.Close(c)
-	h.must(unix.Connect(c, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{10, 9, 0, 2}}))
-	s, err := l.Accept(h.c, false)
-	h.must(err)
+	c, s, port := h.called()
 	get := func(flags linux.MsgFlags) (string, error) {
 		b := make([]byte, 100)
 		n, err := s.Receive(h.c, usermem.FromBytes(b), flags, nil)
@@ -49,7 +43,7 @@ func TestFilterOfStream(t *testing.T) {
 	const loadHalf, isEqual, ret, length = 0x28, 0x15, 0x06, 0x80
 	h.attach(s, linux.SockFilter{Code: loadHalf, K: 2}, linux.SockFilter{Code: isEqual, JF: 1, K: uint32(port)},
 		linux.SockFilter{Code: ret, K: 1 << 16}, linux.SockFilter{Code: ret})
-	_, err = unix.Write(c, []byte("let in"))
+	_, err := unix.Write(c, []byte("let in"))
 	h.must(err)
 	if got, err := get(0); got != "let in" || err != nil {
 		t.Fatal(got, err)

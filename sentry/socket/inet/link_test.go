@@ -134,3 +134,17 @@ func TestPacketLink(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// called is a connection by the link of outsideLink: the host's end, a guest's, and the
+// port that this listened at.
+func (h host) called() (c int, s *socket.Socket, port uint16) {
+	h.Helper()
+	l, port := h.listener(linux.AF_INET)
+	c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	h.must(err)
+	h.Cleanup(func() { unix.Close(c) })
+	h.must(unix.Connect(c, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{10, 9, 0, 2}}))
+	s, err = l.Accept(h.c, false)
+	h.must(err)
+	return c, s, port
+}

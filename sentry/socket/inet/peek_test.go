@@ -15,13 +15,7 @@ import (
 // the sandbox's own are a conformance case.
 func TestPeekOff(t *testing.T) {
 	h, _ := outsideLink(t)
-	l, port := h.listener(linux.AF_INET)
-	c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	h.must(err)
-	defer unix.Close(c)
-	h.must(unix.Connect(c, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{10, 9, 0, 2}}))
-	s, err := l.Accept(h.c, false)
-	h.must(err)
+	c, s, _ := h.called()
 	h.must(s.SetOption(h.c, linux.SOL_SOCKET, linux.SO_PEEK_OFF, socket.IntBytes(0)))
 	write := func(text string) {
 		_, err := unix.Write(c, []byte(text))
