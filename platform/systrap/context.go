@@ -148,9 +148,11 @@ func (c *Context) resume(s *space, regs *arch.Regs, flags uint32) error {
 	} else if c.pace.yielding {
 		t.yields = yieldTimes
 	}
-	p.spins, p.yields = t.spins, t.yields
+	if p.spins != t.spins || p.yields != t.yields {
+		p.spins, p.yields = t.spins, t.yields
+	}
 	if t.gated {
-		p.ret = regs.RAX
+		p.call.rax = regs.RAX
 	} else {
 		c.judge(!t.worked && regs.RIP == c.site)
 		t.worked = false

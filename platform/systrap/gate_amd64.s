@@ -1,6 +1,13 @@
 #include "textflag.h"
 #include "wait_amd64.h"
 
+// Save a register that may well be there already: a line of the page that is only read
+// stays with both processors.
+#define KEEP(reg, at) \
+	CMPQ	reg, at(BX); \
+	JEQ	2(PC); \
+	MOVQ	reg, at(BX)
+
 // The gate: a system call by way of a jump. Guest code whose SYSCALL instruction
 // has been patched comes here with the call's number in AX and the address to
 // return to in CX, as SYSCALL would leave it; GS is the thread's region. It
@@ -14,46 +21,56 @@
 TEXT ·gate(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	BX, R11
 	MOVQ	232(GS), BX // self
-	MOVQ	AX, 64(BX)
+	MOVQ	AX, 16(BX)
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x51 // gateSaved
 
 	// SYSCALL keeps the flags. PUSHFQ and POPFQ would need a stack, and time.
 	LAHF
 	SETOS	AX
-	MOVL	AX, 184(BX)
-	MOVQ	64(BX), AX
+	MOVWLZX	AX, AX
+	CMPQ	AX, 136(BX)
+	JEQ	number
+	MOVQ	AX, 136(BX)
+
+number:
+	MOVQ	16(BX), AX
 	CMPQ	AX, $512
 	JCC	enter
 	MOVQ	0x1000(BX)(AX*8), AX
 	SUBQ	$1, AX
 	JCS	enter
 
-	// The sentry has left the answer.
-	INCQ	56(BX)
-	MOVQ	AX, 24(BX)
-	MOVL	184(BX), AX
+	// The sentry has left the answer. It goes where the number is not: who is
+	// interrupted here makes the call again.
+	INCQ	240(BX)
+	MOVQ	AX, 248(BX)
+	MOVL	136(BX), AX
 	ADDB	$0x7f, AX
 	SAHF
-	MOVQ	24(BX), AX
+	MOVQ	248(BX), AX
 	MOVQ	R11, BX
 	JMP	CX
 
 enter:
-	MOVQ	DI, 72(BX)
-	MOVQ	SI, 80(BX)
-	MOVQ	DX, 88(BX)
-	MOVQ	R10, 96(BX)
-	MOVQ	R8, 104(BX)
-	MOVQ	R9, 112(BX)
-	MOVQ	CX, 120(BX)
-	MOVQ	SP, 128(BX)
-	MOVQ	R11, 136(BX)
-	MOVQ	BP, 144(BX)
-	MOVQ	R12, 152(BX)
-	MOVQ	R13, 160(BX)
-	MOVQ	R14, 168(BX)
-	MOVQ	R15, 176(BX)
-	MOVL	$1, 36(BX)
+	KEEP(R8, 64)
+	KEEP(R9, 72)
+	KEEP(SP, 80)
+	KEEP(R11, 88)
+	KEEP(BP, 96)
+	KEEP(R12, 104)
+	KEEP(R13, 112)
+	KEEP(R14, 120)
+	KEEP(R15, 128)
+	MOVQ	DI, 24(BX)
+	MOVQ	SI, 32(BX)
+	MOVQ	DX, 40(BX)
+	MOVQ	R10, 48(BX)
+	MOVQ	CX, 56(BX)
+	CMPL	160(BX), $1
+	JEQ	publish
+	MOVL	$1, 160(BX)
+
+publish:
 	PUBLISH
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x52 // gateWaits
 	CMPL	4(BX), $0
@@ -68,16 +85,16 @@ resume:
 	BYTE	$0x0f; BYTE $0x1f; BYTE $0x40; BYTE $0x53 // gateReplied
 	ORL	208(BX), R11
 	JNE	trap
-	MOVL	184(BX), AX
+	MOVL	136(BX), AX
 	ADDB	$0x7f, AX
 	SAHF
-	MOVQ	24(BX), AX
-	MOVQ	72(BX), DI
-	MOVQ	80(BX), SI
-	MOVQ	88(BX), DX
-	MOVQ	96(BX), R10
-	MOVQ	120(BX), CX
-	MOVQ	136(BX), BX
+	MOVQ	16(BX), AX
+	MOVQ	24(BX), DI
+	MOVQ	32(BX), SI
+	MOVQ	40(BX), DX
+	MOVQ	48(BX), R10
+	MOVQ	56(BX), CX
+	MOVQ	88(BX), BX
 	JMP	CX
 
 trap:

@@ -295,7 +295,7 @@ func TestForgedSolo(t *testing.T) {
 			t.Fatal("nothing is mapped")
 		}
 		h.regs.RIP, h.regs.RDI, h.regs.RBX = testCode+2, stubRegions, stubRegions
-		h.regs.RBP, h.regs.RSP = textAt(t, 0x8b, 0x4b, 0x20), h.c.thread.region.page.frame // mov 32(%rbx),%ecx
+		h.regs.RBP, h.regs.RSP = textAt(t, 0x8b, 0x8b, 0x98), h.c.thread.region.page.frame // mov 152(%rbx),%ecx
 		if ev, err := h.c.Switch(h.s, &h.regs); err != nil || ev.Kind != platform.Syscall {
 			t.Fatalf("%+v, %v", ev, err)
 		}

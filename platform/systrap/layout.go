@@ -46,24 +46,24 @@ const (
 )
 
 // A page is a thread's context page, the start of its region. Guest threads can
-// write it: what is read from it is a claim, and is read once. A reply to a call
-// by the gate is in the first 64 bytes, the call in the next 128: what one
-// processor writes and another reads moves by lines of 64.
+// write it: what is read from it is a claim, and is read once. What one processor
+// writes and another reads moves by lines of 64 bytes, so all that changes with each
+// call by the gate is in the first: the call, and the reply.
 type page struct {
 	state       uint32
 	sentryWaits uint32 // the sentry sleeps, or is about to
 	stubWaits   uint32 // the stub does
 	flags       uint32
-	frame       uint64 // address of the signal frame
-	ret         uint64 // result of a call by the gate
-	spins       uint32 // how often the stub looks before it sleeps,
-	gate        uint32 // the event is a call by the gate: there is no frame
-	ops         uint32 // how many
-	yields      uint32 // how often it gives up the processor, before that
-	result      uint64 // of the last operation: 0, or -errno; the child's id
-	answered    uint64 // calls that the gate has answered
 
 	call gateCall
+
+	frame  uint64 // address of the signal frame
+	spins  uint32 // how often the stub looks before it sleeps,
+	yields uint32 // and gives up the processor, before that
+	gate   uint32 // the event is a call by the gate: there is no frame
+	ops    uint32 // how many
+	result uint64 // of the last operation: 0, or -errno; the child's id
+	_      [2]uint64
 
 	fs, gs    uint64
 	noted     uint32 // a signal came while the gate waited
@@ -71,7 +71,8 @@ type page struct {
 	waitStart uint64 // where the gate's text waits
 	waitLen   uint64
 	self      uint64 // where the region is: the gate finds it by GS
-	_         [2]uint64
+	answered  uint64 // calls that the gate has answered
+	said      uint64 // what it is about to answer
 
 	op [maxOps]struct {
 		call stub.Call
@@ -108,10 +109,13 @@ type soloPage struct {
 	}
 }
 
-// A gateCall is the guest's registers at a call by the gate.
+// A gateCall is the guest's registers at a call by the gate; in place of rax comes its
+// result.
 type gateCall struct {
-	rax, rdi, rsi, rdx, r10, r8, r9, rip    uint64
-	rsp, rbx, rbp, r12, r13, r14, r15, flag uint64
+	rax, rdi, rsi, rdx, r10, rip uint64
+
+	// What as a rule is as it was at the last call.
+	r8, r9, rsp, rbx, rbp, r12, r13, r14, r15, flag uint64
 }
 
 // maxOps is how many operations fit the page, which is two of the host's.
@@ -119,7 +123,7 @@ const maxOps = 60
 
 // What page.state says.
 const (
-	stateGuest  = iota // the stub is past a reply
+	stateGuest  = iota // the stub has not begun
 	stateEvent         // the stub has something to tell, or has done as told
 	stateResume        // the sentry has replied
 )

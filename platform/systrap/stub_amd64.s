@@ -11,10 +11,10 @@
 //
 // BX is the thread's region, SP the signal frame in it. The context page's
 // fields, by offset (see page in layout.go): 0 state, 4 sentryWaits,
-// 8 stubWaits, 12 flags, 16 frame, 24 ret, 32 spins, 36 gate, 40 ops,
-// 44 yields, 48 result, 56 answered, 64 registers, 192 FS base, 200 GS base,
-// 208 noted, 212 threaded, 216 start and 224 length of gate.s's wait, 232 self,
-// 256 operations, 4096 answers; 0x9000 names. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
+// 8 stubWaits, 12 flags, 16 registers, 144 frame, 152 spins, 156 yields, 160 gate,
+// 164 ops, 168 result, 192 FS base, 200 GS base, 208 noted, 212 threaded, 216 start
+// and 224 length of gate.s's wait, 232 self, 240 answered, 248 said, 256 operations,
+// 4096 answers; 0x9000 names. The frame's: 168 SP, 176 PC, 200 error, 208 trap,
 // 224 CR2, 312 signal, 320 code, 328 address.
 //
 // verify.go knows the order of the SYSCALL instructions, see sites.
@@ -44,7 +44,7 @@ guest:
 	SUBQ	216(BX), AX
 	CMPQ	AX, 224(BX)
 	JCS	note
-	MOVQ	SP, 16(BX)
+	MOVQ	SP, 144(BX)
 	MOVQ	$0x7fffc0000ff0, AX // stubBases
 	CMPL	0(AX), $0
 	JEQ	selectors
@@ -55,8 +55,8 @@ guest:
 
 known:
 	XORL	AX, AX
-	MOVQ	AX, 48(BX)
-	MOVL	AX, 36(BX)
+	MOVQ	AX, 168(BX)
+	MOVL	AX, 160(BX)
 
 publish:
 	PUBLISH
@@ -71,7 +71,7 @@ resume:
 	TAKE_REPLY(R13)
 	TESTL	$1, R13
 	JEQ	done
-	MOVL	40(BX), R14
+	MOVL	164(BX), R14
 	LEAQ	256(BX), R12
 
 op:
@@ -204,7 +204,7 @@ report:
 	XORL	AX, AX
 
 failed:
-	MOVQ	AX, 48(BX)
+	MOVQ	AX, 168(BX)
 	JMP	publish
 
 clone:
@@ -238,7 +238,7 @@ clone:
 	TESTQ	AX, AX
 	JNE	exit
 	MOVQ	DI, BX
-	MOVQ	16(BX), SP
+	MOVQ	144(BX), SP
 	JMP	wait
 
 	// Where only the host can load FS and GS, what the sentry has written last is
@@ -296,8 +296,8 @@ handler:
 	JNE	guest
 
 hostile:
-	MOVQ	$0, 16(BX) // no frame: the sentry need not wait to find out
-	MOVL	$0, 36(BX)
+	MOVQ	$0, 144(BX) // no frame: the sentry need not wait to find out
+	MOVL	$0, 160(BX)
 	PUBLISH
 	WAKE_SENTRY
 

@@ -58,17 +58,22 @@ var errKilled = errors.New("systrap: stub process was killed")
 
 // How long the sentry waits for a stub before it looks whether that lives: it
 // is not told of its end. A stub that has let so many waits pass with an
-// interrupt unanswered, or something that it was told to do, does not want to.
+// interrupt unanswered, or something that it was told to do, does not want to. One
+// that has not run meanwhile may want to: a host with much else to do has left threads
+// that were ready without a processor for ten seconds.
 const (
 	firstWait = 100 * time.Millisecond
 	maxWait   = time.Second
 	patience  = 20
+	starved   = 5 // times as much
 )
 
 // send publishes a reply that is in the page: the stub goes on.
 func (t *thread) send(flags uint32) {
 	p := t.region.page
-	p.flags = flags
+	if p.flags != flags { // what is not written need not move between processors
+		p.flags = flags
+	}
 	p.swapState(stateResume)
 	if p.loadStubWaits() != 0 {
 		futexWake(&p.state)
@@ -92,7 +97,7 @@ func (t *thread) sleep(interrupted *atomic.Bool) error {
 	if p.loadState() == stateEvent {
 		return nil
 	}
-	wait, unanswered := firstWait, 0
+	wait, unanswered, ran := firstWait, 0, int64(0)
 	p.swapSentryWaits(1)
 	defer p.swapSentryWaits(0)
 	for {
@@ -111,9 +116,15 @@ func (t *thread) sleep(interrupted *atomic.Bool) error {
 		if !alive(t.pid) {
 			return errKilled
 		}
-		if interrupted != nil && !interrupted.Load() {
+		switch now := stub.ProcessTime(t.pid); {
+		case interrupted != nil && !interrupted.Load():
 			unanswered = 0
-		} else if unanswered++; unanswered > t.p.patience {
+		case now != ran:
+			ran, unanswered = now, unanswered+starved
+		default:
+			unanswered++
+		}
+		if unanswered > starved*t.p.patience {
 			return errors.New("systrap: stub does not answer")
 		}
 		wait = min(2*wait, maxWait)

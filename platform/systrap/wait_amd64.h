@@ -18,8 +18,8 @@
 
 // Watch, give up the processor, sleep, and go to "resume" when there is a reply.
 #define AWAIT_REPLY(left) \
-	MOVL	32(BX), CX; \
-	MOVL	44(BX), left; \
+	MOVL	152(BX), CX; \
+	MOVL	156(BX), left; \
 spin: \
 	CMPL	0(BX), $2; \
 	JEQ	resume; \
@@ -48,8 +48,12 @@ block: \
 	SYSCALL; \
 	JMP	block
 
-// Take the reply: its flags go to flags.
+// Take the reply: its flags go to flags. What is not written need not move to this
+// processor, and the other one looks at it all the time: the state stays as it is, which
+// nobody takes for an event.
 #define TAKE_REPLY(flags) \
+	CMPL	8(BX), $0; \
+	JEQ	awake; \
 	MOVL	$0, 8(BX); \
-	MOVL	12(BX), flags; \
-	MOVL	$0, 0(BX)
+awake: \
+	MOVL	12(BX), flags
