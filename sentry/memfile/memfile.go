@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
-	"garrison/platform/arch"
 	"garrison/sentry/interval"
 	"garrison/sentry/linux"
 	"garrison/sentry/lock"
@@ -303,48 +302,6 @@ func (f *File) Usage() (uint64, error) {
 	}
 	n := uint64(st.Blocks) * 512
 	return n - min(n, f.warmUsage()), nil
-}
-
-// Resident is the number of bytes of r that have memory, as their owners know it.
-func (f *File) Resident(r Range) (n uint64) {
-	f.eachTouched(r, func(d Range) { n += d.Len() })
-	return n
-}
-
-// Incore sets bit 0 of page[i] if page i of r has memory (mincore(2)), as its owners
-// know it.
-func (f *File) Incore(r Range, page []byte) {
-	f.eachTouched(r, func(d Range) {
-		for o := d.Start; o < d.End; o += arch.PageSize {
-			page[(o-r.Start)/arch.PageSize] |= 1
-		}
-	})
-}
-
-// EachResident calls found for each part of r that has memory, in order.
-func (f *File) EachResident(r Range, found func(Range)) {
-	for {
-		data := f.Next(r, false)
-		if data == r.End {
-			return
-		}
-		r.Start = f.Next(Range{Start: data, End: r.End}, true)
-		found(Range{Start: data, End: r.Start})
-	}
-}
-
-// Next is the first byte of r that has memory, or, if hole, that has none; r's end if
-// there is no such byte.
-func (f *File) Next(r Range, hole bool) uint64 {
-	whence := unix.SEEK_DATA
-	if hole {
-		whence = unix.SEEK_HOLE
-	}
-	at, err := unix.Seek(f.fd, int64(r.Start), whence)
-	if err != nil {
-		return r.End
-	}
-	return min(uint64(at), r.End)
 }
 
 // growLocked makes the host file reach end.

@@ -1,7 +1,6 @@
 package memfile
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -187,7 +186,7 @@ func (f *File) punched(r Range) bool { return f.punch(r) == nil }
 // warmUsage is about the number of bytes of memory that serve nobody.
 func (f *File) warmUsage() uint64 {
 	f.mu.Lock()
-	if now := time.Now(); now.Sub(f.asked) < warmDelay/16 { // to ask the host takes time
+	if now := time.Now(); now.Sub(f.asked) < warmDelay/4 { // to ask the host takes time
 		defer f.mu.Unlock()
 		return f.unused
 	}
@@ -204,44 +203,6 @@ func (f *File) warmUsage() uint64 {
 	defer f.mu.Unlock()
 	f.unused, f.asked = n, time.Now()
 	return n
-}
-
-// eachTouched is EachResident, but for pages that had memory when they were allocated
-// and are still zero: nobody has touched them, as far as anybody can tell.
-func (f *File) eachTouched(r Range, found func(Range)) {
-	f.mu.Lock()
-	var lent []Range
-	for l := range f.lent.In(r) {
-		lent = append(lent, l.Intersect(r))
-	}
-	f.mu.Unlock()
-	for _, l := range lent {
-		if r.Start < l.Start {
-			f.EachResident(Range{Start: r.Start, End: l.Start}, found)
-		}
-		f.EachResident(l, func(d Range) {
-			for ; d.Start < d.End; d.Start += arch.PageSize {
-				if page := f.Bytes(d.Start, arch.PageSize); page != nil && !isZero(page) {
-					found(Range{Start: d.Start, End: d.Start + arch.PageSize})
-				}
-			}
-		})
-		r.Start = l.End
-	}
-	if r.Start < r.End {
-		f.EachResident(r, found)
-	}
-}
-
-// isZero is true if b, whose length is a multiple of 8, is zero, and if it faults.
-func isZero(b []byte) bool {
-	zero := true
-	Guard(func() {
-		for ; len(b) > 0 && zero; b = b[8:] {
-			zero = binary.NativeEndian.Uint64(b) == 0
-		}
-	})
-	return zero
 }
 
 // faultAround is how many bytes of pages that are there Linux maps, unless told otherwise,

@@ -2,6 +2,7 @@ package memfile
 
 import (
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -122,6 +123,13 @@ func guarded(b []byte, f func(*uint32) uint32) (v uint32, ok bool) {
 	p := (*uint32)(unsafe.Pointer(unsafe.SliceData(b[:4])))
 	ok = Guard(func() { v = f(p) })
 	return v, ok
+}
+
+// mincore is mincore(2) of b, which begins with a page, in pages.
+func mincore(b, pages []byte) syscall.Errno {
+	_, _, e := syscall.Syscall(unix.SYS_MINCORE,
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(unsafe.Pointer(unsafe.SliceData(pages))))
+	return e
 }
 
 func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
