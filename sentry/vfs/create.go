@@ -60,7 +60,7 @@ func makeSpec(c Ctx, dir Inode, mode linux.FileMode) (*MakeSpec, error) {
 		switch {
 		case mode.IsDir():
 			s.Mode |= linux.S_ISGID
-		case s.Mode&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 && !cr.InGroup(a.GID) && !Capable(cr, &a, auth.CapFsetid):
+		case mode&(linux.S_ISGID|0o010) == linux.S_ISGID|0o010 && !cr.InGroup(a.GID) && !Capable(cr, &a, auth.CapFsetid):
 			s.Mode &^= linux.S_ISGID
 		}
 	}

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -73,6 +74,41 @@ func TestSetgidDirectoryInherits(t *testing.T) {
 	equal(t, "directory's bit", sub.Mode&unix.S_ISGID, unix.S_ISGID)
 	equal(t, "file's group", f.Gid, 4242)
 	equal(t, "file's bit", f.Mode&unix.S_ISGID, 0)
+}
+
+// Who is not of the directory's group may not make a set-group-ID program of it, even if
+// the umask takes the right to execute it away.
+func TestSetGroupIDStripped(t *testing.T) {
+	covers(t, "openat", "umask")
+	d := dir(t)
+	ok(t, os.Chown(d, 0, 4242))
+	ok(t, unix.Chmod(d, unix.S_ISGID|0o777))
+	dirfd, err := unix.Open(d, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	ok(t, err)
+	closeLater(t, dirfd)
+	defer unix.Umask(unix.Umask(0o010))
+	asNobody(t, func() {
+		for _, mode := range []uint32{0o755, 0o745} {
+			name := fmt.Sprintf("%o", mode)
+			fd, err := unix.Openat(dirfd, name, unix.O_CREAT|unix.O_WRONLY, unix.S_ISGID|mode)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			var st unix.Stat_t
+			if err := unix.Fstat(fd, &st); err != nil {
+				t.Error(err)
+			}
+			closeLater(t, fd)
+			want := mode &^ 0o010
+			if mode&0o010 == 0 {
+				want |= unix.S_ISGID
+			}
+			if st.Gid != 4242 || st.Mode&0o7777 != want {
+				t.Errorf("made with %o: group %d, mode %o, not %o", mode, st.Gid, st.Mode&0o7777, want)
+			}
+		}
+	})
 }
 
 func TestStickyDirectory(t *testing.T) {
