@@ -49,9 +49,10 @@ type Endpoint struct {
 // An inner is the stack's part of a socket. A TCP socket gets another when it connects
 // anew after a refusal, which the stack does not allow.
 type inner struct {
-	ep    tcpip.Endpoint
-	queue *waiter.Queue
-	entry waiter.Entry
+	ep      tcpip.Endpoint
+	queue   *waiter.Queue
+	entry   waiter.Entry
+	steered atomic.Bool // see Endpoint.steer
 }
 
 func (e *Endpoint) ep() tcpip.Endpoint { return e.cur.Load().ep }

@@ -133,6 +133,7 @@ func (e *Endpoint) write(src usermem.Seq, o *sending) (int64, tcpip.Error) {
 	if o.own {
 		return e.writeOwn(src, o)
 	}
+	e.steer()
 	p := e.payload(src)
 	n, err := e.ep().Write(p, o.WriteOptions)
 	e.done(p)

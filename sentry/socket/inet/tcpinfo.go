@@ -18,7 +18,10 @@ func (e *Endpoint) setCongestion(val []byte) error {
 		val = val[:i]
 	}
 	o := tcpip.CongestionControlOption(val)
-	return errno(e.ep().SetSockOpt(&o))
+	in := e.cur.Load()
+	err := in.ep.SetSockOpt(&o)
+	in.steered.Store(false)
+	return errno(err)
 }
 
 func (e *Endpoint) congestion(size int) ([]byte, error) {
