@@ -184,6 +184,8 @@ const (
 	SOF_TIMESTAMPING_BIND_PHC    = 1 << 15
 	SOF_TIMESTAMPING_OPT_ID_TCP  = 1 << 16
 	SOF_TIMESTAMPING_MASK        = 1<<19 - 1
+	// SOF_TIMESTAMPING_TX_RECORD_MASK is those that a message may give of one packet.
+	SOF_TIMESTAMPING_TX_RECORD_MASK = 1<<0 | 1<<1 | 1<<8 | 1<<9 | 1<<18
 
 	SOF_TXTIME_FLAGS_MASK = 3
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"garrison/sentry/linux"
+	"garrison/sentry/vfs"
 )
 
 // A CmsgReader takes a control buffer apart, cmsg(3). It is what a guest sent and
@@ -83,3 +84,35 @@ func (w *CmsgWriter) Truncated() bool { return w.truncated }
 
 // Bytes is the buffer.
 func (w *CmsgWriter) Bytes() []byte { return w.buf }
+
+// CheckControl judges a control message of level SOL_SOCKET that c gives of what it sends by s.
+// None has an effect: there is nothing here that looks at marks and priorities, devices send at
+// once, and nobody is told when. EINVAL, EPERM.
+func (s *Socket) CheckControl(c vfs.Ctx, m Cmsg) error {
+	if m.Type == linux.SO_MARK && !s.overNetwork(c) {
+		return linux.EPERM
+	}
+	size := 4
+	if m.Type == linux.SO_TXTIME {
+		size = 8
+	}
+	if len(m.Data) != size {
+		return linux.EINVAL
+	}
+	v := binary.LittleEndian.Uint32(m.Data)
+	switch m.Type {
+	case linux.SO_MARK:
+		return nil
+	case linux.SO_PRIORITY:
+		return s.mayHavePriority(c, int32(v))
+	case linux.SO_TXTIME:
+		if s.opts.timed.Load() {
+			return nil
+		}
+	case linux.SO_TIMESTAMPING, linux.SO_TIMESTAMPING_NEW:
+		if v&^linux.SOF_TIMESTAMPING_TX_RECORD_MASK == 0 {
+			return nil
+		}
+	}
+	return linux.EINVAL
+}

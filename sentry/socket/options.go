@@ -39,6 +39,7 @@ type Options struct {
 	pacing         atomic.Uint64 // bytes a second
 	timestamping   atomic.Uint64 // struct so_timestamping
 	txtime         atomic.Uint64 // struct sock_txtime
+	timed          atomic.Bool   // it has been set
 	net            *Network      // nil: the first user namespace's
 }
 

@@ -139,6 +139,7 @@ func (s *Socket) setTxtime(c vfs.Ctx, val []byte) error {
 		return linux.EINVAL
 	}
 	s.opts.txtime.Store(v)
+	s.opts.timed.Store(true)
 	return nil
 }
 

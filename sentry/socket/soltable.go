@@ -229,10 +229,18 @@ func (s *Socket) overNetwork(c vfs.Ctx) bool {
 }
 
 func setPriority(s *Socket, c vfs.Ctx, v int32) error {
+	if err := s.mayHavePriority(c, v); err != nil {
+		return err
+	}
+	s.opts.priority.Store(uint32(v))
+	return nil
+}
+
+// mayHavePriority reports whether c may give packets a priority: EPERM.
+func (s *Socket) mayHavePriority(c vfs.Ctx, v int32) error {
 	if (v < 0 || v > 6) && !s.overNetwork(c) {
 		return linux.EPERM
 	}
-	s.opts.priority.Store(uint32(v))
 	return nil
 }
 

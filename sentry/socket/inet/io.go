@@ -84,7 +84,7 @@ func (e *Endpoint) done(p *payload) {
 func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
 	if l := e.local.Load(); l != nil {
 		if m != nil {
-			if err := e.control(nil, m.Others); err != nil {
+			if err := e.control(c, nil, m.Others); err != nil {
 				return 0, err
 			}
 		}
@@ -103,7 +103,7 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 			}
 			o.To = &to
 		}
-		if err := e.control(&o, m.Others); err != nil {
+		if err := e.control(c, &o, m.Others); err != nil {
 			return 0, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
+	"garrison/sentry/vfs"
 )
 
 // A sending is how one packet is to be sent.
@@ -22,14 +23,14 @@ type sending struct {
 }
 
 // control reads the control messages that a sender gives of one packet: of the protocol that
-// it goes by; w is not used for TCP, which has none. EINVAL, ENODEV, ENETUNREACH.
-func (e *Endpoint) control(w *sending, ms []socket.Cmsg) error {
+// it goes by; w is not used for TCP, which has none. EINVAL, EPERM, ENODEV, ENETUNREACH.
+func (e *Endpoint) control(c vfs.Ctx, w *sending, ms []socket.Cmsg) error {
 	v6 := len(ms) > 0 && !e.isTCP() && e.sendsV6(w.To)
 	for _, m := range ms {
 		var err error
 		switch {
 		case m.Level == linux.SOL_SOCKET:
-			err = checkSocketControl(m)
+			err = e.socket.CheckControl(c, m)
 		case e.isTCP():
 		case m.Level == linux.SOL_UDP && e.isUDP():
 			if m.Type != linux.UDP_SEGMENT {
@@ -61,22 +62,6 @@ func (e *Endpoint) sendsV6(to *tcpip.FullAddress) bool {
 		a = peer.Addr
 	}
 	return a.Len() == 16 && !header.IsV4MappedAddress(a)
-}
-
-// checkSocketControl judges a message of level SOL_SOCKET: of those that there are, none has
-// an effect. EINVAL.
-func checkSocketControl(m socket.Cmsg) error {
-	switch m.Type {
-	case linux.SO_MARK, linux.SO_PRIORITY, linux.SO_TIMESTAMPING, linux.SO_TIMESTAMPING_NEW:
-		if len(m.Data) == 4 {
-			return nil
-		}
-	case linux.SO_TXTIME:
-		if len(m.Data) == 8 {
-			return nil
-		}
-	}
-	return linux.EINVAL
 }
 
 // control4 reads a message of level SOL_IP.
