@@ -22,7 +22,9 @@ type gate struct {
 	filter bpf.Slot
 	// own says that packets to groups that the socket is in get in, and to no others, of
 	// IPv4 and IPv6: IP_MULTICAST_ALL.
-	own    [2]atomic.Bool
+	own [2]atomic.Bool
+	// types has a bit for each of the first 32 types of ICMP that do not get in: ICMP_FILTER.
+	types  atomic.Uint32
 	mu     sync.Mutex // for changing groups, and is held from looking at them on
 	groups atomic.Pointer[[]membership]
 }
@@ -232,6 +234,9 @@ func (r *rawGate) HandlePacket(p *stack.PacketBuffer) {
 		r.RawTransportEndpoint.HandlePacket(p)
 		return
 	}
+	if g.refusesType(p) {
+		return
+	}
 	// A socket of IPv4 sees the header of that, too, without which the stack takes none. One
 	// of ICMPv6 takes none whose checksum, which is of all of it, is wrong.
 	from, whole := 0, len(p.NetworkHeader().Slice())
@@ -242,6 +247,20 @@ func (r *rawGate) HandlePacket(p *stack.PacketBuffer) {
 		r.RawTransportEndpoint.HandlePacket(q)
 		q.DecRef()
 	}
+}
+
+// refusesType reports whether p is of a type of ICMP that does not get in.
+func (g *gate) refusesType(p *stack.PacketBuffer) bool {
+	types := g.types.Load()
+	if types == 0 || p.TransportProtocolNumber != header.ICMPv4ProtocolNumber {
+		return false
+	}
+	// Some packets have their header parsed, and some do not.
+	h := p.TransportHeader().Slice()
+	if len(h) == 0 {
+		h, _ = p.Data().PullUp(1)
+	}
+	return len(h) > 0 && h[0] < 32 && types>>h[0]&1 != 0
 }
 
 // guardRaw has the stack deliver packets to ep, a raw socket, by a gate.

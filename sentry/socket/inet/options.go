@@ -179,7 +179,6 @@ const (
 	headerIncluded6
 	unicastIf6
 	recvFragSize6
-	icmpFilter
 	stickyLink6
 	smalls
 )

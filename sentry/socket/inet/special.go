@@ -166,7 +166,7 @@ func (e *Endpoint) special(level, name int32, size int) ([]byte, error) {
 			if e.kind.Protocol != linux.IPPROTO_ICMP {
 				return nil, linux.EOPNOTSUPP
 			}
-			return socket.IntBytes(e.small[icmpFilter].Load()), nil
+			return socket.IntBytes(int32(e.gate.types.Load())), nil
 		}
 	}
 	return nil, linux.ENOPROTOOPT
@@ -380,14 +380,14 @@ func (e *Endpoint) setFilter6(val []byte) error {
 	return errno(e.ep().SetSockOpt(&o))
 }
 
-// setFilter4 keeps ICMP_FILTER without filtering: who sets it discards what it does not
-// want all the same.
+// setFilter4 is ICMP_FILTER: a bit for each type that is not wanted.
 func (e *Endpoint) setFilter4(val []byte) error {
 	if e.kind.Protocol != linux.IPPROTO_ICMP {
 		return linux.EOPNOTSUPP
 	}
 	var v [4]byte
 	copy(v[:], val)
-	e.small[icmpFilter].Store(int32(binary.LittleEndian.Uint32(v[:])))
+	e.gate.types.Store(binary.LittleEndian.Uint32(v[:]))
+	e.guard()
 	return nil
 }

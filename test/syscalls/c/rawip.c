@@ -1,9 +1,10 @@
-// raw(7): a socket of IPPROTO_RAW sends packets that have their header.
-// covers: socket sendto recvfrom
+// raw(7): a socket of IPPROTO_RAW sends packets that have their header; which types of ICMP
+// one receives is for ICMP_FILTER to say.
+// covers: socket sendto recvfrom setsockopt
 #include "check.h"
 #include <arpa/inet.h>
+#include <linux/icmp.h>
 #include <netinet/ip.h>
-#include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -51,7 +52,43 @@ static void sends_packets(void) {
 	CHECK(close(s) == 0 && close(r) == 0);
 }
 
+// types is which echo messages s has been given since: 1 the request, 2 the answer.
+static int types(int s) {
+	struct packet p;
+	int n = 0;
+	while (recv(s, &p, sizeof p, MSG_DONTWAIT) == sizeof p)
+		n |= p.icmp.type == ICMP_ECHO ? 1 : p.icmp.type == ICMP_ECHOREPLY ? 2 : 4;
+	CHECK(errno == EAGAIN);
+	return n;
+}
+
+// ICMP_FILTER has a bit for each type that is not wanted, of the first 32.
+static void filters_types(void) {
+	int s = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), r = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	int all = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct packet p = made();
+	const struct { unsigned filter; int want; } of[] = {
+		{0, 3}, {1 << ICMP_ECHO, 2}, {~(1u << ICMP_ECHO), 1}, {1 << ICMP_ECHOREPLY, 1}, {1 << ICMP_ECHO | 1 << ICMP_ECHOREPLY, 0}, {-1u, 0}, {1 << 9, 3}, {0, 3},
+	};
+	for (unsigned i = 0; i < sizeof of / sizeof *of; i++) {
+		struct icmp_filter f = {of[i].filter};
+		CHECK(setsockopt(r, SOL_RAW, ICMP_FILTER, &f, sizeof f) == 0);
+		CHECK(sendto(s, &p, sizeof p, 0, (void *)&to, sizeof to) == sizeof p);
+		struct pollfd w = {.fd = all, .events = POLLIN};
+		for (int n = 0, seen = 0; n < 2; n++) { // both have come by now
+			CHECK(poll(&w, 1, 2000) == 1 && recv(all, &p, sizeof p, 0) == sizeof p);
+			seen |= p.icmp.type == ICMP_ECHO ? 1 : 2;
+			CHECK(n == 0 || seen == 3);
+		}
+		p = made();
+		CHECK(types(r) == of[i].want);
+	}
+	CHECK(close(s) == 0 && close(r) == 0 && close(all) == 0);
+}
+
 int main(void) {
 	CASE(sends_packets());
+	CASE(filters_types());
 	return 0;
 }
