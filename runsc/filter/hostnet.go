@@ -43,15 +43,29 @@ func HostNetwork(set, get []Option) Table {
 		Call{"listen", unix.SYS_LISTEN, args{}},
 		Call{"ioctl", unix.SYS_IOCTL, args{free, eq(unix.SIOCATMARK)}},
 	)
-	for _, o := range set {
-		if o.Level != unix.SOL_SOCKET { // which all sentries have
-			t.Calls = append(t.Calls, Call{"setsockopt", unix.SYS_SETSOCKOPT, args{free, eq(o.Level), eq(o.Name)}})
-		}
-	}
-	for _, o := range get {
-		if o.Level != unix.SOL_SOCKET {
-			t.Calls = append(t.Calls, Call{"getsockopt", unix.SYS_GETSOCKOPT, args{free, eq(o.Level), eq(o.Name)}})
-		}
-	}
+	t.Calls = append(t.Calls, options("setsockopt", unix.SYS_SETSOCKOPT, set)...)
+	t.Calls = append(t.Calls, options("getsockopt", unix.SYS_GETSOCKOPT, get)...)
 	return t
+}
+
+// options is a call on each of the options in l, which are in order, but for those of SOL_SOCKET,
+// which all sentries have. As a program has 4096 instructions at most, options whose names differ
+// in their last bits only are one rule, if there are all that do.
+func options(name string, nr uintptr, l []Option) (calls []Call) {
+	for len(l) > 0 {
+		first, n := l[0], 1
+		for 2*n <= len(l) && first.Name&int32(2*n-1) == 0 && l[2*n-1] == (Option{first.Level, first.Name + int32(2*n-1)}) {
+			n *= 2
+		}
+		l = l[n:]
+		if first.Level == unix.SOL_SOCKET {
+			continue
+		}
+		names := seccomp.ValueMatcher(eq(first.Name))
+		if n > 1 {
+			names = seccomp.MaskedEqual(^uintptr(n-1), uintptr(first.Name))
+		}
+		calls = append(calls, Call{name, nr, args{free, eq(first.Level), names}})
+	}
+	return calls
 }
