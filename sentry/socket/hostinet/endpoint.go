@@ -42,6 +42,7 @@ var (
 	_ socket.Failer    = (*Endpoint)(nil)
 	_ socket.Ioctler   = (*Endpoint)(nil)
 	_ socket.Later     = (*Endpoint)(nil)
+	_ socket.Asked     = (*Endpoint)(nil)
 )
 
 func (e *Endpoint) wrap() *socket.Socket {

@@ -346,7 +346,7 @@ int main(void) {
 	CASE(mapped());
 	CASE(segments());
 	CASE(many());
-	CASE(raw());
 	CASE(stream());
+	CASE(raw());
 	return 0;
 }
