@@ -34,7 +34,7 @@ func (s *Slot) SetOption(c vfs.Ctx, o *socket.Options, name int32, val []byte) e
 	var p *Program
 	switch name {
 	case linux.SO_ATTACH_FILTER:
-		loaded, err := load(c, o, val)
+		loaded, err := Load(c, o, val)
 		if err != nil {
 			return err
 		}
@@ -58,8 +58,9 @@ func (s *Slot) SetOption(c vfs.Ctx, o *socket.Options, name int32, val []byte) e
 	return nil
 }
 
-// load reads the program that val, a struct sock_fprog, points at.
-func load(c vfs.Ctx, o *socket.Options, val []byte) (Program, error) {
+// Load reads the program that val, a struct sock_fprog, points at, for the socket that has o:
+// EINVAL, EFAULT, and EPERM once SO_LOCK_FILTER is set.
+func Load(c vfs.Ctx, o *socket.Options, val []byte) (Program, error) {
 	var f linux.SockFprog
 	if len(val) != len(usermem.AsBytes(&f)) {
 		return nil, linux.EINVAL

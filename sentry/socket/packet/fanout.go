@@ -6,9 +6,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"garrison/sentry/linux"
 	"garrison/sentry/socket"
+	"garrison/sentry/socket/bpf"
+	"garrison/sentry/vfs"
 )
 
 // A fanout is a group of sockets by PACKET_FANOUT, each frame being for one of them. It hears
@@ -22,6 +25,7 @@ type fanout struct {
 	most     int // members
 	seed     maphash.Seed
 	stop     func()
+	program  atomic.Pointer[bpf.Program] // what chooses, of PACKET_FANOUT_CBPF
 
 	// mu is above that of any member, and no lock of the order, as those are not.
 	mu      sync.Mutex
@@ -49,7 +53,7 @@ func (s *Socket) setFanout(val []byte) error {
 	}
 	const known = linux.PACKET_FANOUT_FLAG_ROLLOVER | linux.PACKET_FANOUT_FLAG_UNIQUEID | linux.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
 	switch {
-	case g.typ > linux.PACKET_FANOUT_QM, g.flags&^known != 0, g.most < 0, g.most > mostMembers,
+	case g.typ > linux.PACKET_FANOUT_CBPF, g.flags&^known != 0, g.most < 0, g.most > mostMembers,
 		g.typ == linux.PACKET_FANOUT_ROLLOVER && g.flags&linux.PACKET_FANOUT_FLAG_ROLLOVER != 0:
 		return linux.EINVAL
 	}
@@ -143,6 +147,21 @@ func (s *Socket) leave() {
 	}
 }
 
+// setFanoutData is PACKET_FANOUT_DATA, the program that chooses: EINVAL, EFAULT, EPERM.
+func (s *Socket) setFanoutData(c vfs.Ctx, val []byte) error {
+	s.mu.Lock()
+	g := s.group
+	s.mu.Unlock()
+	if g == nil || g.typ != linux.PACKET_FANOUT_CBPF {
+		return linux.EINVAL
+	}
+	p, err := bpf.Load(c, s.opts, val)
+	if err == nil {
+		g.program.Store(&p)
+	}
+	return err
+}
+
 // option is what getsockopt(2) of PACKET_FANOUT gives; 0 is no group.
 func (g *fanout) option() int32 {
 	if g == nil {
@@ -180,6 +199,8 @@ func (g *fanout) chooseLocked(f *socket.Frame) *Socket {
 		i = g.turn % n
 	case linux.PACKET_FANOUT_RND:
 		i = rand.Uint32N(n)
+	case linux.PACKET_FANOUT_CBPF:
+		i = g.run(f) % n
 	case linux.PACKET_FANOUT_ROLLOVER:
 		return g.members[g.rollLocked(f, 0, -1)]
 	}
@@ -187,6 +208,20 @@ func (g *fanout) chooseLocked(f *socket.Frame) *Socket {
 		return g.members[g.rollLocked(f, int(i), int(i))]
 	}
 	return g.members[i]
+}
+
+// run is what g's program says of f, 0 without one. What came begins with its header of the
+// network there, and what goes with that of the link.
+func (g *fanout) run(f *socket.Frame) uint32 {
+	p := g.program.Load()
+	if p == nil {
+		return 0
+	}
+	b := bpfPacket(f)
+	if f.Type != linux.PACKET_OUTGOING {
+		b.At = linux.ETH_HLEN
+	}
+	return p.Run(b)
 }
 
 // rollLocked is a member that has much room, but not without; or i if none has. It is the

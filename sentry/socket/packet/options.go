@@ -36,6 +36,8 @@ func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 		return nil
 	case linux.PACKET_FANOUT:
 		return s.setFanout(val)
+	case linux.PACKET_FANOUT_DATA:
+		return s.setFanoutData(c, val)
 	case linux.PACKET_RX_RING:
 		if s.memory != nil {
 			return s.setRing(c, val)

@@ -158,10 +158,9 @@ func (s *Socket) takeLocked(f *socket.Frame, now time.Time) bool {
 	}
 	data := f.Data[at:]
 	if p, ok := s.filter.Program(); ok {
-		n := p.Run(&bpf.Packet{
-			Data: f.Data, Network: linux.ETH_HLEN, At: at,
-			Protocol: protocolOf(f.Data), Hardware: f.Hardware, Type: f.Type, Index: f.Link,
-		})
+		b := bpfPacket(f)
+		b.At = at
+		n := p.Run(b)
 		if n == 0 {
 			return false
 		}
@@ -178,6 +177,11 @@ func (s *Socket) takeLocked(f *socket.Frame, now time.Time) bool {
 	s.queue = append(s.queue, packet{f, data, now})
 	s.bytes += len(f.Data)
 	return true
+}
+
+// bpfPacket is f as programs see it.
+func bpfPacket(f *socket.Frame) *bpf.Packet {
+	return &bpf.Packet{Data: f.Data, Network: linux.ETH_HLEN, Protocol: protocolOf(f.Data), Hardware: f.Hardware, Type: f.Type, Index: f.Link}
 }
 
 // address is f's sockaddr_ll: who sent it.

@@ -2,6 +2,7 @@
 // covers: setsockopt getsockopt bind
 #include "check.h"
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
@@ -113,10 +114,55 @@ static void rolls_over(int type) {
 	CHECK(close(a) == 0 && close(b) == 0);
 }
 
+#ifndef PACKET_FANOUT_DATA
+#define PACKET_FANOUT_DATA 22
+#endif
+
+static int chooses(int s, struct sock_filter *f, int n) {
+	struct sock_fprog p = {n, f};
+	return setsockopt(s, SOL_PACKET, PACKET_FANOUT_DATA, &p, sizeof p);
+}
+
+// A program chooses, by what it returns and how many members there are.
+static void by_program(void) {
+	int a = packet(ETH_P_IP), b = packet(ETH_P_IP), c = packet(ETH_P_IP), turns = packet(ETH_P_IP), one = 1;
+	struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)}, sixth[] = {BPF_STMT(BPF_RET | BPF_K, 5)};
+	// What came has its header of the network at 0: the length of a datagram is at 2.
+	struct sock_filter length[] = {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2), BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, 28), BPF_STMT(BPF_RET | BPF_A, 0)};
+	struct sock_filter bad[] = {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2)};
+	FAILS(chooses(a, second, 1), EINVAL); // in no group
+	CHECK(join(turns, 75, PACKET_FANOUT_LB) == 0);
+	FAILS(chooses(turns, second, 1), EINVAL); // nor in one of this type
+	CHECK(close(turns) == 0);
+	CHECK(join(a, 74, PACKET_FANOUT_CBPF) == 0 && join(b, 74, PACKET_FANOUT_CBPF) == 0 && join(c, 74, PACKET_FANOUT_CBPF) == 0);
+	CHECK(group(b) == (74 | PACKET_FANOUT_CBPF << 16));
+	udp(3, 10);
+	CHECK(count(a) == 3 && count(b) == 0 && count(c) == 0); // there is none yet
+	CHECK(chooses(b, second, 1) == 0);
+	udp(3, 10);
+	CHECK(count(a) == 0 && count(b) == 3 && count(c) == 0);
+	CHECK(chooses(a, sixth, 1) == 0);
+	udp(2, 10);
+	CHECK(count(a) == 0 && count(b) == 0 && count(c) == 2);
+	CHECK(chooses(c, length, 3) == 0);
+	udp(4, 9), udp(3, 10), udp(2, 11);
+	CHECK(count(a) == 4 && count(b) == 3 && count(c) == 2);
+	FAILS(chooses(a, bad, 1), EINVAL);
+	FAILS(chooses(a, second, 0), EINVAL);
+	FAILS(chooses(a, NULL, 1), EINVAL);
+	FAILS(chooses(a, (void *)8, 1), EFAULT);
+	FAILS(setsockopt(a, SOL_PACKET, PACKET_FANOUT_DATA, &one, sizeof one), EINVAL);
+	CHECK(setsockopt(a, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof one) == 0);
+	FAILS(chooses(a, second, 1), EPERM);
+	CHECK(chooses(b, second, 1) == 0); // it is of the others, too
+	CHECK(close(a) == 0 && close(b) == 0 && close(c) == 0);
+}
+
 int main(void) {
 	CASE(refused());
 	CASE(in_turn());
 	CASE(by_flow());
+	CASE(by_program());
 	CASE(rolls_over(PACKET_FANOUT_ROLLOVER));
 	CASE(rolls_over(PACKET_FANOUT_LB | PACKET_FANOUT_FLAG_ROLLOVER));
 	return 0;
