@@ -87,7 +87,7 @@ func (s *server) begin(fd int, q *wire.MakeReq, st *unix.Statx_t) error {
 		b = b[max(n, 0):]
 	}
 	if q.Times != 0 {
-		if err := unix.UtimesNanoAt(s.proc, procName(fd), timesOf(q), 0); err != nil {
+		if err := futimens(fd, timesOf(q)); err != nil {
 			return err
 		}
 	}
