@@ -208,7 +208,7 @@ func TestReadAheadTrap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &reader{s: s, top: root, buf: make([]byte, direntSize), room: wire.MaxPage}
+		r := &reading{reader: &reader{s: s, top: root, room: wire.MaxPage}, buf: make([]byte, direntSize)}
 		l, whole := r.listing(n.id)
 		if !whole || (l != nil) == trap || (n.fd >= 0) == trap {
 			t.Errorf("trap %v: listing %v, descriptor %d", trap, l, n.fd)

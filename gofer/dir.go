@@ -33,7 +33,7 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			c.conn.dir = make([]byte, direntSize)
 		}
 		resp := &wire.ReaddirResp{}
-		p := page{s: s, dir: dir, fd: fd, bare: q.Bare, lists: q.Lists, room: wire.MaxPage, resp: resp}
+		p := page{view: view{s, dir, fd, q.Bare, q.Lists}, room: wire.MaxPage, resp: resp}
 		err = p.fill(q.Cookie, c.conn.dir)
 		if err != nil || resp.Next == 0 {
 			unix.Close(fd)
@@ -45,8 +45,8 @@ func (s *server) doReaddir(c *call, q *wire.ReaddirReq) (wire.Message, error) {
 			return nil, err
 		}
 		if q.Ahead > 0 && resp.Next == 0 && !dir.tree.Shared {
-			r := &reader{s: s, top: dir, bare: q.Bare, lists: q.Lists, buf: c.conn.dir, room: min(p.room, int(q.Ahead)), resp: resp}
-			r.readAhead(q.Next)
+			r := &reader{s: s, top: dir, bare: q.Bare, lists: q.Lists, room: min(p.room, int(q.Ahead)), resp: resp}
+			r.readAhead(q.Next, c.conn.dir)
 		}
 		return resp, nil
 	})
@@ -90,20 +90,45 @@ func (s *server) keepListing(l listing) {
 	s.listings = append(s.listings, l)
 }
 
-// A page is a reply that is being filled with a directory's entries.
-type page struct {
+// A view is how entries of a directory are told.
+type view struct {
 	s     *server
 	dir   *node
 	fd    int // its descriptor
 	bare  wire.Bare
 	lists bool // as the request has it
-	room  int  // left in the message
+}
+
+// entry is e for a reply.
+func (v *view) entry(e *dirent) (wire.Entry, error) {
+	out := e.entry()
+	if e.bare(v.dir, v.bare) {
+		return out, nil
+	}
+	n, found, err := v.s.look(v.dir, v.fd, e.name)
+	if err != nil {
+		return out, err
+	}
+	if v.lists && n.isDir() { // a file may never be opened
+		found.Attr.Flags |= v.s.bare(v.fd, e.name, &found.Attr)
+	}
+	v.s.put(n)
+	out.Node = found
+	return out, nil
+}
+
+// A page is a reply that is being filled with a directory's entries.
+type page struct {
+	view
+	room  int      // left in the message
+	names []dirent // memory
 	resp  *wire.ReaddirResp
 }
 
 // fill fills the page from cookie on until it is full or the directory ends. buf is memory
 // for it.
 func (p *page) fill(cookie uint64, buf []byte) error {
+	p.resp.Next = cookie
 	for {
 		n, err := unix.Getdents(p.fd, buf)
 		if err == unix.EINTR {
@@ -116,20 +141,16 @@ func (p *page) fill(cookie uint64, buf []byte) error {
 			p.resp.Next = 0
 			return nil
 		}
+		p.names = p.names[:0]
 		for b := buf[:n]; len(b) > 0; {
 			ent, ok := nextDirent(&b)
 			if !ok {
 				return unix.EIO
 			}
-			full, err := p.add(ent)
-			if err != nil {
-				return err
-			}
-			if full {
-				p.resp.Next = cookie
-				return nil
-			}
-			cookie = ent.next
+			p.names = append(p.names, ent)
+		}
+		if full, err := p.add(p.names); full || err != nil {
+			return err
 		}
 	}
 }
@@ -151,6 +172,14 @@ func (e *dirent) bare(dir *node, which wire.Bare) bool {
 		return which == wire.BareAll
 	}
 	return which != wire.BareNone
+}
+
+// size is what e takes of a reply, but for what a symlink says.
+func (e *dirent) size(dir *node, which wire.Bare) int {
+	if e.bare(dir, which) {
+		return wire.BareSize(len(e.name))
+	}
+	return wire.EntrySize(len(e.name), 0)
 }
 
 // entry is e for a reply, bare.
@@ -177,34 +206,62 @@ func nextDirent(b *[]byte) (dirent, bool) {
 	return d, true
 }
 
-// add adds one entry, unless it has gone meanwhile. full: there is no room for it.
-func (p *page) add(ent dirent) (full bool, err error) {
-	if !wire.ValidName(ent.name) { // "." and ".."
-		return false, nil
-	}
-	e, bare := ent.entry(), ent.bare(p.dir, p.bare)
-	// What it takes is known only after the look, but a reference must not be given
-	// out that is then not sent: ask for the most it can be.
-	if most := wire.EntrySize(len(ent.name), wire.MaxTarget); p.room < e.Size() || !bare && p.room < most {
-		return true, nil
-	}
-	if !bare {
-		n, found, err := p.s.look(p.dir, p.fd, ent.name)
-		if gone(err) {
-			return false, nil
+// add adds names while they fit, but for those that have gone meanwhile, and moves Next
+// behind them. full: they don't.
+func (p *page) add(names []dirent) (full bool, err error) {
+	least, n := 0, 0
+	for ; n < len(names); n++ {
+		if wire.ValidName(names[n].name) { // not "." and ".."
+			least += names[n].size(p.dir, p.bare)
 		}
-		if err != nil {
-			return false, err
+		if least > p.room {
+			break
 		}
-		if p.lists && n.isDir() { // a file may never be opened
-			found.Attr.Flags |= p.s.bare(p.fd, ent.name, &found.Attr)
-		}
-		p.s.put(n)
-		e.Node = found
 	}
-	p.room -= e.Size()
-	p.resp.Entries = append(p.resp.Entries, e)
-	return false, nil
+	all := p.entries(names[:n])
+	for i := range all {
+		x := &all[i]
+		if err == nil && x.err != nil && !gone(x.err) {
+			err = x.err
+		}
+		if err == nil && x.err == nil && x.Name != "" && x.Size() > p.room {
+			full = true
+		}
+		switch {
+		case err != nil || full: // it is not sent
+			wire.EntryIDs([]wire.Entry{x.Entry}, func(id wire.ID) { p.s.forget(id, 1) })
+			continue
+		case x.err == nil && x.Name != "":
+			p.room -= x.Size()
+			p.resp.Entries = append(p.resp.Entries, x.Entry)
+		}
+		p.resp.Next = names[i].next
+	}
+	return full || n < len(names), err
+}
+
+// A seen is an entry, or why there is none. Of "." and ".." it is empty.
+type seen struct {
+	wire.Entry
+	err error
+}
+
+// minEntries is how many names are worth a thread, and someEntries how many it takes at a time.
+const minEntries, someEntries = 48, 12
+
+// entries looks at names, at several at a time if they are many.
+func (p *page) entries(names []dirent) []seen {
+	out := make([]seen, len(names))
+	worth := minEntries
+	if p.bare == wire.BareAll {
+		worth = len(names) + 1
+	}
+	p.s.each(len(names), worth, someEntries, func(i int) {
+		if wire.ValidName(names[i].name) {
+			out[i].Entry, out[i].err = p.entry(&names[i])
+		}
+	})
+	return out
 }
 
 // gone reports whether a name that was listed is no more, or not the sandbox's to see.

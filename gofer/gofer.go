@@ -8,7 +8,9 @@ package gofer
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +75,9 @@ type server struct {
 	maxOpen int
 	hasAt   bool // the kernel knows getxattrat(2) and its siblings
 
+	helpers int          // threads beside their own that may work on requests
+	helping atomic.Int64 // and that do
+
 	// names is held for writing while names change and for reading while a node's
 	// name is turned into a descriptor, so that a node is never taken for lost
 	// because it is just being renamed.
@@ -105,6 +110,7 @@ func Serve(fd int, cfg Config) error {
 		s.maxOpen = defaultOpen
 	}
 	s.hasAt = probeXattrAt(s.proc)
+	s.helpers = min(runtime.NumCPU()-1, maxHelpers)
 	s.watch.init(s)
 	var wc *wire.Conn
 	err := s.addTrees(cfg.Mounts)
