@@ -24,6 +24,8 @@ const (
 	firstAhead = 4 << 10
 	// maxAbove is how far up it is looked for directories that are next.
 	maxAbove = 32
+	// maxBelow is how far down from there, and maxSeen at how many.
+	maxBelow, maxSeen = 8, 256
 )
 
 // wanted is what to read ahead with d in the walk w, to know as much: how many bytes,
@@ -67,28 +69,61 @@ func (d *dir) following(know knowledge) (next []wire.ID, found bool) {
 	return next, found
 }
 
-// unknown appends to next those directories after at in d's listing of whose names less than
-// know is known, as far as they fit a request. It reports whether at is there.
+// unknown appends to next those directories after at in d's listing, or below those, of whose
+// names less than know is known, as far as they fit a request. It reports whether at is there.
 func (d *dir) unknown(at *dir, know knowledge, next []wire.ID) ([]wire.ID, bool) {
+	after, found := d.subs(at, maxSeen)
+	g := gathering{know, next, maxSeen}
+	g.add(after, 0)
+	return g.next, found
+}
+
+// subs is up to n directories, held, that are after at in d's listing; all are after nil.
+// found: at is there.
+func (d *dir) subs(at *dir, n int) (subs []*dir, found bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.names == nil {
-		return next, false
+		return nil, false
 	}
 	entries := d.names.entries
-	i := slices.IndexFunc(entries, func(e entry) bool { return e.node == inode(at) })
-	if i < 0 {
-		return next, false
-	}
-	for _, e := range entries[i+1:] {
-		if len(next) == wire.MaxNext {
-			break
+	if at != nil {
+		i := slices.IndexFunc(entries, func(e entry) bool { return e.node == inode(at) })
+		if i < 0 {
+			return nil, false
 		}
-		if sub, ok := e.node.(*dir); ok && sub.knows() < know {
-			next = append(next, sub.id)
+		entries = entries[i+1:]
+	}
+	for i := range entries {
+		if sub, ok := entries[i].node.(*dir); ok && len(subs) < n {
+			sub.Hold()
+			subs = append(subs, sub)
 		}
 	}
-	return next, true
+	return subs, true
+}
+
+// A gathering looks for directories to read ahead.
+type gathering struct {
+	know knowledge // less is known of the names of those that are
+	next []wire.ID
+	left int // directories that may still be looked at
+}
+
+// add adds directories, and in place of those that are known what is below them, and drops
+// them: who is known has often no files, and yet is gone through like the others.
+func (g *gathering) add(dirs []*dir, depth int) {
+	for _, d := range dirs {
+		if g.left--; g.left >= 0 && len(g.next) < wire.MaxNext {
+			if d.knows() < g.know {
+				g.next = append(g.next, d.id)
+			} else if depth < maxBelow {
+				below, _ := d.subs(nil, g.left)
+				g.add(below, depth+1)
+			}
+		}
+		d.Drop()
+	}
 }
 
 // keepAhead keeps listings that were read ahead for w, in a reply to what was asked when

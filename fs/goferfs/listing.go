@@ -20,6 +20,7 @@ type listing struct {
 	holes   int   // entries without a name
 	bare    int   // entries that came without a node
 	looked  int   // how often such a one was looked up
+	served  int64 // when somebody last asked for the names; now()
 	ahead   *walk // for which it was read ahead, until somebody asks
 }
 
@@ -265,6 +266,7 @@ func (d *dir) list(c vfs.Ctx) (*listing, error) {
 	l, since := d.names, d.fs.edits.Load()
 	if l != nil {
 		l.asked()
+		l.served = now()
 	}
 	d.mu.Unlock()
 	if l != nil {

@@ -1,6 +1,8 @@
 package goferfs
 
 import (
+	"time"
+
 	"garrison/gofer/wire"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -16,6 +18,8 @@ const (
 	maxMissed = 2
 	// maxSearched is the size in bytes of the largest directory in which that is done.
 	maxSearched = 256 << 10
+	// justNow is how long ago something was that belongs to what is asked for now.
+	justNow = int64(100 * time.Millisecond)
 )
 
 // Lookup implements vfs.Dir.
@@ -122,11 +126,21 @@ func (d *dir) listed(name string) (i inode, known, all bool) {
 	}
 	if e.node == nil {
 		l.looked++
-		return nil, false, (l.looked > 1 || d.fs.filling()) && l.looked*maxLooked > len(l.entries)
+		return nil, false, d.dueLocked(l)
 	}
 	l.asked()
 	e.node.Hold()
 	return e.node, true, false
+}
+
+// dueLocked reports whether the files of all names in d's listing l should be asked for,
+// since one that is not known was looked up: many of them were, or it is the only one, or they
+// are likely to be, as the names have just been listed by somebody who goes through a tree and
+// looks at all. d.mu is held.
+func (d *dir) dueLocked(l *listing) bool {
+	filling, listed := d.fs.filling(), now()-l.served < justNow
+	some := l.looked > 1 || filling || listed && l.bare == 1
+	return some && l.looked*maxLooked > len(l.entries) || filling && listed
 }
 
 // learn notes what a listed name names, as was found out after fs.edits was since.
