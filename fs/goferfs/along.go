@@ -210,14 +210,14 @@ func (d *dir) after(name string, sorted bool, n int, wanted func(inode) bool) (o
 	return out
 }
 
-// unread reports whether f was never opened, but to be made. It takes no lock: all files of
-// a directory are asked, at times.
+// unread reports whether f was never opened, but to be made, or not for so long that its
+// descriptor has been closed. It takes no lock: all files of a directory are asked, at times.
 func (f *file) unread() bool {
 	d := f.data.Load()
 	if f.ask.Load() || d == nil {
 		return !f.ask.Load()
 	}
-	return d.fresh.Load() && d.opens.Load() == 0
+	return (d.fresh.Load() || d.dropped.Load()) && d.opens.Load() == 0
 }
 
 // openAlong gets a descriptor for reading, and some for others that are likely to be next.

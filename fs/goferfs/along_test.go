@@ -151,3 +151,36 @@ func TestOpenedAlongChanges(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A tree that is read again when its descriptors have been closed takes no more messages
+// than the first time, in whatever order.
+func TestReadAgainAlong(t *testing.T) {
+	w := newDeaf(t)
+	const dirs, files = 4, 200
+	for i := range dirs {
+		w.ok(os.Mkdir(fmt.Sprintf("%s/%d", w.host, i), 0o755))
+		for k := range files {
+			w.hostWrite(fmt.Sprintf("/%d/%03d", i, k), fmt.Sprint(i, k))
+		}
+	}
+	for pass := range 3 {
+		before := w.messages()
+		for i := range dirs {
+			w.list(fmt.Sprint("/", i))
+			for k := range files {
+				if pass == 1 {
+					k = files - 1 - k
+				}
+				d := w.open(fmt.Sprintf("/%d/%03d", i, k), linux.O_RDONLY)
+				if got := w.read(d, 0); got != fmt.Sprint(i, k) {
+					t.Fatalf("read %q", got)
+				}
+				d.Release(w)
+			}
+		}
+		// Backwards nothing is known of what comes next but what is listed.
+		if sent := w.messages() - before; pass != 1 && sent > dirs*files/8 {
+			t.Errorf("pass %d: %d messages", pass, sent)
+		}
+	}
+}

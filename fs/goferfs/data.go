@@ -30,6 +30,8 @@ type data struct {
 	fresh atomic.Bool      // opened to be made, and had no descriptor yet; changes with fs.mu held
 	place list.Elem[*data] // in fs.idle; protected by fs.mu
 
+	dropped atomic.Bool // its descriptors were closed; changes with mu held
+
 	mu     lock.Mutex[lock.FileData]
 	ro, rw *descriptor // either, both or none; rw serves for reading too
 	upper  bool        // the host's overlayfs has copied the file up, or never will
@@ -175,6 +177,9 @@ func (d *data) discard() {
 	d.mu.Lock()
 	ro, rw := d.ro, d.rw
 	d.ro, d.rw = nil, nil
+	if ro != nil || rw != nil {
+		d.dropped.Store(true)
+	}
 	d.mu.Unlock()
 	for _, fd := range []*descriptor{ro, rw} {
 		if fd != nil {
@@ -242,6 +247,7 @@ func (d *data) install(fd *descriptor) {
 	var drop *descriptor
 	moved := false
 	d.mu.Lock()
+	d.dropped.Store(false)
 	switch {
 	case fd.write && d.rw == nil:
 		d.rw, drop, d.ro = fd, d.ro, nil
