@@ -91,6 +91,20 @@ func (d *data) openLater() {
 	fs.mu.Unlock()
 }
 
+// openMade is called before somebody waits for the attributes of a file. If it is open and the
+// host is yet to make it, a descriptor comes in the same message: what asks for attributes
+// then, as stdio and Python do before they write, would want one next. What goes wrong is told
+// to who needs it.
+func (n *node) openMade(c vfs.Ctx) {
+	d := n.data.Load()
+	if d == nil || n.making.Load() == nil || !d.fresh.Load() || !d.isOpen() {
+		return
+	}
+	if fd, err := d.use(c, true); err == nil {
+		fd.DecRef()
+	}
+}
+
 // use is a descriptor for an open file, referenced, after all that was put off.
 func (d *data) use(c vfs.Ctx, write bool) (*descriptor, error) {
 	if d.n.making.Load() == nil {

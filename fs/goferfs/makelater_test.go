@@ -300,3 +300,31 @@ func TestMakeAndRead(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// Who makes a file, looks at it and then writes, as stdio does, waits for one message; who
+// only looks at it gets no descriptor.
+func TestMakeAndLook(t *testing.T) {
+	w := newNursery(t)
+	const files = 10
+	before := w.messages()
+	for i := range files {
+		d := w.born(nth("/d", i), "")
+		w.mustStat(nth("/d", i))
+		w.write(d, "text")
+		d.Release(w)
+	}
+	if sent := w.messages() - before; sent > files+1 { // ids are asked for once
+		t.Errorf("%d messages", sent)
+	}
+	for i := range files {
+		w.same(nth("/d", i))
+		if got := w.onHost(nth("/d", i)); got != "text" {
+			t.Errorf("%d: %q", i, got)
+		}
+	}
+	w.born("/d/closed", "").Release(w)
+	w.same("/d/closed")
+	if x := w.inode("/d/closed").(*file).bytes(); x.current(false) != nil {
+		t.Error("a closed file was opened")
+	}
+}
