@@ -10,7 +10,7 @@ import (
 // nameToHandleAt implements name_to_handle_at(2): no filesystem here can find a file
 // again by a handle, which is EOPNOTSUPP once the file is found. A handle that only
 // identifies it (AT_HANDLE_FID) is its inode number, as for such filesystems on Linux.
-func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, h usermem.Ptr[fileHandle], id address, flags uint32) (int, error) {
+func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, h usermem.Ptr[linux.FileHandle], id address, flags uint32) (int, error) {
 	const known = linux.AT_SYMLINK_FOLLOW | linux.AT_EMPTY_PATH | linux.AT_HANDLE_FID | linux.AT_HANDLE_MNT_ID_UNIQ |
 		linux.AT_HANDLE_CONNECTABLE
 	const both = linux.AT_HANDLE_FID | linux.AT_HANDLE_CONNECTABLE
@@ -32,17 +32,9 @@ func nameToHandleAt(t *kernel.Task, dirfd kernel.FD, name pathname, h usermem.Pt
 	})
 }
 
-// fid is FILEID_INO64_GEN: the inode's number and generation.
-type fid struct {
-	fileHandle
-	Ino [2]uint32
-	Gen uint32
-}
-
 // storeFID stores p's fid and its mount's number, an int or one that is unique: EOVERFLOW,
 // with the size that it takes, if it has not room.
-func storeFID(t *kernel.Task, p vfs.Path, h usermem.Ptr[fileHandle], id address, unique bool) error {
-	const size, kind = 12, 0x81
+func storeFID(t *kernel.Task, p vfs.Path, h usermem.Ptr[linux.FileHandle], id address, unique bool) error {
 	head, err := h.Load(t)
 	switch {
 	case err != nil:
@@ -54,7 +46,7 @@ func storeFID(t *kernel.Task, p vfs.Path, h usermem.Ptr[fileHandle], id address,
 	if err != nil {
 		return err
 	}
-	out := fid{fileHandle{size, kind}, [2]uint32{uint32(a.Ino), uint32(a.Ino >> 32)}, 0}
+	out := linux.NewFID(a.Ino)
 	if unique {
 		n := p.Mount().UniqueID()
 		err = usermem.Ptr[uint64](id).Store(t, &n)
@@ -65,20 +57,14 @@ func storeFID(t *kernel.Task, p vfs.Path, h usermem.Ptr[fileHandle], id address,
 	if err != nil {
 		return err
 	}
-	if head.Bytes < size {
+	if head.Bytes < linux.FIDSize {
 		out.Type = 0xff // FILEID_INVALID
-		if err := h.Store(t, &out.fileHandle); err != nil {
+		if err := h.Store(t, &out.FileHandle); err != nil {
 			return err
 		}
 		return linux.EOVERFLOW
 	}
-	return usermem.Ptr[fid](h).Store(t, &out)
-}
-
-// fileHandle is the head of struct file_handle.
-type fileHandle struct {
-	Bytes uint32
-	Type  int32
+	return usermem.Ptr[linux.FID](h).Store(t, &out)
 }
 
 // maxHandle is MAX_HANDLE_SZ.
@@ -86,7 +72,7 @@ const maxHandle = 128
 
 // openByHandleAt implements open_by_handle_at(2), for which there are no handles:
 // each that can be one is stale.
-func openByHandleAt(t *kernel.Task, mount kernel.FD, h usermem.Ptr[fileHandle], flags linux.OpenFlags) (kernel.FD, error) {
+func openByHandleAt(t *kernel.Task, mount kernel.FD, h usermem.Ptr[linux.FileHandle], flags linux.OpenFlags) (kernel.FD, error) {
 	may := false
 	dirs := flags&linux.O_DIRECTORY != 0
 	if mount == linux.AT_FDCWD {

@@ -10,6 +10,7 @@ var params = [...]param{
 	{"fs/dentry-state", "0\t0\t45\t0\t0\t0", readOnly},
 	{"fs/dir-notify-enable", "1", boolean},
 	{"fs/epoll/max_user_watches", "3000000", natural},
+	{"fs/fanotify/max_queued_events", "16384", anInt},
 	{"fs/file-max", "9223372036854775807", natural},
 	{"fs/inode-nr", "0\t0", readOnly},
 	{"fs/inode-state", "0\t0\t0\t0\t0\t0\t0", readOnly},

@@ -49,6 +49,7 @@ func (s *sandbox) makeKernel() error {
 	s.system.SetLeaseParams(func() vfs.LeaseParams {
 		return vfs.LeaseParams{Enable: params.Int("fs/leases-enable") != 0, BreakTime: params.Int("fs/lease-break-time")}
 	})
+	s.system.SetMaxQueued(func() int64 { return params.Int("fs/fanotify/max_queued_events") })
 	s.system.SetCacheSize(int(min(s.first.memory()/cacheShare, maxNames)))
 	s.registerTypes()
 	s.system.RegisterFIFOs(pipe.FIFOs{})

@@ -117,7 +117,7 @@ func (ns *UserNamespace) SetSetgroups(allow bool) bool {
 	return true
 }
 
-// Kinds of namespaces that /proc/sys/user limits.
+// Kinds of what /proc/sys/user limits.
 const (
 	CountUser = iota
 	CountPID
@@ -127,18 +127,35 @@ const (
 	CountMnt
 	CountCgroup
 	CountTime
+	CountFanotifyGroups
+	CountFanotifyMarks
 	countKinds
 )
 
-// CountNames is the kinds in the names of the files max_*_namespaces.
-var CountNames = [countKinds]string{"user", "pid", "uts", "ipc", "net", "mnt", "cgroup", "time"}
+// CountNames is the kinds in the names of the files max_*.
+var CountNames = [countKinds]string{
+	"user_namespaces", "pid_namespaces", "uts_namespaces", "ipc_namespaces", "net_namespaces", "mnt_namespaces",
+	"cgroup_namespaces", "time_namespaces", "fanotify_groups", "fanotify_marks",
+}
 
 // DefaultCount is each limit before anybody sets it: a new namespace has none of its
 // own but what holds above it.
 const (
-	DefaultCount = 95000
-	noCount      = 1<<31 - 1
+	DefaultCount         = 95000
+	defaultFanotify      = 128
+	defaultFanotifyMarks = 65536
+	noCount              = 1<<31 - 1
 )
+
+func defaultCount(kind int) int {
+	switch kind {
+	case CountFanotifyGroups:
+		return defaultFanotify
+	case CountFanotifyMarks:
+		return defaultFanotifyMarks
+	}
+	return DefaultCount
+}
 
 // A countKey is who has made namespaces of a kind.
 type countKey struct {
@@ -153,10 +170,10 @@ type nsLimits struct {
 	made map[countKey]int
 }
 
-// MaxCount is /proc/sys/user/max_*_namespaces of ns.
+// MaxCount is /proc/sys/user/max_* of ns.
 func (ns *UserNamespace) MaxCount(kind int) int {
 	if ns == nil {
-		return DefaultCount
+		return defaultCount(kind)
 	}
 	ns.limits.mu.Lock()
 	defer ns.limits.mu.Unlock()
@@ -170,7 +187,7 @@ func (ns *UserNamespace) maxLocked(kind int) int {
 	case n < 0:
 		return 0
 	case ns.First():
-		return DefaultCount
+		return defaultCount(kind)
 	}
 	return noCount
 }
@@ -225,6 +242,13 @@ func Charge[T any](ns *UserNamespace, uid uint32, kind int, what *T) bool {
 	}
 	return ok
 }
+
+// Count counts one more of kind, made by uid in ns, there and in all namespaces above. False
+// if that is too many; else Uncount when it is gone.
+func (ns *UserNamespace) Count(uid uint32, kind int) bool { return ns.charge(uid, kind) }
+
+// Uncount undoes Count.
+func (ns *UserNamespace) Uncount(uid uint32, kind int) { ns.discharge(uid, kind) }
 
 type charged struct {
 	ns   *UserNamespace

@@ -46,7 +46,7 @@ func (t *Task) openProgram(a vfs.At) (*programFile, error) {
 		return nil, err
 	}
 	// The kernel reads it on its own account.
-	d, err := vfs.OpenPath(vfs.As(t, t.k.rootCreds), p, linux.O_RDONLY|linux.O_LARGEFILE)
+	d, err := vfs.OpenPath(vfs.As(t, t.k.rootCreds), p, linux.O_RDONLY|linux.O_LARGEFILE|vfs.Executing)
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,7 @@ func setACL(c Ctx, p Path, kind ACLKind, value []byte) error {
 	if err := x.SetACL(c, kind, acl, mode); err != nil {
 		return err
 	}
-	p.notify(linux.IN_ATTRIB)
+	p.notify(c, linux.FAN_ATTRIB)
 	return nil
 }
 

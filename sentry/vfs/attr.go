@@ -37,7 +37,7 @@ func (p Path) forSetAttr(c Ctx) (Attr, error) {
 func (p Path) setAttr(c Ctx, a *Attr, mask AttrMask) error {
 	err := p.d.node.SetAttr(c, a, mask)
 	if err == nil {
-		p.notify(linux.IN_ATTRIB)
+		p.notify(c, linux.FAN_ATTRIB)
 	}
 	return err
 }
@@ -160,7 +160,7 @@ func Truncate(c Ctx, p Path, size int64) error {
 	if err := truncate(c, p.d.node, size); err != nil {
 		return err
 	}
-	p.notify(linux.IN_MODIFY)
+	p.notify(c, linux.FAN_MODIFY)
 	return nil
 }
 
@@ -240,7 +240,7 @@ func SetXattr(c Ctx, p Path, name string, value []byte, flags int) error {
 	}
 	err := x.SetXattr(c, name, value, flags)
 	if err == nil {
-		p.notify(linux.IN_ATTRIB)
+		p.notify(c, linux.FAN_ATTRIB)
 	}
 	return err
 }
@@ -278,7 +278,7 @@ func RemoveXattr(c Ctx, p Path, name string) error {
 	}
 	err := x.RemoveXattr(c, name)
 	if err == nil {
-		p.notify(linux.IN_ATTRIB)
+		p.notify(c, linux.FAN_ATTRIB)
 	}
 	return err
 }

@@ -66,3 +66,55 @@ func makeSpec(c Ctx, dir Inode, mode linux.FileMode) (*MakeSpec, error) {
 	}
 	return s, nil
 }
+
+// What OpenPath's callers in the kernel may add to the flags of open(2): Executing for
+// execve(2), Quiet for what nobody is told or asked about.
+const (
+	Executing linux.OpenFlags = 1 << 30
+	Quiet     linux.OpenFlags = 1 << 31
+)
+
+// askOpen asks those who may forbid it whether c may open p.
+func (p Path) askOpen(c Ctx, how linux.OpenFlags) error {
+	if how&Quiet != 0 {
+		return nil
+	}
+	if how&Executing != 0 {
+		if err := p.ask(c, linux.FAN_OPEN_EXEC_PERM); err != nil {
+			return err
+		}
+	}
+	return p.ask(c, linux.FAN_OPEN_PERM)
+}
+
+// opened is what those who watch are told of a file that has been opened.
+func opened(how linux.OpenFlags) uint32 {
+	if how&Executing != 0 {
+		return linux.FAN_OPEN | linux.FAN_OPEN_EXEC
+	}
+	return linux.FAN_OPEN
+}
+
+// began tells that d, which open(2) has made with its file, is open, if nobody forbids
+// it; else the file stays, and d is given back.
+func (d *FileDescription) began(c Ctx) (*FileDescription, error) {
+	if err := d.path.askOpen(c, 0); err != nil {
+		d.quiet = true
+		d.Release(c)
+		return nil, err
+	}
+	d.notify(c, linux.FAN_OPEN)
+	return d, nil
+}
+
+// OpenMarked opens p, whatever the permissions, for a listener of fanotify(7) who was told
+// of it; nobody is told of what it does with that. EROFS, ETXTBSY.
+func OpenMarked(c Ctx, p Path, flags linux.OpenFlags) (*FileDescription, error) {
+	if p.IsDir() {
+		flags = flags&^linux.O_ACCMODE | linux.O_RDONLY
+	}
+	if flags.Writable() && p.mnt.ReadOnly() {
+		return nil, linux.EROFS
+	}
+	return p.open(c, flags|Quiet)
+}

@@ -109,7 +109,10 @@ func (d *Dentry) tryRef() bool {
 }
 
 // unref gives a reference back. No lock of rank Inode or later is held.
-func (d *Dentry) unref() {
+func (d *Dentry) unref() { d.unrefBy(nil) }
+
+// unrefBy is unref by c, who is told to have removed the file, if that is the end of it.
+func (d *Dentry) unrefBy(c Ctx) {
 	for d != nil {
 		if !d.recent.Load() {
 			d.recent.Store(true)
@@ -117,17 +120,17 @@ func (d *Dentry) unref() {
 		if d.refs.Add(-1) != 0 || !d.unhashed.Load() || !d.refs.CompareAndSwap(0, dead) {
 			return
 		}
-		d = d.bury()
+		d = d.bury(c)
 	}
 }
 
 // bury gives up what d, just dead, holds. It returns the parent, whose reference
 // from d is now the caller's to give back.
-func (d *Dentry) bury() (parent *Dentry) {
+func (d *Dentry) bury(c Ctx) (parent *Dentry) {
 	d.fs.sys.dcache.remove(d)
 	if d.node != nil {
 		if d.deleted.Load() && d.fs.watches.Load() != 0 {
-			d.fs.removed(d.node)
+			d.fs.removed(c, d)
 		}
 		dropInode(d.node)
 	}
@@ -165,7 +168,7 @@ func (d *Dentry) hash(x *Dentry) {
 	d.dir.mu.Unlock()
 	d.fs.sys.dcache.add(x)
 	if old != nil && old.refs.CompareAndSwap(0, dead) {
-		old.bury().unref()
+		old.bury(nil).unref()
 	}
 }
 
@@ -195,7 +198,7 @@ func (x *Dentry) evict() bool {
 	}
 	d.dir.mu.Unlock()
 	if ok {
-		x.bury().unref()
+		x.bury(nil).unref()
 	}
 	d.unref()
 	return ok

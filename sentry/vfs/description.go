@@ -22,6 +22,9 @@ type FileDescription struct {
 	stream bool        // the file has no offsets
 	// created says that there was no such file before it was opened.
 	created bool
+	// quiet says that nobody is told of what happens by it: it was made for a listener of
+	// fanotify(7), or never opened after all.
+	quiet bool
 	// counted says that it is among the writers in its filesystem's text, denies that
 	// it keeps them away.
 	counted bool
@@ -183,9 +186,9 @@ func (d *FileDescription) Release(c Ctx) {
 	}
 	if d.Flags()&linux.O_PATH == 0 {
 		if d.Flags().Writable() {
-			d.path.notify(linux.IN_CLOSE_WRITE)
+			d.notify(c, linux.FAN_CLOSE_WRITE)
 		} else {
-			d.path.notify(linux.IN_CLOSE_NOWRITE)
+			d.notify(c, linux.FAN_CLOSE_NOWRITE)
 		}
 	}
 	d.file.Close(c)
@@ -194,7 +197,7 @@ func (d *FileDescription) Release(c Ctx) {
 	if d.state != nil {
 		d.path.d.fs.putState(d.state)
 	}
-	d.path.Drop()
+	d.path.drop(c)
 }
 
 // MappedName implements mm.Identity.

@@ -24,7 +24,9 @@ type Filesystem struct {
 	readOnly atomic.Bool   // all of it, whatever the mounts say
 	flags    atomic.Uint64 // MS_SYNCHRONOUS, MS_DIRSYNC, MS_MANDLOCK, MS_LAZYTIME: told, not obeyed
 	writers  atomic.Int64  // files that are open for writing
-	watches  atomic.Int32  // watches on inodes: 0 is the fast path
+	watches  atomic.Int32  // watches of it and on its inodes and mounts: 0 is the fast path
+	askers   atomic.Int32  // of those, by groups that can forbid
+	marks    watchList     // on the whole of it
 	locked   atomic.Int32  // inodes with file locks: 0 is the fast path
 	text     textTable
 	renames  atomic.Uint64 // changes of directories' places, for d_path

@@ -18,6 +18,7 @@ type Mount struct {
 	flags   atomic.Uint64 // MS_RDONLY, MS_NOSUID…, of this mount
 	refs    atomic.Int64  // dead when negative; being in a tree is one
 	writers atomic.Int64  // files that are open for writing
+	watches watchList
 
 	// expiryMark is not 0 if umount2's MNT_EXPIRE has been here and nobody since.
 	expiryMark atomic.Int32
@@ -148,6 +149,7 @@ func (m *Mount) unref() {
 		m.expiryMark.Add(-1)
 	}
 	if m.refs.Add(-1) == 0 && m.refs.CompareAndSwap(0, dead) {
+		m.watches.end(0)
 		if m.carries.Load() {
 			m.sys.mounts.abandon(m)
 		}

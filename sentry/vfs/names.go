@@ -22,7 +22,7 @@ func makeAt(c Ctx, a At, mode linux.FileMode, fill func(*MakeSpec)) (Path, error
 	}
 	at := Path{p.dir.mnt, x}
 	at.mnt.ref()
-	at.notifyDir(linux.IN_CREATE)
+	at.notifyEntry(c, linux.FAN_CREATE)
 	return at, nil
 }
 
@@ -115,10 +115,8 @@ func Link(c Ctx, from Path, to At) error {
 	}
 	at := Path{p.dir.mnt, x}
 	// Of its count of links only the file's own watches are told.
-	if fs := from.d.fs; fs.watches.Load() != 0 {
-		fs.emit(from.d.node, WatchEvent{Mask: linux.IN_ATTRIB})
-	}
-	at.notifyDir(linux.IN_CREATE)
+	from.d.fs.inodeEvent(c, from.d, linux.FAN_ATTRIB)
+	at.notifyEntry(c, linux.FAN_CREATE)
 	x.unref()
 	return nil
 }
@@ -231,17 +229,13 @@ func (p *parent) remove(c Ctx, rmdir bool) error {
 	if err == nil && rmdir {
 		x.shrink() // names known not to exist there
 	}
-	if err == nil && dir.fs.watches.Load() != 0 {
+	if err == nil {
 		if !rmdir {
-			dir.fs.emit(x.node, WatchEvent{Mask: linux.IN_ATTRIB})
+			dir.fs.inodeEvent(c, x, linux.FAN_ATTRIB)
 		}
-		mask := uint32(linux.IN_DELETE)
-		if rmdir {
-			mask |= linux.IN_ISDIR
-		}
-		dir.fs.emit(dir.node, WatchEvent{Mask: mask, Name: p.name})
+		dir.fs.entry(dir, x, &Event{Mask: linux.FAN_DELETE, By: c, Name: p.name})
 	}
-	x.unref()
+	x.unrefBy(c)
 	return err
 }
 

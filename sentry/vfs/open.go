@@ -111,6 +111,11 @@ func (p Path) open(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 
 // openAs opens p, which is counted as written to if that is due.
 func (p Path) openAs(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
+	how := flags & (Executing | Quiet)
+	flags &^= how
+	if err := p.askOpen(c, how); err != nil {
+		return nil, err
+	}
 	if err := p.breakLeases(c, flags.Writable(), flags&linux.O_NONBLOCK != 0); err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func (p Path) openAs(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 		return nil, err
 	}
 	d := NewFileDescription(p, f, flags&^openOnlyFlags)
-	d.state = st
+	d.state, d.quiet = st, how&Quiet != 0
 	if cut {
 		if _, ok := p.d.node.(Truncator); !ok {
 			err = truncate(c, p.d.node, 0)
@@ -155,9 +160,9 @@ func (p Path) openAs(c Ctx, flags linux.OpenFlags) (*FileDescription, error) {
 			d.Release(c)
 			return nil, err
 		}
-		p.notify(linux.IN_MODIFY)
+		d.path.notify(c, linux.FAN_MODIFY)
 	}
-	p.notify(linux.IN_OPEN)
+	d.notify(c, opened(how))
 	return d, nil
 }
 
@@ -255,8 +260,8 @@ func (w *walk) openLast(s OpenSpec) (d *FileDescription, link *Dentry, err error
 			d, err = w.createLocked(s)
 			dir.dir.op.Unlock()
 			if err == nil {
-				d.path.notifyDir(linux.IN_CREATE)
-				d.path.notify(linux.IN_OPEN)
+				d.path.notifyEntry(w.c, linux.FAN_CREATE)
+				d, err = d.began(w.c)
 			}
 			return d, nil, err
 		}

@@ -33,9 +33,12 @@ func (p Path) tryHold() bool {
 }
 
 // Drop gives a reference back. On the zero Path it does nothing.
-func (p Path) Drop() {
+func (p Path) Drop() { p.drop(nil) }
+
+// drop is Drop by c, who is told to have removed the file, if that is the end of it.
+func (p Path) drop(c Ctx) {
 	if p.d != nil {
-		p.d.unref()
+		p.d.unrefBy(c)
 		p.mnt.unref()
 	}
 }

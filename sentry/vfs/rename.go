@@ -75,7 +75,7 @@ func (r *renaming) run() error {
 		r.old.unref()
 	}
 	if r.new != nil {
-		r.new.unref()
+		r.new.unrefBy(r.c)
 	}
 	return err
 }
@@ -190,24 +190,27 @@ func (x *Dentry) hangAs(to *Dentry, name string) {
 
 // tell tells the watches.
 func (r *renaming) tell(oldName, newName string) {
-	fs := r.from.dir.d.fs
-	if fs.watches.Load() == 0 {
+	a, b := r.from.dir.d, r.to.dir.d
+	if a.fs.watches.Load() == 0 {
 		return
 	}
-	fs.moved(r.from.dir.d, r.to.dir.d, r.old, oldName, newName)
-	if r.flags&linux.RENAME_EXCHANGE != 0 {
-		fs.moved(r.to.dir.d, r.from.dir.d, r.new, newName, oldName)
-	} else if r.new.node != nil {
-		fs.emit(r.new.node, WatchEvent{Mask: linux.IN_ATTRIB})
+	exchange := r.flags&linux.RENAME_EXCHANGE != 0
+	r.moved(a, b, r.old, [2]string{oldName, newName})
+	if r.new.node != nil && !exchange {
+		a.fs.inodeEvent(r.c, r.new, linux.FAN_ATTRIB)
+	}
+	a.fs.inodeEvent(r.c, r.old, linux.FAN_MOVE_SELF)
+	if exchange {
+		r.moved(b, a, r.new, [2]string{newName, oldName})
+		a.fs.inodeEvent(r.c, r.new, linux.FAN_MOVE_SELF)
 	}
 }
 
-func (fs *Filesystem) moved(from, to, x *Dentry, oldName, newName string) {
-	cookie, dir := fs.sys.cookie.Add(1), uint32(0)
-	if x.dir != nil {
-		dir = linux.IN_ISDIR
-	}
-	fs.emit(from.node, WatchEvent{Mask: linux.IN_MOVED_FROM | dir, Cookie: cookie, Name: oldName})
-	fs.emit(to.node, WatchEvent{Mask: linux.IN_MOVED_TO | dir, Cookie: cookie, Name: newName})
-	fs.emit(x.node, WatchEvent{Mask: linux.IN_MOVE_SELF})
+// moved tells of the entries of x: it was names[0] in from, and is names[1] in to.
+func (r *renaming) moved(from, to, x *Dentry, names [2]string) {
+	fs := from.fs
+	cookie := fs.sys.cookie.Add(1)
+	fs.entry(from, x, &Event{Mask: linux.FAN_RENAME, By: r.c, Name: names[0], To: to.node, ToName: names[1]})
+	fs.entry(from, x, &Event{Mask: linux.FAN_MOVED_FROM, By: r.c, Name: names[0], cookie: cookie})
+	fs.entry(to, x, &Event{Mask: linux.FAN_MOVED_TO, By: r.c, Name: names[1], cookie: cookie})
 }

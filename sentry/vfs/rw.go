@@ -36,6 +36,9 @@ func (d *FileDescription) ReadWith(c Ctx, dst usermem.Seq, off int64, flags int)
 	case !f.Readable():
 		return 0, linux.EBADF
 	}
+	if err := d.ask(c, linux.FAN_ACCESS_PERM); err != nil {
+		return 0, err
+	}
 	now := f&linux.O_NONBLOCK != 0 || flags&linux.RWF_NOWAIT != 0
 	if d.stream || off >= 0 {
 		return d.read(c, dst, off, now)
@@ -60,7 +63,7 @@ func (d *FileDescription) read(c Ctx, dst usermem.Seq, off int64, now bool) (int
 		}
 		if n > 0 {
 			d.path.touch(c, d.Flags())
-			d.path.notify(linux.IN_ACCESS)
+			d.notify(c, linux.FAN_ACCESS)
 		}
 		return n, err
 	}
@@ -134,7 +137,7 @@ func (d *FileDescription) WriteWith(c Ctx, src usermem.Seq, off int64, flags int
 		}
 	}
 	if n > 0 {
-		d.path.notify(linux.IN_MODIFY)
+		d.notify(c, linux.FAN_MODIFY)
 		err = d.syncWritten(c, f, flags)
 	}
 	return n, err

@@ -88,6 +88,9 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 	if !ok {
 		return linux.ENOTDIR
 	}
+	if err := d.ask(c, linux.FAN_ACCESS_PERM); err != nil {
+		return err
+	}
 	if d.path.d.deleted.Load() {
 		return linux.ENOENT
 	}
@@ -103,7 +106,7 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 			}
 		}
 		var err error
-		if e.Ino, err = inodeNumber(c, node.node); err != nil {
+		if e.Ino, err = InodeNumber(c, node.node); err != nil {
 			return err
 		}
 		if !f(e) {
@@ -118,13 +121,13 @@ func (d *FileDescription) List(c Ctx, f func(Dirent) bool) error {
 		return true
 	})
 	d.path.touch(c, d.Flags())
-	d.path.notify(linux.IN_ACCESS)
+	d.notify(c, linux.FAN_ACCESS)
 	return err
 }
 
-// inodeNumber is all that a listing needs to know of a directory: who removes a tree lists
+// InodeNumber is all that a listing needs to know of a directory: who removes a tree lists
 // directories whose parents have just changed, and may be expensive to look at.
-func inodeNumber(c Ctx, node Inode) (uint64, error) {
+func InodeNumber(c Ctx, node Inode) (uint64, error) {
 	a, err := BasicAttr(c, node)
 	if err == nil && a.Ino == 0 {
 		a, err = node.Attr(c)
@@ -147,7 +150,7 @@ func (d *FileDescription) Truncate(c Ctx, size int64) error {
 	if err := truncate(c, d.path.d.node, size); err != nil {
 		return err
 	}
-	d.path.notify(linux.IN_MODIFY)
+	d.path.notify(c, linux.FAN_MODIFY)
 	return nil
 }
 
@@ -215,7 +218,7 @@ func (d *FileDescription) Allocate(c Ctx, mode uint32, off, n int64) error {
 	}
 	err := x.Allocate(c, mode, off, n)
 	if err == nil {
-		d.path.notify(linux.IN_MODIFY)
+		d.notify(c, linux.FAN_MODIFY)
 	}
 	return err
 }

@@ -28,6 +28,7 @@ type System struct {
 	lastLock atomic.Uint64 // numbers locks by age
 
 	leaseParams func() LeaseParams `save:"-"`
+	maxQueued   func() int64       `save:"-"`
 	internl     *Internal
 
 	pipefs, sockfs, anonfs, nsfs *Mount // kernel-internal

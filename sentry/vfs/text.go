@@ -36,6 +36,13 @@ func (t *textTable) remove(i Inode, by int) {
 	}
 }
 
+// writers reports whether somebody writes to i.
+func (t *textTable) writers(i Inode) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m[i] > 0
+}
+
 const (
 	writes = 1
 	denies = -1

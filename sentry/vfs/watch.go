@@ -7,11 +7,15 @@ import (
 	"garrison/sentry/lock"
 )
 
-// A Watch tells a Watcher of what happens to one inode: inotify(7).
+// A Watch tells a Watcher of what happens to one inode (inotify(7)), or to all files of a
+// mount or a filesystem (fanotify(7)).
 type Watch struct {
 	To Watcher
 	fs *Filesystem
-	st *inodeState // a use of it, while watching
+	on *watchList
+	st *inodeState // of an inode: a use of it, while watching
+	// asks: it is counted among those that can forbid.
+	asks bool
 }
 
 // A Watcher is told of events. It does not block, and takes no lock but leaves and
@@ -19,8 +23,43 @@ type Watch struct {
 type Watcher interface {
 	// Event is one event with inotify's bits; name is of the entry of a watched
 	// directory that it concerns, unlinked that this name is gone (IN_EXCL_UNLINK).
+	// A Marker hears only of the end so: IN_UNMOUNT, IN_IGNORED.
 	Event(w *Watch, e WatchEvent)
 }
+
+// A Marker is a Watcher that is one of a group's: the group is told of each event once,
+// by whichever of its marks.
+type Marker interface {
+	Watcher
+	Group() Group
+}
+
+// A Group is what marks belong to: fanotify(7).
+type Group interface {
+	// Class is its place in the order of being told, the highest first. Those above 0
+	// are asked before a file is used.
+	Class() int
+	// Tell tells of e, which marks have met. Where e is about what has not happened yet
+	// (it asks), an error forbids it, and the caller may be made to wait.
+	Tell(e *Event, marks []Hit) error
+}
+
+// A Hit is a mark that an event has met, and as what.
+type Hit struct {
+	Mark Marker
+	As   MarkPlace
+}
+
+// A MarkPlace is what a mark that an event has met is on.
+type MarkPlace uint8
+
+const (
+	OnInode      MarkPlace = iota // what it happens to, or the directory whose entry it is about
+	OnParent                      // the directory of what it happens to
+	OnTarget                      // the directory that something is renamed to
+	OnMount                       // the mount by which it happens
+	OnFilesystem                  // the filesystem
+)
 
 // A WatchEvent is what inotify(7) reports.
 type WatchEvent struct {
@@ -29,25 +68,51 @@ type WatchEvent struct {
 	Unlinked     bool
 }
 
-// watchList is an inode's watches.
+// watchList is the watches of one inode, mount or filesystem.
 type watchList struct {
 	mu lock.Mutex[lock.Leaf]
 	ws []*Watch // protected by mu
 }
 
+func (l *watchList) all() []*Watch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.ws)
+}
+
 // Watch begins to tell w.To of what happens to p's inode.
 func (p Path) Watch(w *Watch) {
-	w.fs = p.d.fs
-	w.st = w.fs.state(p.d.node, true)
-	w.fs.watches.Add(1)
-	w.st.watches.mu.Lock()
-	defer w.st.watches.mu.Unlock()
-	w.st.watches.ws = append(w.st.watches.ws, w)
+	w.st = p.d.fs.state(p.d.node, true)
+	w.begin(p.d.fs, &w.st.watches)
+}
+
+// Watch begins to tell w.To, a Marker, of what happens by m.
+func (m *Mount) Watch(w *Watch) { w.begin(m.fs, &m.watches) }
+
+// Watch begins to tell w.To, a Marker, of what happens in fs.
+func (fs *Filesystem) Watch(w *Watch) { w.begin(fs, &fs.marks) }
+
+func (w *Watch) begin(fs *Filesystem, l *watchList) {
+	w.fs, w.on = fs, l
+	m, is := w.To.(Marker)
+	w.asks = is && m.Group().Class() > 0
+	w.count(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ws = append(l.ws, w)
+}
+
+// count counts w: where nobody watches, events cost one look.
+func (w *Watch) count(n int32) {
+	w.fs.watches.Add(n)
+	if w.asks {
+		w.fs.askers.Add(n)
+	}
 }
 
 // Remove ends a watch. It may be called more than once.
 func (w *Watch) Remove() {
-	l := &w.st.watches
+	l := w.on
 	l.mu.Lock()
 	i := slices.Index(l.ws, w)
 	if i >= 0 {
@@ -55,13 +120,15 @@ func (w *Watch) Remove() {
 	}
 	l.mu.Unlock()
 	if i >= 0 {
-		w.fs.watches.Add(-1)
-		w.fs.putState(w.st)
+		w.count(-1)
+		if w.st != nil {
+			w.fs.putState(w.st)
+		}
 	}
 }
 
 // On reports whether w watches p's inode.
-func (w *Watch) On(p Path) bool { return w.fs == p.d.fs && w.st.node == p.d.node }
+func (w *Watch) On(p Path) bool { return w.st != nil && w.fs == p.d.fs && w.st.node == p.d.node }
 
 // Inode is what is watched, and Dev the device it is on.
 func (w *Watch) Inode() Inode { return w.st.node }
@@ -69,75 +136,9 @@ func (w *Watch) Inode() Inode { return w.st.node }
 // Dev is the device number of what is watched.
 func (w *Watch) Dev() uint64 { return w.fs.dev }
 
-// emit tells those who watch node.
-func (fs *Filesystem) emit(node Inode, e WatchEvent) {
-	st := fs.state(node, false)
-	if st == nil {
-		return
-	}
-	st.watches.mu.Lock()
-	ws := slices.Clone(st.watches.ws)
-	st.watches.mu.Unlock()
-	for _, w := range ws {
-		w.To.Event(w, e)
-	}
-	fs.putState(st)
-}
-
-// Notify tells of an event that happens to p's file: for those who use the file not
-// through a FileDescription.
-func (p Path) Notify(mask uint32) { p.notify(mask) }
-
-func (p Path) notify(mask uint32) { p.d.notify(mask) }
-
-// notify tells those who watch d, and those who watch the directory it is in.
-func (d *Dentry) notify(mask uint32) {
-	if d.fs.watches.Load() == 0 || d.node == nil {
-		return
-	}
-	if d.dir != nil {
-		mask |= linux.IN_ISDIR
-	}
-	gone := d.deleted.Load()
-	if at := d.place.Load(); at.parent != nil {
-		d.fs.emit(at.parent.node, WatchEvent{Mask: mask, Name: at.name, Unlinked: gone})
-	}
-	d.fs.emit(d.node, WatchEvent{Mask: mask, Unlinked: gone})
-}
-
-// notifyDir tells those who watch the directory that p is in.
-func (p Path) notifyDir(mask uint32) {
-	at := p.d.place.Load()
-	if p.d.fs.watches.Load() == 0 || at.parent == nil {
-		return
-	}
-	if p.d.dir != nil {
-		mask |= linux.IN_ISDIR
-	}
-	p.d.fs.emit(at.parent.node, WatchEvent{Mask: mask, Name: at.name})
-}
-
-// removed tells those who watch node, whose last name known to vfs is gone and which
-// nobody has open any more, that it is gone, if it is.
-func (fs *Filesystem) removed(node Inode) {
-	st := fs.state(node, false)
-	if st == nil {
-		return
-	}
-	defer fs.putState(st)
-	if a, err := node.Attr(fs.sys.internl); err == nil && a.Nlink != 0 {
-		return
-	}
-	fs.emit(node, WatchEvent{Mask: linux.IN_DELETE_SELF})
-	fs.end(st, 0)
-}
-
-// end ends all watches of st.
-func (fs *Filesystem) end(st *inodeState, why uint32) {
-	st.watches.mu.Lock()
-	ws := slices.Clone(st.watches.ws)
-	st.watches.mu.Unlock()
-	for _, w := range ws {
+// end ends all watches of l.
+func (l *watchList) end(why uint32) {
+	for _, w := range l.all() {
 		if why != 0 {
 			w.To.Event(w, WatchEvent{Mask: why})
 		}
@@ -159,7 +160,8 @@ func (fs *Filesystem) unmounted() {
 	}
 	fs.mu.Unlock()
 	for _, st := range all {
-		fs.end(st, linux.IN_UNMOUNT)
+		st.watches.end(linux.IN_UNMOUNT)
 		fs.putState(st)
 	}
+	fs.marks.end(linux.IN_UNMOUNT)
 }

@@ -20,7 +20,6 @@ func TestRefused(t *testing.T) {
 		{"bpf", unix.SYS_BPF, []uintptr{999, ptr(b), 64}, []unix.Errno{unix.EPERM, unix.EINVAL}},
 		{"perf_event_open", unix.SYS_PERF_EVENT_OPEN, []uintptr{ptr(b), 0, ^uintptr(0), ^uintptr(0), 1 << 20}, []unix.Errno{unix.EACCES, unix.EINVAL}},
 		{"userfaultfd", unix.SYS_USERFAULTFD, []uintptr{1 << 20}, []unix.Errno{unix.EPERM, unix.EINVAL}},
-		{"fanotify_init", unix.SYS_FANOTIFY_INIT, []uintptr{1 << 30, 0}, []unix.Errno{unix.EPERM, unix.EINVAL}},
 		{"acct", unix.SYS_ACCT, []uintptr{8}, []unix.Errno{unix.EPERM, unix.EFAULT}},
 		{"io_uring_setup", unix.SYS_IO_URING_SETUP, []uintptr{0, ptr(b)}, []unix.Errno{unix.EPERM, unix.EINVAL}},
 		{"io_uring_enter", unix.SYS_IO_URING_ENTER, []uintptr{^uintptr(0), 0, 0, 0, 0, 0}, []unix.Errno{unix.EBADF}},
