@@ -167,7 +167,7 @@ func fchdir(t *kernel.Task, fd kernel.FD) (int, error) {
 }
 
 func enter(t *kernel.Task, p vfs.Path) error {
-	if err := p.Permit(t, vfs.MayExec); err != nil {
+	if err := p.CheckAccess(t, vfs.MayExec); err != nil {
 		return err
 	}
 	t.FS().SetCwd(p)
@@ -177,7 +177,7 @@ func enter(t *kernel.Task, p vfs.Path) error {
 // chroot implements chroot(2).
 func chroot(t *kernel.Task, name pathname) (int, error) {
 	return withPath(t, linux.AT_FDCWD, name, vfs.Directory, func(p vfs.Path) error {
-		if err := p.Permit(t, vfs.MayExec); err != nil {
+		if err := p.CheckAccess(t, vfs.MayExec); err != nil {
 			return err
 		}
 		if !t.Creds().HasCap(auth.CapSysChroot) {

@@ -271,7 +271,10 @@ func findLock(t *kernel.Task, d *vfs.FileDescription, arg uint64, ofd bool) (int
 		return 0, linux.EINVAL
 	}
 	r.Owner = lockOwner(t, d, ofd)
-	x, found := d.TestLock(r, own)
+	x, found, err := d.TestLock(t, r, own)
+	if err != nil {
+		return 0, err
+	}
 	if !found {
 		l.Type = linux.F_UNLCK
 		return 0, p.Store(t, &l)

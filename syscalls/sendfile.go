@@ -106,8 +106,40 @@ func copyFileRange(t *kernel.Task, infd kernel.FD, inOff offset, outfd kernel.FD
 				return 0, err
 			}
 		}
-		return pipe.Copy(c, m)
+		n, err := copyInside(c, m)
+		if err == linux.EXDEV || err == linux.EOPNOTSUPP {
+			return pipe.Copy(c, m)
+		}
+		return n, err
 	})
+}
+
+// copyInside has the filesystem that both files of m are of copy. EXDEV, EOPNOTSUPP if it
+// can't.
+func copyInside(c vfs.Ctx, m pipe.Move) (int64, error) {
+	x, ok := m.In.File().(vfs.Copier)
+	if !ok || m.N == 0 {
+		return 0, linux.EOPNOTSUPP
+	}
+	offset := func(f *vfs.FileDescription, given *int64) int64 {
+		if given != nil {
+			return *given
+		}
+		return f.Offset()
+	}
+	n, err := x.CopyTo(c, offset(m.In, m.InOff), m.Out.File(), offset(m.Out, m.OutOff), m.N)
+	if err != nil {
+		return 0, err
+	}
+	advance := func(f *vfs.FileDescription, given *int64) error {
+		if given != nil {
+			*given += n
+			return nil
+		}
+		_, err := f.Seek(c, n, linux.SEEK_CUR)
+		return err
+	}
+	return n, cmp.Or(advance(m.In, m.InOff), advance(m.Out, m.OutOff))
 }
 
 // wraps checks that n bytes from the offset, or else f's own, end at a number.

@@ -147,5 +147,5 @@ func faccessat2(t *kernel.Task, dirfd kernel.FD, name pathname, mode, flags uint
 	if mode == linux.F_OK {
 		return 0, nil
 	}
-	return 0, p.Permit(c, vfs.Access(mode))
+	return 0, p.CheckAccess(c, vfs.Access(mode))
 }

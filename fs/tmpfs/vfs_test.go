@@ -341,7 +341,7 @@ func TestRecordLocks(t *testing.T) {
 	e.want("b", set(b, 45, 55, false, false), nil)
 	e.want("a shares", set(a, 45, 55, false, false), nil)
 	e.want("a upgrades", set(a, 45, 55, true, false), linux.EAGAIN)
-	l, found := d.TestLock(lockOf(d, b, 0, 1, false), false)
+	l, found, _ := d.TestLock(e.c, lockOf(d, b, 0, 1, false), false)
 	if !found || l.Start != 0 || l.End != 39 || !l.Write {
 		t.Fatal(l, found)
 	}

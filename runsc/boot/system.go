@@ -5,6 +5,7 @@ import (
 	"garrison/fs/dev"
 	"garrison/fs/devpts"
 	"garrison/fs/erofs"
+	"garrison/fs/fuse"
 	"garrison/fs/overlay"
 	"garrison/fs/pipe"
 	"garrison/fs/proc"
@@ -56,6 +57,7 @@ func (s *sandbox) makeKernel() error {
 	s.system.RegisterMemFiles(memFiles{s})
 	dev.Register(s.system, s.kernel, s.console)
 	s.system.RegisterDevice(linux.S_IFCHR, linux.TTYAUX_MAJOR, ptmxMinor, devpts.Multiplexer{})
+	s.system.RegisterDevice(linux.S_IFCHR, fuse.DeviceMajor, fuse.DeviceMinor, fuse.Device{})
 	return nil
 }
 
@@ -74,7 +76,8 @@ func (s *sandbox) registerTypes() {
 		Memory: func(c vfs.Ctx) *memfile.File { return s.of(c).pages },
 		Total:  func() uint64 { return s.first.memory() },
 	}
-	for _, t := range append(memoryTypes(own),
+	types := append(memoryTypes(own), fuse.Types(fuse.Config{Memory: own.Memory})...)
+	for _, t := range append(types,
 		proc.Type(s.kernel, &s.proc),
 		sys.Type(s.kernel),
 		devpts.Type(s.kernel),

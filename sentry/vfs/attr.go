@@ -16,15 +16,24 @@ func Chmod(c Ctx, p Path, mode linux.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if !owner(c, &a) {
+	if !p.mayChange(c, &a) {
 		return linux.EPERM
 	}
 	mode = mode.Perm()
-	if !c.Creds().InGroup(a.GID) && !Capable(c.Creds(), &a, auth.CapFsetid) {
+	if !p.judged() && !c.Creds().InGroup(a.GID) && !Capable(c.Creds(), &a, auth.CapFsetid) {
 		mode &^= linux.S_ISGID
 	}
 	return p.setAttr(c, &Attr{Mode: mode}, SetMode)
 }
+
+// judged reports whether p's filesystem itself judges who may change attributes.
+func (p Path) judged() bool {
+	x, ok := p.d.node.(OwnJudge)
+	return ok && x.JudgesChanges()
+}
+
+// mayChange reports whether c may change p's attributes, which are a, as their owner does.
+func (p Path) mayChange(c Ctx, a *Attr) bool { return p.judged() || owner(c, a) }
 
 // forSetAttr is the BasicAttr of a file that can be changed.
 func (p Path) forSetAttr(c Ctx) (Attr, error) {
@@ -50,7 +59,7 @@ func Chown(c Ctx, p Path, uid, gid uint32) error {
 		return err
 	}
 	cr := c.Creds()
-	chown := Capable(cr, &a, auth.CapChown)
+	chown := p.judged() || Capable(cr, &a, auth.CapChown)
 	if uid != keep && !chown && !(cr.FSUID == a.UID && uid == a.UID) ||
 		gid != keep && !chown && !(cr.FSUID == a.UID && (gid == a.GID || cr.InGroup(gid))) {
 		return linux.EPERM
@@ -71,7 +80,7 @@ func Chown(c Ctx, p Path, uid, gid uint32) error {
 	// The set-id bits go even for those who may keep them when writing: chown(2).
 	if a.Mode.Type() != linux.S_IFDIR && a.Mode.Type() != linux.S_IFLNK {
 		if m := withoutSetIDs(c, &a); m != a.Mode.Perm() {
-			if !owner(c, &a) {
+			if !p.mayChange(c, &a) {
 				return linux.EPERM // as chmod(2) of somebody else's file
 			}
 			set.Mode, mask = m, mask|SetMode
@@ -116,7 +125,7 @@ func Utimes(c Ctx, p Path, times *[2]linux.Timespec) error {
 	if err != nil {
 		return err
 	}
-	if !owner(c, &a) {
+	if !p.mayChange(c, &a) {
 		if !now {
 			return linux.EPERM
 		}

@@ -281,7 +281,10 @@ func (d *FileDescription) FDInfo(c Ctx) string {
 
 // Pollable reports whether the file can be waited for: epoll_ctl(2) refuses others
 // with EPERM.
-func (d *FileDescription) Pollable() bool { return d.object != nil }
+func (d *FileDescription) Pollable() bool {
+	_, ok := d.file.(PerCaller)
+	return ok || d.object != nil
+}
 
 // ObjectFor is what c waits for when it waits for the file.
 func (d *FileDescription) ObjectFor(c Ctx) wait.Object {

@@ -11,7 +11,8 @@ import (
 )
 
 // A File is an open file: what a FileDescription does its work with. It never
-// blocks: when it would, it returns EAGAIN (and is a wait.Object), and vfs waits.
+// blocks: when it would, it returns EAGAIN (and is a wait.Object), and vfs waits. (Those
+// of a guest's FUSE server do, as an inode may; fs/fuse says how.)
 // Its methods may be called from many goroutines at once.
 type File interface {
 	// Read copies to dst from offset off; a Streamer ignores off. 0 is the end
@@ -59,6 +60,27 @@ type (
 	// files; nothing to do for regular files and directories.
 	Syncer interface {
 		Sync(c Ctx, dataOnly bool) error
+	}
+
+	// Truncater: ftruncate(2). Otherwise the inode's SetAttr does it.
+	Truncater interface {
+		Truncate(c Ctx, a *Attr, mask AttrMask) error
+	}
+
+	// Copier: copy_file_range(2) from off to another file of the same filesystem, which
+	// may copy less. EXDEV and EOPNOTSUPP: it is read and written instead.
+	Copier interface {
+		CopyTo(c Ctx, off int64, to File, at, n int64) (int64, error)
+	}
+
+	// LockKeeper is a file whose locks, or some of them, somebody else keeps, who takes
+	// them away when it is flushed or closed.
+	LockKeeper interface {
+		// KeepsLocks says whether it is so, for flock(2) or else for fcntl(2).
+		KeepsLocks(flock bool) bool
+		SetLock(c Ctx, l RecordLock, unlock, block bool) error
+		TestLock(c Ctx, l RecordLock) (blocker RecordLock, found bool, err error)
+		Flock(c Ctx, how int, block bool) error
 	}
 
 	// Flusher is told of each close(2) of a descriptor; its error is close's.

@@ -29,6 +29,9 @@ func (s *fileLocks) unflock(d *FileDescription) {
 // Flock is flock(2): how is LOCK_SH, LOCK_EX or LOCK_UN. As on Linux, changing a lock
 // gives the old one up first. EWOULDBLOCK unless block.
 func (d *FileDescription) Flock(c Ctx, how int, block bool) error {
+	if x, ok := d.file.(LockKeeper); ok && x.KeepsLocks(true) {
+		return x.Flock(c, how, block)
+	}
 	fs := d.path.d.fs
 	st := fs.state(d.path.d.node, true)
 	defer fs.putState(st)

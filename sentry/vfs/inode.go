@@ -179,6 +179,15 @@ type (
 		Permit(Ctx, Access) error
 	}
 
+	// AccessChecker is asked for more by access(2) and chdir(2), which only ask, than by
+	// what goes on to do something: it is Permit for them. Optional.
+	AccessChecker interface {
+		CheckAccess(Ctx, Access) error
+	}
+
+	// OwnJudge may leave it to SetAttr who may change attributes. Optional.
+	OwnJudge interface{ JudgesChanges() bool }
+
 	// Opener is opened by its own Open whatever its type: not by the table of
 	// devices, not as a FIFO. Optional.
 	Opener interface {
@@ -254,6 +263,8 @@ type (
 	Starter interface{ Start(fs *Filesystem) }
 	// Shutter is told when the last mount and the last open file are gone.
 	Shutter interface{ Shutdown() }
+	// Aborter gives up what it waits for: umount2(2) with MNT_FORCE. Nothing to do.
+	Aborter interface{ Abort() }
 	// Devicer says which device number stat shows. One of vfs's own.
 	Devicer interface{ Device() uint64 }
 )

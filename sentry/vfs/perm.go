@@ -86,6 +86,17 @@ func Allowed(c Ctx, a *Attr, want Access) error {
 	return nil
 }
 
+// CheckAccess is Permit for who only asks: access(2), chdir(2).
+func (p Path) CheckAccess(c Ctx, want Access) error {
+	if err := p.Permit(c, want); err != nil {
+		return err
+	}
+	if x, ok := p.d.node.(AccessChecker); ok {
+		return x.CheckAccess(c, want)
+	}
+	return nil
+}
+
 // Permit judges access to p's file by its mode, its owner and c's credentials, and by
 // the mount: EACCES, EROFS (access(2), open(2), execve(2)).
 func (p Path) Permit(c Ctx, want Access) error {

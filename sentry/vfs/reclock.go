@@ -117,6 +117,9 @@ func (r *RecordLock) touches(l *RecordLock) bool {
 // EDEADLK if waiting would be for ever. The caller has seen that the
 // file is open for it.
 func (d *FileDescription) SetLock(c Ctx, l RecordLock, unlock, block bool) error {
+	if x, ok := d.file.(LockKeeper); ok && x.KeepsLocks(false) {
+		return x.SetLock(c, l, unlock, block)
+	}
 	l.file, l.Holder = d, holderOf(c)
 	fs := d.path.d.fs
 	st := fs.state(d.path.d.node, true)
@@ -150,11 +153,14 @@ func (d *FileDescription) SetLock(c Ctx, l RecordLock, unlock, block bool) error
 
 // TestLock is fcntl(F_GETLK): the lock in l's way, if there is one; with own, one that
 // is l's owner's, in l's range.
-func (d *FileDescription) TestLock(l RecordLock, own bool) (RecordLock, bool) {
+func (d *FileDescription) TestLock(c Ctx, l RecordLock, own bool) (RecordLock, bool, error) {
+	if x, ok := d.file.(LockKeeper); ok && x.KeepsLocks(false) {
+		return x.TestLock(c, l)
+	}
 	fs := d.path.d.fs
 	st := fs.state(d.path.d.node, false)
 	if st == nil {
-		return RecordLock{}, false
+		return RecordLock{}, false, nil
 	}
 	defer fs.putState(st)
 	st.locks.mu.Lock()
@@ -162,10 +168,10 @@ func (d *FileDescription) TestLock(l RecordLock, own bool) (RecordLock, bool) {
 	for i := range st.locks.records {
 		r := &st.locks.records[i]
 		if own && r.Owner == l.Owner && r.overlaps(&l) || !own && r.conflicts(&l) {
-			return *r, true
+			return *r, true, nil
 		}
 	}
-	return RecordLock{}, false
+	return RecordLock{}, false, nil
 }
 
 // lockWait is a lock that is waited for.

@@ -147,7 +147,11 @@ func (d *FileDescription) Truncate(c Ctx, size int64) error {
 	if err := CheckSize(c, size); err != nil {
 		return err
 	}
-	if err := truncate(c, d.path.d.node, size); err != nil {
+	set := d.path.d.node.SetAttr
+	if x, ok := d.file.(Truncater); ok {
+		set = x.Truncate
+	}
+	if err := truncateBy(c, d.path.d.node, size, set); err != nil {
 		return err
 	}
 	d.path.notify(c, linux.FAN_MODIFY)
@@ -173,7 +177,9 @@ func CheckGrowth(c Ctx, mode uint32, end int64) error {
 }
 
 // truncate sets a file's size, and takes its set-id bits away.
-func truncate(c Ctx, node Inode, size int64) error {
+func truncate(c Ctx, node Inode, size int64) error { return truncateBy(c, node, size, node.SetAttr) }
+
+func truncateBy(c Ctx, node Inode, size int64, setAttr func(Ctx, *Attr, AttrMask) error) error {
 	a, err := node.Attr(c)
 	if err != nil {
 		return err
@@ -185,7 +191,7 @@ func truncate(c Ctx, node Inode, size int64) error {
 	if mode, ok := killPrivileges(c, &a); ok {
 		set.Mode, mask = mode, mask|SetMode
 	}
-	err = node.SetAttr(c, &set, mask)
+	err = setAttr(c, &set, mask)
 	if err == nil && mask&SetMode == 0 && a.Mode&(linux.S_ISUID|linux.S_ISGID) != 0 {
 		keepSetIDs(c, node, a.Mode.Perm())
 	}

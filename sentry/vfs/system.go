@@ -3,6 +3,7 @@ package vfs
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -98,6 +99,8 @@ const (
 	UserDevices
 	// ReadOnly: nothing can ever be written, whatever is asked for.
 	ReadOnly
+	// Subtypes: "NAME.ANYTHING" is the type too, and shown so.
+	Subtypes
 )
 
 // NewArgs is what mount(2) gives a Type.
@@ -122,7 +125,16 @@ func (s *System) RegisterType(t *Type) {
 func (s *System) Type(name string) *Type {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.types[name]
+	if t := s.types[name]; t != nil {
+		return t
+	}
+	base, sub, _ := strings.Cut(name, ".")
+	if t := s.types[base]; t != nil && t.Flags&Subtypes != 0 && sub != "" {
+		x := *t
+		x.Name = name
+		return &x
+	}
+	return nil
 }
 
 // Types is all types, by name, for /proc/filesystems.

@@ -13,6 +13,9 @@ func Unmount(c Ctx, p Path, flags int) error {
 		return err
 	}
 	m, t := p.mnt, &ns.sys.mounts
+	if flags&linux.MNT_FORCE != 0 {
+		m.abort(c, p, ns)
+	}
 	root := c.FS().Root()
 	root.Drop() // only compared
 	expire, detach := flags&linux.MNT_EXPIRE != 0, flags&linux.MNT_DETACH != 0
@@ -50,6 +53,21 @@ func Unmount(c Ctx, p Path, flags int) error {
 	}
 	t.mu.Unlock()
 	return err
+}
+
+// abort makes what waits for m's filesystem give up, if p is m's root and c may.
+func (m *Mount) abort(c Ctx, p Path, ns *MountNamespace) {
+	x, ok := m.fs.inode.(Aborter)
+	if !ok || p.d != m.root || !c.Creds().HasCapIn(m.fs.user, auth.CapSysAdmin) {
+		return
+	}
+	t := &ns.sys.mounts
+	t.mu.RLock()
+	mine := m.ns == ns && !m.locked
+	t.mu.RUnlock()
+	if mine {
+		x.Abort()
+	}
 }
 
 // dissolution says how a tree is taken apart.

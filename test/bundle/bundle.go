@@ -58,6 +58,18 @@ func Grant(s *specs.Spec, names string) {
 	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps}
 }
 
+// Fuse gives the container /dev/fuse, as docker's --device does.
+func Fuse(s *specs.Spec) {
+	const major, minor = 10, 229
+	ma, mi := int64(major), int64(minor)
+	s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/fuse", Type: "c", Major: major, Minor: minor})
+	if s.Linux.Resources == nil {
+		s.Linux.Resources = &specs.LinuxResources{}
+	}
+	s.Linux.Resources.Devices = append(s.Linux.Resources.Devices,
+		specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: &ma, Minor: &mi, Access: "rwm"})
+}
+
 // Write makes dir a bundle of s.
 func Write(dir string, s *specs.Spec) error {
 	config, err := json.Marshal(s)
