@@ -15,8 +15,8 @@
 //     the answer waited for. A kill ends that too, unlike on Linux, which waits for a
 //     request that has been read: the request is abandoned. What a late answer brings, a
 //     lookup to be forgotten, an open file to be released, is given back when it comes.
-//   - Who ends does not wait for long: a file that is closed by the end of a process is
-//     flushed, but its server may be that process.
+//   - Who ends does not wait: files that are closed by the end of a process are flushed
+//     before what others ask later, but its server may be that process.
 //   - The kernel itself (vfs.Internal) never waits: it is told what was known last.
 //   - The last device of a connection that is closed, as by the death of its server, an
 //     unmount, or umount2(2) with MNT_FORCE ends the connection: all who wait get

@@ -255,6 +255,32 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
+// TestPollFlood: a server that says again and again that a file has changed is asked once
+// at a time.
+func TestPollFlood(t *testing.T) {
+	b := newBench(t)
+	b.open(linux.FuseInitOut{Major: 7, Minor: 31})
+	f := b.m.newInode(6, 0, linux.S_IFREG).opened(0, &linux.FuseOpenOut{}).(*file)
+	f.poll.name(b.m)
+	tell := func() {
+		for range 100 {
+			b.answer(0, linux.FUSE_NOTIFY_POLL, raw(linux.FuseNotifyPollOut{KH: f.poll.handle.Load()}), nil)
+		}
+	}
+	tell()
+	for range 2 { // once, and once more as it has changed since
+		h, _ := b.next()
+		if h.Op != linux.FUSE_POLL {
+			t.Fatal(h)
+		}
+		b.answer(h.Unique, 0, raw(linux.FusePollOut{Revents: uint32(wait.In)}), nil)
+	}
+	b.none()
+	if f.poll.Ready(wait.In|wait.Out) != wait.In {
+		t.Fatal(f.poll.events.Load())
+	}
+}
+
 // direntry is an entry of a listing.
 func direntry(plus bool, s string, off uint64) []byte {
 	b := raw(linux.FuseDirent{Ino: 9, Off: off, Namelen: uint32(len(s)), Type: 8})

@@ -15,6 +15,9 @@ type poll struct {
 	f      *file
 	handle atomic.Uint64 // by which the server names it; 0: not asked yet
 	events atomic.Uint32
+	// asking: the server is being asked, as it has said that something has changed; again:
+	// it has said so since.
+	asking, again atomic.Bool
 }
 
 // Ready implements wait.Object.
@@ -75,11 +78,22 @@ func (p *poll) answered(o linux.FusePollOut, err error) {
 	}
 }
 
-// changed asks the server anew, as it has said that the answer is another.
+// changed asks the server anew, as it has said that the answer is another. However often it
+// says so, there is one question at a time.
 func (p *poll) changed() {
+	if p.asking.Swap(true) {
+		p.again.Store(true)
+		return
+	}
 	r := p.question()
 	r.fixed = sizeOf[linux.FusePollOut]()
-	r.then = func(reply []byte, err error) { p.answered(decode[linux.FusePollOut](reply), err) }
+	r.then = func(reply []byte, err error) {
+		p.answered(decode[linux.FusePollOut](reply), err)
+		p.asking.Store(false)
+		if p.again.Swap(false) && err == nil {
+			p.changed()
+		}
+	}
 	p.f.i.m.post(nil, r)
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
@@ -86,9 +85,6 @@ func callFor[T any](m *connection, c vfs.Ctx, r *request) (v T, err error) {
 	return decode[T](b), nil
 }
 
-// exitPatience is how long who ends waits for a server.
-const exitPatience = 2 * time.Second
-
 // call asks the server, and waits for its answer: the errno that it gives; ENOTCONN,
 // ECONNABORTED and ECONNREFUSED for a server that is not there; EINTR. The kernel itself
 // can't wait: EIO.
@@ -121,7 +117,7 @@ func (m *connection) call(c vfs.Ctx, r *request) ([]byte, error) {
 // await waits for r, and reports whether it was worth it.
 func (m *connection) await(t *kernel.Task, r *request) bool {
 	if t.Killed() {
-		return t.BlockFor(r, wait.Readable, exitPatience) == nil
+		return false
 	}
 	if t.Block(r, wait.Readable) == nil {
 		return true

@@ -143,6 +143,9 @@ func (x *store) copyLocked(at uint64, b []byte) bool {
 func (x *store) Pages(off, n uint64, _ arch.Access) (mm.Pages, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if off >= pageUp(x.end) {
+		return mm.Pages{}, nil
+	}
 	k, start, end := segmentOf(off)
 	seg, ok := x.segments[k]
 	to := min(off+n, end, pageUp(x.end))
