@@ -138,7 +138,7 @@ func (m *Move) readIn(c vfs.Ctx, b []byte) (int64, error) {
 	if m.InOff != nil {
 		off = *m.InOff
 	}
-	n, err := m.In.ReadWith(c, usermem.FromBytes(b), off, linux.RWF_NOWAIT)
+	n, err := m.In.ReadWith(c, usermem.FromBytes(b), off, linux.RWF_NOWAIT|vfs.Asked)
 	if m.InOff != nil && n > 0 {
 		*m.InOff += n
 	}
@@ -147,6 +147,9 @@ func (m *Move) readIn(c vfs.Ctx, b []byte) (int64, error) {
 
 // toPipe moves from another file into a pipe.
 func (m *Move) toPipe(c vfs.Ctx, out *End) (int64, error) {
+	if err := m.In.AskRead(c); err != nil { // not while others can't write to the pipe
+		return 0, err
+	}
 	for {
 		blocked := false
 		n, err := out.Give(m.N, func(room []byte) (int, error) {

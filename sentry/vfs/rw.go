@@ -36,8 +36,10 @@ func (d *FileDescription) ReadWith(c Ctx, dst usermem.Seq, off int64, flags int)
 	case !f.Readable():
 		return 0, linux.EBADF
 	}
-	if err := d.ask(c, linux.FAN_ACCESS_PERM); err != nil {
-		return 0, err
+	if flags&Asked == 0 {
+		if err := d.AskRead(c); err != nil {
+			return 0, err
+		}
 	}
 	now := f&linux.O_NONBLOCK != 0 || flags&linux.RWF_NOWAIT != 0
 	if d.stream || off >= 0 {
@@ -49,6 +51,13 @@ func (d *FileDescription) ReadWith(c Ctx, dst usermem.Seq, off int64, flags int)
 	d.off.Add(n)
 	return n, err
 }
+
+// Asked is a flag of ReadWith for who has called AskRead before, as it holds locks by now.
+const Asked = 1 << 30
+
+// AskRead asks those who may forbid it whether c may read: EPERM. It may wait, with no lock
+// held.
+func (d *FileDescription) AskRead(c Ctx) error { return d.ask(c, linux.FAN_ACCESS_PERM) }
 
 func (d *FileDescription) read(c Ctx, dst usermem.Seq, off int64, now bool) (int64, error) {
 	if off > 0 && off+dst.Len() < 0 {

@@ -1,4 +1,4 @@
-// covers: fanotify_init fanotify_mark
+// covers: fanotify_init fanotify_mark splice
 // fanotify(7), "Dealing with permission events": who uses a file waits for an answer.
 #include "fanotify.h"
 #include <sys/mman.h>
@@ -148,6 +148,29 @@ static void reading(void) {
 	CHECK(ended(c) == 0 && lseek(inherited, 0, SEEK_CUR) == 4);
 }
 
+static int ends[2];
+
+static int splices(void) {
+	return splice(inherited, NULL, ends[1], NULL, 4, 0) == 4 ? 0 : errno;
+}
+
+// Who splices into a pipe does not keep it while waiting for an answer.
+static void splicing(void) {
+	char b[8];
+	put("f");
+	int g = content(FAN_ACCESS_PERM, "f");
+	CHECK((inherited = open("f", O_RDWR)) >= 0 && write(inherited, "abcd", 4) == 4 && lseek(inherited, 0, SEEK_SET) == 0 && pipe(ends) == 0);
+	pid_t c = child(splices);
+	int fd = asked(g, "A");
+	waits(c);
+	CHECK(write(ends[1], "x", 1) == 1 && read(ends[0], b, 8) == 1);
+	answer(g, fd, FAN_DENY);
+	CHECK(ended(c) == EPERM);
+	c = child(splices);
+	answer(g, asked(g, "A"), FAN_ALLOW);
+	CHECK(ended(c) == 0 && read(ends[0], b, 8) == 4);
+}
+
 static int lists(void) {
 	char b[1024];
 	return syscall(SYS_getdents64, inherited, b, sizeof b) < 0 ? errno : 0;
@@ -274,6 +297,7 @@ static void all(void) {
 	APART(fresh(opening));
 	APART(fresh(creating));
 	APART(fresh(reading));
+	APART(fresh(splicing));
 	APART(fresh(listing));
 	APART(fresh(running));
 	APART(fresh(killed));
