@@ -65,10 +65,11 @@ func lower(t *testing.T, job string) string {
 var (
 	capabilityLine = regexp.MustCompile(`(?m)^# capabilities: (.+)$`)
 	sourceLine     = regexp.MustCompile(`(?m)^# source$`)
+	fuseLine       = regexp.MustCompile(`(?m)^# fuse$`)
 )
 
 // spec is a container that runs job, with what lines of the job ask for: capabilities beyond
-// the usual ones; this project's source with all that builds it.
+// the usual ones; this project's source with all that builds it; /dev/fuse.
 func spec(t *testing.T, job string) *specs.Spec {
 	text, err := os.ReadFile(job)
 	if err != nil {
@@ -77,6 +78,9 @@ func spec(t *testing.T, job string) *specs.Spec {
 	s := bundle.Spec("/bin/bash", "/job.sh")
 	if m := capabilityLine.FindSubmatch(text); m != nil {
 		bundle.Grant(s, bundle.Capabilities+" "+string(m[1]))
+	}
+	if fuseLine.Match(text) {
+		bundle.Fuse(s)
 	}
 	if sourceLine.Match(text) {
 		s.Mounts = append(s.Mounts, source(t)...)
