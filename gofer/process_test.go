@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -103,12 +104,41 @@ type late struct {
 
 func (l *late) Late(err error) { l.told <- err }
 
+// onProcessor binds the test, until its end, to the processor of this index among those it
+// may use, or to the last.
+func onProcessor(t *testing.T, index int) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	var one unix.CPUSet
+	for cpu := range len(processors) * 64 {
+		if processors.IsSet(cpu) {
+			one.Zero()
+			one.Set(cpu)
+			if index--; index < 0 {
+				break
+			}
+		}
+	}
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// processors are those that the tests may use.
+var processors = func() (set unix.CPUSet) {
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		panic(err)
+	}
+	return set
+}()
+
 // Changes that a caller no longer waits for are made, and their reply is told.
 func TestLateReply(t *testing.T) {
 	c, dir, root, cmd := startProcess(t)
 	if err := os.WriteFile(dir+"/f", []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	onProcessor(t, 0)
 	r := &late{told: make(chan error, 1)}
 	q := &wire.ApplyReq{Edits: unlinks(wire.UnlinkReq{Dir: root, Name: "f"}), Then: wire.OpGetattr, Body: wire.Marshal(&wire.GetattrReq{ID: root})}
 	if err := c.Call(nil, q, r, nil); err != nil || len(r.told) != 0 || r.Errno != 0 {
@@ -121,10 +151,12 @@ func TestLateReply(t *testing.T) {
 	if _, err := syscall.Wait4(cmd.Process.Pid, &ws, syscall.WUNTRACED, nil); err != nil || !ws.Stopped() {
 		t.Fatal(ws, err)
 	}
+	// Also on a processor which the gofer has still to be asked for a connection of.
+	onProcessor(t, 1)
 	done := make(chan struct{})
 	close(done)
 	if err := c.Call(done, q, r, nil); err != syscall.EINTR {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

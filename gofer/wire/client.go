@@ -190,18 +190,17 @@ func (c *Client) err() error {
 // come with it go to fds, or are closed if fds is nil. The error is a syscall.Errno
 // if that is the answer; EINTR if done was closed first, in which case the operation
 // may yet happen, what it returned is given back, and r and fds are lost to the
-// caller, unless it is a Latecomer, of which the request has always been sent then; or a
-// *LinkError if the gofer is dead or makes no sense.
+// caller, unless it is a Latecomer, of which the request is always sent, and the caller's
+// no more either; or a *LinkError if the gofer is dead or makes no sense.
 func (c *Client) Call(done <-chan struct{}, q Request, r Message, fds *FDs) error {
-	sent := done
-	if _, ok := r.(Latecomer); ok {
-		sent = nil
+	ch, err := c.take(done, q.Op().Slow())
+	if err == nil {
+		return c.exchange(ch, done, q, r, fds)
 	}
-	ch, err := c.take(sent, q.Op().Slow())
-	if err != nil {
-		return err
+	if _, ok := r.(Latecomer); ok && err == syscall.EINTR {
+		go func() { c.unwanted(r, c.Call(nil, q, r, nil)) }()
 	}
-	return c.exchange(ch, done, q, r, fds)
+	return err
 }
 
 // Count is how many requests for op were sent.
@@ -265,14 +264,19 @@ func (c *Client) drain(ch *channel, r Message) {
 	var fds FDs
 	err := c.reply(ch, nil, r, &fds)
 	fds.Close()
+	c.unwanted(r, err)
+	if link := (*LinkError)(nil); errors.As(err, &link) {
+		c.fail(err)
+	}
+	c.release(ch)
+}
+
+// unwanted gives back what a reply holds that came, or did not, when nobody waited any more.
+func (c *Client) unwanted(r Message, err error) {
 	if h, ok := r.(Holder); ok && err == nil {
 		h.IDs(func(id ID) { c.Forget(id, 1) })
 	}
 	if l, ok := r.(Latecomer); ok {
 		l.Late(err)
 	}
-	if link := (*LinkError)(nil); errors.As(err, &link) {
-		c.fail(err)
-	}
-	c.release(ch)
 }
