@@ -158,4 +158,20 @@ static inline char *got(int fd) {
 		} \
 	} while (0)
 
+// see opens a file, and closes it.
+static inline void see(const char *name) {
+	int fd = open(name, O_RDONLY);
+	CHECK(fd >= 0 && close(fd) == 0);
+}
+
+// fresh runs f in a new directory.
+static inline void fresh(void (*f)(void)) {
+	static int n;
+	char name[16];
+	sprintf(name, "%d.%d", getpid(), n++);
+	CHECK(mkdir(name, 0755) == 0 && chdir(name) == 0);
+	f();
+	CHECK(chdir("..") == 0);
+}
+
 #endif

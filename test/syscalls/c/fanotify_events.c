@@ -11,11 +11,6 @@ static void use(const char *name) {
 	CHECK(fd >= 0 && write(fd, "abcd", 4) == 4 && pread(fd, b, 4, 0) == 4 && close(fd) == 0);
 }
 
-static void see(const char *name) {
-	int fd = open(name, O_RDONLY);
-	CHECK(fd >= 0 && close(fd) == 0);
-}
-
 static void of_a_file(void) {
 	int fd = group(FAN_NONBLOCK, O_RDONLY);
 	put("f"), put("other"), knows('f', "f");
@@ -242,41 +237,6 @@ static void pidfds(void) {
 	GOT(fd, want);
 }
 
-static void overflow(void) {
-	char name[32], *g;
-	FILE *f = fopen("/proc/sys/fs/fanotify/max_queued_events", "r");
-	int most, fd;
-	CHECK(fscanf(f, "%d", &most) == 1);
-	fd = group(FAN_NONBLOCK, O_RDONLY);
-	int n = most + 5, all = group(FAN_NONBLOCK | FAN_UNLIMITED_QUEUE, O_RDONLY);
-	for (int i = 0; i < n; i++)
-		sprintf(name, "f%d", i), put(name);
-	CHECK(watch(fd, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, ".") == 0);
-	CHECK(watch(all, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, ".") == 0);
-	for (int i = 0; i < n; i++)
-		sprintf(name, "f%d", i), see(name);
-	int seen = 0, bytes = 0;
-	CHECK(ioctl(fd, FIONREAD, &bytes) == 0 && bytes == (most + 1) * 24);
-	CHECK(ioctl(all, FIONREAD, &bytes) == 0 && bytes == n * 24);
-	struct fanotify_event_metadata m;
-	while (read(fd, &m, sizeof m) == sizeof m && m.fd >= 0)
-		seen++, close(m.fd);
-	CHECK(seen == most && m.mask == FAN_Q_OVERFLOW && m.fd == FAN_NOFD && m.pid == 0);
-	see("f0");
-	g = got(fd);
-	CHECK(strcmp(g, "o:?") == 0);
-}
-
-// fresh runs f in a new directory.
-static void fresh(void (*f)(void)) {
-	static int n;
-	char name[16];
-	sprintf(name, "%d.%d", getpid(), n++);
-	CHECK(mkdir(name, 0755) == 0 && chdir(name) == 0);
-	f();
-	CHECK(chdir("..") == 0);
-}
-
 static void all(void) {
 	APART(fresh(of_a_file));
 	APART(fresh(of_a_directory));
@@ -287,7 +247,6 @@ static void all(void) {
 	APART(fresh(threads));
 	APART(fresh(pidfds));
 	APART(fresh(executed));
-	APART(fresh(overflow));
 }
 
 int main(int n, char **args) {

@@ -15,11 +15,6 @@ static int on(unsigned flags, uint64_t mask, const char *name) {
 	return fd;
 }
 
-static void see(const char *name) {
-	int fd = open(name, O_RDONLY);
-	CHECK(fd >= 0 && close(fd) == 0);
-}
-
 // One group of each kind is told of the same.
 static struct {
 	unsigned flags;
@@ -154,13 +149,6 @@ static void rooms(void) {
 	CHECK(read(fd, &b, 24 + first + 8) == 24 + first && b.m.event_len == 24 + first && b.m.fd == FAN_NOFD);
 	CHECK(read(fd, &b, 24 + first + 4 + 100) == 24 + first + 4);
 	CHECK(read(fd, &b, sizeof b) == 24 + first - 4 + 256);
-}
-
-static void fresh(void (*f)(void)) {
-	char name[16];
-	sprintf(name, "%d", getpid());
-	CHECK(mkdir(name, 0755) == 0 && chdir(name) == 0);
-	f();
 }
 
 static void all(void) {

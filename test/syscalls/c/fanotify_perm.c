@@ -286,13 +286,6 @@ static void classes(void) {
 	CHECK(ended(c) == EPERM && poll(&p, 1, 0) == 0 && strcmp(got(told), "") == 0);
 }
 
-static void fresh(void (*f)(void)) {
-	char name[16];
-	sprintf(name, "%d", getpid());
-	CHECK(mkdir(name, 0755) == 0 && chdir(name) == 0);
-	f();
-}
-
 static void all(void) {
 	APART(fresh(opening));
 	APART(fresh(creating));
