@@ -186,7 +186,7 @@ func (s suite) run(t *testing.T, r bundle.Runtime, match string, limit time.Dura
 }
 
 func spec(match string, flags ...string) *specs.Spec {
-	s := bundle.Spec(append([]string{"/guest.test", "-test.v", "-test.timeout=4m"}, flags...)...)
+	s := bundle.Spec(append([]string{"/guest.test", "-test.v", "-test.timeout=6m"}, flags...)...)
 	if match != "" {
 		s.Process.Args = append(s.Process.Args, "-test.run="+match)
 	}
