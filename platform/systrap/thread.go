@@ -65,7 +65,7 @@ const (
 	firstWait = 100 * time.Millisecond
 	maxWait   = time.Second
 	patience  = 20
-	starved   = 5 // times as much
+	starved   = 2 // times as much
 )
 
 // send publishes a reply that is in the page: the stub goes on.

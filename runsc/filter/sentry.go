@@ -30,7 +30,6 @@ func Sentry() Table {
 		{"ioctl", unix.SYS_IOCTL, args{free, eq(unix.TIOCOUTQ)}},
 		{"ioctl", unix.SYS_IOCTL, args{free, eq(unix.TIOCINQ)}},
 		{"lseek", unix.SYS_LSEEK, args{}},
-		{"mincore", unix.SYS_MINCORE, args{}},
 		{"mmap", unix.SYS_MMAP, args{free, free, bits(unix.PROT_READ | unix.PROT_WRITE), bits(unix.MAP_SHARED | unix.MAP_FIXED | unix.MAP_POPULATE | unix.MAP_NORESERVE)}},
 		{"msync", unix.SYS_MSYNC, args{}},
 		{"pipe2", unix.SYS_PIPE2, args{}}, // a hook's standard input
