@@ -2,9 +2,11 @@ package platformtest
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"garrison/platform"
 	"garrison/platform/arch"
@@ -20,7 +22,8 @@ func (g *guest) name(comm string, args ...string) {
 	n.Name(comm, []byte(strings.Join(args, "\x00")+"\x00"))
 }
 
-// shown checks what the host shows of g's process and its threads.
+// shown checks what the host shows of g's process and its threads. A thread that was
+// released is seen for as long as the host takes to end it.
 func (g *guest) shown(args []string, comms ...string) {
 	g.t.Helper()
 	process, _, _ := hostTime(g.t, g.c)
@@ -28,18 +31,30 @@ func (g *guest) shown(args []string, comms ...string) {
 	if got, err := os.ReadFile(dir + "/cmdline"); err != nil || string(got) != strings.Join(args, "\x00")+"\x00" {
 		g.t.Errorf("arguments %q, want %q (%v)", got, args, err)
 	}
-	tasks, err := os.ReadDir(dir + "/task")
-	if err != nil {
-		g.t.Fatal(err)
+	got := threadNames(g.t, dir)
+	for end := time.Now().Add(10 * time.Second); len(got) > len(comms) && time.Now().Before(end); got = threadNames(g.t, dir) {
+		time.Sleep(time.Millisecond)
 	}
-	var got []string
-	for _, x := range tasks {
-		comm, _ := os.ReadFile(dir + "/task/" + x.Name() + "/comm")
-		got = append(got, strings.TrimSuffix(string(comm), "\n"))
-	}
-	if strings.Join(got, " ") != strings.Join(comms, " ") {
+	if !slices.Equal(got, comms) {
 		g.t.Errorf("names %q, want %q", got, comms)
 	}
+}
+
+// threadNames are those of the host process whose /proc directory is dir.
+func threadNames(t testing.TB, dir string) []string {
+	t.Helper()
+	tasks, err := os.ReadDir(dir + "/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, x := range tasks {
+		comm, err := os.ReadFile(dir + "/task/" + x.Name() + "/comm")
+		if err == nil { // else it has ended since
+			names = append(names, strings.TrimSuffix(string(comm), "\n"))
+		}
+	}
+	return names
 }
 
 // testNames: threads and processes are called what their makers are, until they say
