@@ -44,8 +44,10 @@ func TestConformance(t *testing.T) {
 		ours.Flags = append(ours.Flags, "--network="+*network)
 	}
 	got := s.run(t, ours, *only, suiteTimeout)
+	var failed []string
 	for _, name := range want.names() {
 		if v := got.groups[name]; v != "PASS" {
+			failed = append(failed, name)
 			t.Errorf("%s: %s in the sandbox, PASS on Linux:\n%s", name, v, got.output(name))
 		}
 	}
@@ -57,7 +59,8 @@ func TestConformance(t *testing.T) {
 	if len(want.verdicts) == 0 || !got.finished || got.late {
 		t.Errorf("the suite did not come to its end in the sandbox (within %v):\n%s", suiteTimeout, tail(got.text, 40))
 	}
-	t.Logf("%d cases", len(want.verdicts))
+	// Last, as a long log is read from its end.
+	t.Logf("%d cases; failed in the sandbox: %q", len(want.verdicts), failed)
 }
 
 // A report is what one run of the suite printed.
@@ -81,16 +84,23 @@ func (r *report) names() []string {
 	return names
 }
 
-// output is what the suite said of one case.
+// output is what the suite said of one case: as it began, and each time it came
+// back to it. Of one that never began, what it said of the one around it.
 func (r *report) output(name string) string {
-	_, after, found := strings.Cut(r.text, "=== RUN   "+name+"\n")
-	if !found {
+	var said string
+	for _, part := range strings.Split("\n"+r.text, "\n=== ") {
+		head, rest, _ := strings.Cut(part, "\n")
+		if of := strings.Fields(head); len(of) == 2 && (of[0] == "RUN" || of[0] == "NAME") && of[1] == name {
+			said += rest + "\n"
+		}
+	}
+	if parent := path.Dir(name); said == "" && parent != "." {
+		return "(never run) " + r.output(parent)
+	}
+	if said == "" {
 		return "(never run) " + tail(r.text, 20)
 	}
-	if i := strings.Index(after, "\n=== RUN"); i >= 0 {
-		after = after[:i]
-	}
-	return tail(after, 30)
+	return tail(said, 30)
 }
 
 var (
