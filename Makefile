@@ -37,12 +37,11 @@ unit: needs-go
 race: needs-go
 	CGO_ENABLED=1 $(GOTEST) -race $(UNIT)
 
-# Every lock is looked up by its goroutine: the millions of calls of hot take minutes.
 lockcheck: needs-go needs-root
 	$(GOTEST) -tags lockcheck $(UNIT)
 	@mkdir -p bin/lockcheck
 	$(BUILD) -tags lockcheck -o bin/lockcheck/ ./runsc ./runsc/runsc-gofer ./runsc/runsc-sentry
-	$(GOTEST) -count=1 ./test/syscalls -run Conformance -without 'TestC/(hot|fanotify_overflow)' -runsc ../../bin/lockcheck/runsc -timeout 15m
+	$(GOTEST) -count=1 ./test/syscalls -run Conformance -runsc ../../bin/lockcheck/runsc -timeout 15m
 
 UNIT = ./platform/... ./sentry/... ./fs/... ./gofer/... ./syscalls/... ./runsc/... ./test/gotest
 

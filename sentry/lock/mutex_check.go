@@ -3,9 +3,7 @@
 package lock
 
 import (
-	"bytes"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 )
@@ -54,43 +52,42 @@ func (m *RWMutex[R]) RLock() { check[R](false); m.mu.RLock(); took[R]() }
 // RUnlock undoes RLock.
 func (m *RWMutex[R]) RUnlock() { gave[R](); m.mu.RUnlock() }
 
-// held is the ranks that each goroutine holds; an entry is touched only by its
-// goroutine.
+// self is where the runtime keeps what it knows of this goroutine: a name that it
+// alone has while it lives, for the price of one load. (runtime.Stack tells its
+// number, but walks the whole stack for that, at each lock.)
+func self() uintptr
+
+// held is the ranks that each goroutine holds, by its name. What is under a name is
+// touched by its goroutine alone, and left to the next that is given the name.
 var held sync.Map
 
-func goid() string {
-	var b [64]byte
-	return string(bytes.Fields(b[:runtime.Stack(b[:], false)])[1])
-}
-
-func ranks() []int {
-	v, _ := held.Load(goid())
-	h, _ := v.([]int)
-	return h
+func ranks() *[]int {
+	v, ok := held.Load(self())
+	if !ok {
+		v, _ = held.LoadOrStore(self(), new([]int))
+	}
+	return v.(*[]int)
 }
 
 func check[R Rank](peer bool) {
 	var r R
-	if h := ranks(); len(h) > 0 && (slices.Max(h) > r.rank() || slices.Max(h) == r.rank() && !peer) {
+	if h := *ranks(); len(h) > 0 && (slices.Max(h) > r.rank() || slices.Max(h) == r.rank() && !peer) {
 		panic(fmt.Sprintf("lock: took %T while holding ranks %v", r, h))
 	}
 }
 
 func took[R Rank]() {
 	var r R
-	held.Store(goid(), append(slices.Clone(ranks()), r.rank()))
+	h := ranks()
+	*h = append(*h, r.rank())
 }
 
 func gave[R Rank]() {
 	var r R
 	h := ranks()
-	i := slices.Index(h, r.rank())
+	i := slices.Index(*h, r.rank())
 	if i < 0 {
-		panic(fmt.Sprintf("lock: gave back %T, which this goroutine does not hold (%v)", r, h))
+		panic(fmt.Sprintf("lock: gave back %T, which this goroutine does not hold (%v)", r, *h))
 	}
-	if len(h) == 1 {
-		held.Delete(goid())
-		return
-	}
-	held.Store(goid(), slices.Delete(slices.Clone(h), i, i+1))
+	*h = slices.Delete(*h, i, i+1)
 }
