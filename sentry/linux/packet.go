@@ -15,12 +15,17 @@ const (
 	PACKET_DROP_MEMBERSHIP = 2
 	PACKET_RX_RING         = 5
 	PACKET_STATISTICS      = 6
+	PACKET_COPY_THRESH     = 7
 	PACKET_AUXDATA         = 8
 	PACKET_ORIGDEV         = 9
 	PACKET_VERSION         = 10
 	PACKET_HDRLEN          = 11
 	PACKET_RESERVE         = 12
+	PACKET_TX_RING         = 13
+	PACKET_LOSS            = 14
 	PACKET_FANOUT          = 18
+	PACKET_TX_HAS_OFF      = 19
+	PACKET_QDISC_BYPASS    = 20
 	PACKET_FANOUT_DATA     = 22
 	PACKET_IGNORE_OUTGOING = 23
 )
@@ -61,6 +66,13 @@ const (
 	TPACKET_V1             int32 = 0
 	TPACKET_V2             int32 = 1
 	TPACKET_V3             int32 = 2
+)
+
+// Status of a frame that who writes it wants sent.
+const (
+	TP_STATUS_AVAILABLE    = 0
+	TP_STATUS_SEND_REQUEST = 1 << 0
+	TP_STATUS_WRONG_FORMAT = 1 << 2
 )
 
 // Protocols of Ethernet, <linux/if_ether.h>.

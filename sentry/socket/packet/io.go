@@ -23,57 +23,85 @@ func bytesOf(a *linux.SockaddrLL) []byte { return usermem.AsBytes(a) }
 // vlanHeader is how many bytes more a frame of a VLAN may have.
 const vlanHeader = 4
 
-// Send implements socket.Proto: EINVAL, ENXIO, ENETDOWN, EMSGSIZE.
+// Send implements socket.Proto: EINVAL, ENXIO, ENETDOWN, EMSGSIZE. With PACKET_TX_RING it
+// sends what lies there in the place of src.
 func (s *Socket) Send(_ vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *socket.Msg) (int64, error) {
+	w, err := s.way(m)
+	if err != nil {
+		return 0, err
+	}
+	if r, end := s.sends(); r != nil {
+		defer end()
+		return s.sendRing(r, w)
+	}
+	n := src.Len()
+	err = s.transmit(w, n, func(b []byte) error { _, err := src.CopyIn(b); return err })
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// A way is where something is sent.
+type way struct {
+	link     *socket.Link
+	protocol uint16
+	to       [6]byte // for what gets its header here
+}
+
+// way is where m is sent, which may be nil: EINVAL, ENXIO, ENETDOWN.
+func (s *Socket) way(m *socket.Msg) (w way, err error) {
 	s.mu.Lock()
-	protocol, index := s.protocol, s.link
+	w.protocol = s.protocol
+	index := s.link
 	s.mu.Unlock()
-	var to [6]byte
 	if m != nil && m.Addr.Len() > 0 {
 		a, err := parse(m.Addr.Bytes())
 		if err != nil || m.Addr.Len() < linux.SockaddrLLLen-len(a.Addr)+int(a.Halen) {
-			return 0, linux.EINVAL
+			return w, linux.EINVAL
 		}
-		protocol, index = binary.BigEndian.Uint16(a.Protocol[:]), a.Index
-		copy(to[:], a.Addr[:])
+		w.protocol, index = binary.BigEndian.Uint16(a.Protocol[:]), a.Index
+		copy(w.to[:], a.Addr[:])
 	}
-	l := s.linkOf(index)
+	w.link = s.linkOf(index)
 	switch {
-	case l == nil:
-		return 0, linux.ENXIO
-	case l.Flags&linux.IFF_UP == 0:
-		return 0, linux.ENETDOWN
+	case w.link == nil:
+		return w, linux.ENXIO
+	case w.link.Flags&linux.IFF_UP == 0:
+		return w, linux.ENETDOWN
 	}
-	n, room := src.Len(), int64(l.MTU)
+	return w, nil
+}
+
+// transmit sends n bytes, which fill copies: EMSGSIZE, EINVAL, and the errors of fill.
+func (s *Socket) transmit(w way, n int64, fill func([]byte) error) error {
+	room := int64(w.link.MTU)
 	if !s.cooked {
 		room += linux.ETH_HLEN + vlanHeader
 	}
 	if n > room {
-		return 0, linux.EMSGSIZE
+		return linux.EMSGSIZE
 	}
 	frame := make([]byte, linux.ETH_HLEN, linux.ETH_HLEN+n)
 	if s.cooked {
-		copy(frame, to[:])
-		copy(frame[len(to):], l.Hardware[:])
-		binary.BigEndian.PutUint16(frame[linux.ETH_HLEN-2:], protocol)
+		copy(frame, w.to[:])
+		copy(frame[len(w.to):], w.link.Hardware[:])
+		binary.BigEndian.PutUint16(frame[linux.ETH_HLEN-2:], w.protocol)
 		frame = frame[:linux.ETH_HLEN+n]
 	} else {
 		frame = frame[:n]
 	}
-	if _, err := src.CopyIn(frame[int64(len(frame))-n:]); err != nil {
-		return 0, err
+	if err := fill(frame[int64(len(frame))-n:]); err != nil {
+		return err
 	}
 	if len(frame) < linux.ETH_HLEN {
-		return 0, linux.EINVAL
+		return linux.EINVAL
 	}
 	const vlan = 0x8100
-	if int64(len(frame)) > int64(l.MTU)+linux.ETH_HLEN && protocolOf(frame) != vlan {
-		return 0, linux.EMSGSIZE
+	if int64(len(frame)) > int64(w.link.MTU)+linux.ETH_HLEN && protocolOf(frame) != vlan {
+		return linux.EMSGSIZE
 	}
-	if err := s.links.Transmit(index, frame, s.tap()); err != nil {
-		return 0, err
-	}
-	return n, nil
+	return s.links.Transmit(w.link.Index, frame, s.tap())
 }
 
 // tap is who sees frames for s, but for those that s sends.

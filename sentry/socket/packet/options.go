@@ -38,10 +38,12 @@ func (s *Socket) SetOption(c vfs.Ctx, level, name int32, val []byte) error {
 		return s.setFanout(val)
 	case linux.PACKET_FANOUT_DATA:
 		return s.setFanoutData(c, val)
-	case linux.PACKET_RX_RING:
+	case linux.PACKET_RX_RING, linux.PACKET_TX_RING:
 		if s.memory != nil {
-			return s.setRing(c, val)
+			return s.setRing(c, name, val)
 		}
+	case linux.PACKET_LOSS, linux.PACKET_TX_HAS_OFF, linux.PACKET_QDISC_BYPASS, linux.PACKET_COPY_THRESH:
+		return s.setSending(name, val)
 	case linux.PACKET_VERSION, linux.PACKET_RESERVE:
 		return s.setLayout(name, val)
 	}
@@ -57,12 +59,33 @@ func (s *Socket) setLayout(name int32, val []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ring != nil:
+	case s.ring != nil || s.out != nil:
 		return linux.EBUSY
 	case name == linux.PACKET_VERSION:
 		s.version = v
 	default:
 		s.reserve = uint32(v)
+	}
+	return nil
+}
+
+// setSending is options of how a ring is sent, and of what has no effect here: no queue of a
+// link is passed by, and no packet is copied to be read twice. EINVAL, EBUSY.
+func (s *Socket) setSending(name int32, val []byte) error {
+	v, err := socket.Int(val)
+	if err != nil || len(val) != 4 {
+		return linux.EINVAL
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rings := s.ring != nil || s.out != nil
+	switch {
+	case name == linux.PACKET_COPY_THRESH:
+	case name == linux.PACKET_LOSS && rings:
+		return linux.EBUSY
+	case name == linux.PACKET_TX_HAS_OFF && rings: // Linux ignores it
+	default:
+		*s.flagLocked(name) = v != 0
 	}
 	return nil
 }
@@ -91,6 +114,12 @@ func (s *Socket) flagLocked(name int32) *bool {
 		return &s.auxdata
 	case linux.PACKET_ORIGDEV:
 		return &s.origdev
+	case linux.PACKET_LOSS:
+		return &s.loses
+	case linux.PACKET_TX_HAS_OFF:
+		return &s.placed
+	case linux.PACKET_QDISC_BYPASS:
+		return &s.bypass
 	}
 	return &s.incoming
 }
@@ -171,7 +200,8 @@ func (s *Socket) Option(_ vfs.Ctx, level, name int32, size int) ([]byte, error) 
 		return socket.IntBytes(s.group.option()), nil
 	case linux.PACKET_RESERVE:
 		return socket.IntBytes(int32(s.reserve)), nil
-	case linux.PACKET_AUXDATA, linux.PACKET_ORIGDEV, linux.PACKET_IGNORE_OUTGOING:
+	case linux.PACKET_AUXDATA, linux.PACKET_ORIGDEV, linux.PACKET_IGNORE_OUTGOING,
+		linux.PACKET_LOSS, linux.PACKET_TX_HAS_OFF, linux.PACKET_QDISC_BYPASS:
 		v := int32(0)
 		if *s.flagLocked(name) {
 			v = 1

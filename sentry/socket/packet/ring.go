@@ -12,51 +12,71 @@ import (
 	"garrison/sentry/vfs"
 )
 
-// A ring is memory that a socket shares with who reads its packets: PACKET_RX_RING. The
-// guest may write anything there: of what lies in it, only whose turn it is is believed.
+// A ring is memory that a socket shares with who reads its packets, PACKET_RX_RING, or
+// writes them, PACKET_TX_RING. The guest may write anything there: of what lies in it to be
+// read, only whose turn it is is believed.
 type ring struct {
-	mm.MappingSet
 	version int32
 	req     linux.TpacketReq3
 	reserve uint32
 	memory  *memfile.File
 	at      memfile.Range
 
-	life sync.Mutex
-	gone bool // protected by life: the memory is another's
+	sending sync.Mutex // of PACKET_TX_RING: who holds it sends
 
-	// The rest is protected by the socket's mu.
+	// The rest is protected by the socket's mu, but for head by sending if there is that.
 	head   uint32 // the frame, or block, that comes next
 	blocks blocks // of TPACKET_V3
 }
 
-var _ mm.Mappable = (*ring)(nil)
+// A mapping is what a socket's rings are mapped by: one after the other, that for receiving
+// first.
+type mapping struct {
+	mm.MappingSet
+	rings []*ring
 
-// AddMapping implements mm.Mappable: EINVAL for a ring that has been given up since Mmap.
-func (r *ring) AddMapping(m mm.Mapping) error {
-	r.life.Lock()
-	defer r.life.Unlock()
-	if r.gone {
-		return linux.EINVAL
-	}
-	return r.MappingSet.AddMapping(m)
+	life sync.Mutex
+	gone bool // protected by life: the memory is another's
 }
 
-// end reports whether nobody maps r, and sees to it that nobody will.
-func (r *ring) end() bool {
-	r.life.Lock()
-	defer r.life.Unlock()
-	r.gone = r.gone || !r.Mapped()
-	return r.gone
+var _ mm.Mappable = (*mapping)(nil)
+
+// AddMapping implements mm.Mappable: EINVAL if a ring has been made or given up since Mmap.
+func (m *mapping) AddMapping(v mm.Mapping) error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	if m.gone {
+		return linux.EINVAL
+	}
+	return m.MappingSet.AddMapping(v)
+}
+
+// end reports whether nobody maps m, and sees to it that nobody will.
+func (m *mapping) end() bool {
+	m.life.Lock()
+	defer m.life.Unlock()
+	m.gone = m.gone || !m.Mapped()
+	return m.gone
 }
 
 // Pages implements mm.Mappable.
-func (r *ring) Pages(off, n uint64, _ arch.Access) (mm.Pages, error) {
-	if off >= r.at.Len() {
-		return mm.Pages{}, nil
-	}
+func (m *mapping) Pages(off, n uint64, _ arch.Access) (mm.Pages, error) {
 	const access = arch.Read | arch.Write
-	return mm.Pages{Memory: r.memory, Off: r.at.Start + off, Len: min(n, r.at.Len()-off), Access: access}, nil
+	for _, r := range m.rings {
+		if off < r.at.Len() {
+			return mm.Pages{Memory: r.memory, Off: r.at.Start + off, Len: min(n, r.at.Len()-off), Access: access}, nil
+		}
+		off -= r.at.Len()
+	}
+	return mm.Pages{}, nil
+}
+
+// length is how many bytes can be mapped.
+func (m *mapping) length() (n uint64) {
+	for _, r := range m.rings {
+		n += r.at.Len()
+	}
+	return n
 }
 
 // A layout is a version's header: its size, and with the address behind it.
@@ -68,8 +88,9 @@ var layouts = [...]layout{{32, 32 + 20}, {32, 32 + 20}, {48, 48 + 20}}
 // alignTo is n rounded up to a multiple of a power of two.
 func alignTo(n, to uint32) uint32 { return (n + to - 1) &^ (to - 1) }
 
-// setRing is PACKET_RX_RING: EINVAL, EBUSY if there is one, or it is mapped; ENOMEM.
-func (s *Socket) setRing(c vfs.Ctx, val []byte) error {
+// setRing is PACKET_RX_RING and PACKET_TX_RING: EINVAL, EBUSY if there is one, or one is
+// mapped; ENOMEM.
+func (s *Socket) setRing(c vfs.Ctx, name int32, val []byte) error {
 	var q linux.TpacketReq3
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,19 +102,22 @@ func (s *Socket) setRing(c vfs.Ctx, val []byte) error {
 		return linux.EINVAL
 	}
 	copy(usermem.AsBytes(&q), val[:need])
-	if q.BlockNr == 0 {
-		if s.ring != nil && s.ring.Mapped() {
-			return linux.EBUSY
-		}
-		if q.FrameNr != 0 {
-			return linux.EINVAL
-		}
-		return s.dropRingLocked()
-	}
-	if s.ring != nil {
+	if !s.unmapLocked() {
 		return linux.EBUSY
 	}
-	if !s.fitsLocked(&q) {
+	of := &s.ring
+	if name == linux.PACKET_TX_RING {
+		of = &s.out
+	}
+	switch {
+	case q.BlockNr == 0 && q.FrameNr != 0:
+		return linux.EINVAL
+	case q.BlockNr == 0:
+		drop(of)
+		return nil
+	case *of != nil:
+		return linux.EBUSY
+	case !s.fitsLocked(&q), of == &s.out && (q.RetireBlkTov|q.SizeofPriv|q.FeatureReqWord) != 0:
 		return linux.EINVAL
 	}
 	r := &ring{version: s.version, req: q, reserve: s.reserve, memory: s.memory(c)}
@@ -101,7 +125,10 @@ func (s *Socket) setRing(c vfs.Ctx, val []byte) error {
 	if r.at, err = r.memory.NewPool().Alloc(uint64(q.BlockSize) * uint64(q.BlockNr)); err != nil {
 		return linux.ENOMEM
 	}
-	s.ring, s.queue, s.bytes = r, nil, 0
+	*of = r
+	if of == &s.ring {
+		s.queue, s.bytes = nil, 0
+	}
 	return nil
 }
 
@@ -123,29 +150,42 @@ func (s *Socket) fitsLocked(q *linux.TpacketReq3) bool {
 // maxRing is the most memory that a ring has here, in bytes.
 const maxRing = 1 << 30
 
-// dropRingLocked gives the ring up, if there is one: EBUSY if it is mapped.
-func (s *Socket) dropRingLocked() error {
-	r := s.ring
-	if r == nil {
-		return nil
+// unmapLocked reports whether no ring is mapped, and has those who map them next get what
+// there is then.
+func (s *Socket) unmapLocked() bool {
+	if s.mapping != nil && !s.mapping.end() {
+		return false
 	}
-	if !r.end() {
-		return linux.EBUSY
-	}
-	r.blocks.stop()
-	r.memory.DecRef(r.at)
-	s.ring = nil
-	return nil
+	s.mapping = nil
+	return true
 }
 
-// Mmap implements socket.Mapper: EINVAL but for the whole ring.
+// drop gives a ring up, if there is one. Nobody maps it.
+func drop(of **ring) {
+	if r := *of; r != nil {
+		r.blocks.stop()
+		r.memory.DecRef(r.at)
+		*of = nil
+	}
+}
+
+// Mmap implements socket.Mapper: EINVAL but for the whole of all rings.
 func (s *Socket) Mmap(_ vfs.Ctx, m vfs.MapSpec) (mm.Mappable, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ring == nil || m.Off != 0 || m.Len != s.ring.at.Len() {
+	if s.mapping == nil {
+		all := &mapping{}
+		for _, r := range []*ring{s.ring, s.out} {
+			if r != nil {
+				all.rings = append(all.rings, r)
+			}
+		}
+		s.mapping = all
+	}
+	if len(s.mapping.rings) == 0 || m.Off != 0 || m.Len != s.mapping.length() {
 		return nil, linux.EINVAL
 	}
-	return s.ring, nil
+	return s.mapping, nil
 }
 
 // write copies b to off in the ring. Where there is no memory left, nobody reads.

@@ -87,6 +87,11 @@ type Socket struct {
 	reserve  uint32             // protected by mu: PACKET_RESERVE
 	group    *fanout            // protected by mu: who hears in its place
 	ring     *ring              // protected by mu: in the place of queue; nil if there is none
+	out      *ring              // protected by mu: what is sent; nil if that comes by Send
+	mapping  *mapping           // protected by mu: what has been asked for since the rings changed
+	loses    bool               // protected by mu: PACKET_LOSS
+	placed   bool               // protected by mu: PACKET_TX_HAS_OFF
+	bypass   bool               // protected by mu: PACKET_QDISC_BYPASS
 }
 
 // A packet is one that can be read.
@@ -291,7 +296,8 @@ func (s *Socket) Close(vfs.Ctx) {
 		s.stop()
 	}
 	s.protocol, s.queue, s.bytes = 0, nil, 0
-	_ = s.dropRingLocked() // who maps it has a reference to the open file
+	drop(&s.ring) // who maps it has a reference to the open file
+	drop(&s.out)
 }
 
 // protocolOf is a frame's protocol, as Linux has it.
