@@ -1,7 +1,7 @@
 package memfile
 
 import (
-	"encoding/binary"
+	"bytes"
 
 	"golang.org/x/sys/unix"
 
@@ -27,33 +27,50 @@ func (f *File) Incore(r Range, page []byte) {
 // EachResident calls found for each part of r that has memory, in order; neighbours may
 // be parts of one.
 func (f *File) EachResident(r Range, found func(Range)) {
-	for {
-		if r.Start = f.Next(r, false); r.Start == r.End {
-			return
-		}
-		some := Range{Start: r.Start, End: min(r.End, ChunkStart(r.Start)+chunkSize, r.Start+askedBytes)}
-		if some.Len() < fewPages {
-			f.eachData(some, found)
-		} else {
-			f.eachIncore(some, found)
-		}
-		r.Start = some.End
+	if r.Len() < fewPages {
+		f.eachData(r, found)
+		return
 	}
+	f.eachIncore(r, found, func(unknown Range) { f.eachData(unknown, found) })
+}
+
+// eachPresent is EachResident but for pages in swap space, which nobody counts as resident:
+// so the host need not be asked about those that it does not find in memory.
+func (f *File) eachPresent(r Range, found func(Range)) {
+	f.eachIncore(r, found, func(Range) {})
 }
 
 const (
 	// askedBytes is how much is asked about in one call.
 	askedBytes = 4 << 20
 
-	// fewPages is up to where one does without.
-	fewPages = 16 * arch.PageSize
+	// fewPages is up to where one does without, and manyPages from where one more call is
+	// nothing beside that one.
+	fewPages  = 16 * arch.PageSize
+	manyPages = 64 * arch.PageSize
 )
 
-// eachIncore is EachResident for askedBytes at most, within one chunk. The sentry has cleared
-// or copied most of what guests have, and has it mapped: about such pages the host knows by
-// its tables, ten times as fast as by searching its cache. A page that it does not find
-// there may be in swap space.
-func (f *File) eachIncore(r Range, found func(Range)) {
+// eachIncore calls found for each part of r that the host finds in memory, and other for
+// the rest of what it may have put elsewhere, in order. The sentry has cleared or copied
+// most of what guests have, and has it mapped: about such pages the host knows by its
+// tables, ten times as fast as by searching its cache. A page that it finds nowhere may be
+// in swap space.
+func (f *File) eachIncore(r Range, found, other func(Range)) {
+	for {
+		if r.Len() > manyPages { // it may begin with a large hole
+			r.Start = f.Next(r, false)
+		}
+		if r.Start == r.End {
+			return
+		}
+		some := Range{Start: r.Start, End: min(r.End, ChunkStart(r.Start)+chunkSize, r.Start+askedBytes)}
+		f.incore(some, found, other)
+		r.Start = some.End
+	}
+}
+
+// incore is eachIncore for askedBytes at most, within one chunk.
+func (f *File) incore(r Range, found, other func(Range)) {
 	b := f.Bytes(r.Start, r.Len())
 	if b == nil {
 		f.eachData(r, found)
@@ -74,7 +91,7 @@ func (f *File) eachIncore(r Range, found func(Range)) {
 		if is != 0 {
 			found(same)
 		} else {
-			f.eachData(same, found)
+			other(same)
 		}
 		r.Start, pages = same.End, pages[n:]
 	}
@@ -82,7 +99,7 @@ func (f *File) eachIncore(r Range, found func(Range)) {
 
 // eachData is EachResident by asking for one part after the other.
 func (f *File) eachData(r Range, found func(Range)) {
-	for {
+	for r.Start < r.End {
 		data := f.Next(r, false)
 		if data == r.End {
 			return
@@ -106,7 +123,7 @@ func (f *File) Next(r Range, hole bool) uint64 {
 	return min(uint64(at), r.End)
 }
 
-// eachTouched is EachResident, but for pages that had memory when they were allocated
+// eachTouched is eachPresent, but for pages that had memory when they were allocated
 // and are still zero: nobody has touched them, as far as anybody can tell.
 func (f *File) eachTouched(r Range, found func(Range)) {
 	f.mu.Lock()
@@ -117,9 +134,9 @@ func (f *File) eachTouched(r Range, found func(Range)) {
 	f.mu.Unlock()
 	for _, l := range lent {
 		if r.Start < l.Start {
-			f.EachResident(Range{Start: r.Start, End: l.Start}, found)
+			f.eachPresent(Range{Start: r.Start, End: l.Start}, found)
 		}
-		f.EachResident(l, func(d Range) {
+		f.eachPresent(l, func(d Range) {
 			for ; d.Start < d.End; d.Start += arch.PageSize {
 				if page := f.Bytes(d.Start, arch.PageSize); page != nil && !isZero(page) {
 					found(Range{Start: d.Start, End: d.Start + arch.PageSize})
@@ -129,17 +146,15 @@ func (f *File) eachTouched(r Range, found func(Range)) {
 		r.Start = l.End
 	}
 	if r.Start < r.End {
-		f.EachResident(r, found)
+		f.eachPresent(r, found)
 	}
 }
 
-// isZero is true if b, whose length is a multiple of 8, is zero, and if it faults.
+// isZero is true if b, of a page at most, is zero, and if it faults.
 func isZero(b []byte) bool {
 	zero := true
-	Guard(func() {
-		for ; len(b) > 0 && zero; b = b[8:] {
-			zero = binary.NativeEndian.Uint64(b) == 0
-		}
-	})
+	Guard(func() { zero = bytes.Equal(b, zeroPage[:len(b)]) })
 	return zero
 }
+
+var zeroPage [arch.PageSize]byte

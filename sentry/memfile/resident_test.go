@@ -51,11 +51,17 @@ func TestEachResident(t *testing.T) {
 	if want := list(f.eachData, r); !slices.Equal(list(f.EachResident, r), want) || len(want) == 0 || len(want) == pages {
 		t.Fatalf("differs, of %d pages of %d", len(want), pages)
 	}
+	if want := list(f.eachData, r); !slices.Equal(list(f.eachPresent, r), want) {
+		t.Fatal("what is present differs") // as nothing is in swap space
+	}
 	for range 200 {
 		a, b := rand.IntN(pages), rand.IntN(pages)
 		part := Range{Start: at(min(a, b)).Start, End: at(max(a, b)).End}
 		if want, got := list(f.eachData, part), list(f.EachResident, part); !slices.Equal(got, want) {
 			t.Fatalf("%v: %d pages, not %d", part, len(got), len(want))
+		}
+		if want, got := list(f.eachData, part), list(f.eachPresent, part); !slices.Equal(got, want) {
+			t.Fatalf("%v: %d pages present, not %d", part, len(got), len(want))
 		}
 	}
 }

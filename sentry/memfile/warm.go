@@ -197,7 +197,7 @@ func (f *File) warmUsage() uint64 {
 	f.mu.Unlock()
 	n := uint64(0)
 	for _, r := range old {
-		f.EachResident(r, func(d Range) { n += d.Len() })
+		f.eachPresent(r, func(d Range) { n += d.Len() })
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
