@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"garrison/platform/arch"
 	"garrison/sentry/kernel"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
@@ -68,13 +69,15 @@ func attrAt(t *kernel.Task, dirfd kernel.FD, name pathname, flags, known uint32)
 	return p.Attr(t)
 }
 
-// emptyName reports whether a name is "", or NULL, which AT_EMPTY_PATH allows.
+// emptyName reports whether a name is "", or NULL, which AT_EMPTY_PATH allows. Of another
+// it looks at the first byte alone: what else is wrong with it, who resolves it will find.
 func emptyName(t *kernel.Task, name pathname) (bool, error) {
 	if name == 0 {
 		return true, nil
 	}
-	s, err := name.load(t)
-	return s == "", err
+	var first [1]byte
+	_, err := t.CopyIn(first[:], arch.Addr(name))
+	return first[0] == 0, err
 }
 
 // newfstatat implements fstatat(2).

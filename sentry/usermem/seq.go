@@ -209,10 +209,13 @@ func CopyInString(m Memory, a arch.Addr, limit int) (string, error) {
 		want := min(uint64(len(buf)), arch.PageSize-a.Offset())
 		n, err := m.CopyIn(buf[:want], a)
 		if i := bytes.IndexByte(buf[:n], 0); i >= 0 {
-			if out = append(out, buf[:i]...); len(out) > limit {
+			if len(out)+i > limit {
 				break
 			}
-			return string(out), nil
+			if out == nil { // as nearly all
+				return string(buf[:i]), nil
+			}
+			return string(append(out, buf[:i]...)), nil
 		}
 		if err != nil {
 			return "", err
