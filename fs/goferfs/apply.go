@@ -9,14 +9,18 @@ import (
 )
 
 // An application is changes that are under way to the host, with what is asked for after
-// them. Who makes one has the turn, until it is finished.
+// them. Who makes one has the turn, until it is finished; but for that of a first, which
+// has none.
 type application struct {
 	wire.ApplyResp
-	fs    *filesystem
-	batch []change
-	files []*node  // that the changes are of, each once
-	vers  []uint32 // of files
-	then  wire.Message
+	fs     *filesystem
+	batch  []change
+	places int      // in the queue that it has taken
+	files  []*node  // that the changes are of, each once
+	vers   []uint32 // of files
+	lates  []int32  // changes of files that were yet to come
+	then   wire.Message
+	first  *first // it is the change of this alone; or nil
 }
 
 // ask has the gofer do q after all that was put off before, in the same message if that
@@ -29,7 +33,7 @@ func (fs *filesystem) ask(done <-chan struct{}, q wire.Request, r wire.Message, 
 		}
 		if l.done.Load() < n {
 			batch, size := l.take()
-			if q.Op().Follows() && l.done.Load()+int64(len(batch)) >= n {
+			if q.Op().Follows() && l.done.Load()+int64(len(batch)) >= n && !hasFirst(batch) {
 				if body := wire.Marshal(q); size+len(body) <= maxWithThen {
 					return fs.applyThen(done, batch, &wire.ApplyReq{Then: q.Op(), Body: body}, r, fds)
 				}
@@ -43,7 +47,11 @@ func (fs *filesystem) ask(done <-chan struct{}, q wire.Request, r wire.Message, 
 
 // carryOut has the gofer make the changes of batch, and tells of it. It holds the turn.
 func (fs *filesystem) carryOut(batch []change) {
-	x := &application{fs: fs, batch: batch}
+	x := &application{fs: fs, batch: awaitFirsts(batch), places: len(batch)}
+	if len(x.batch) == 0 {
+		x.finish(nil)
+		return
+	}
 	q := &wire.ApplyReq{}
 	x.fill(q)
 	x.finish(fs.client.Call(nil, q, x, nil))
@@ -52,28 +60,40 @@ func (fs *filesystem) carryOut(batch []change) {
 // applyThen is carryOut with what is to follow in the same message, and is in q. It gives
 // the turn back, if need be when nobody waits for the reply any more.
 func (fs *filesystem) applyThen(done <-chan struct{}, batch []change, q *wire.ApplyReq, r wire.Message, fds *wire.FDs) error {
-	x := &application{fs: fs, batch: batch, then: r}
+	x := &application{fs: fs, batch: batch, places: len(batch), then: r}
 	x.fill(q)
-	err := fs.client.Call(done, q, x, fds)
+	return x.call(done, q, fds)
+}
+
+// call sends q, which has the changes, takes in what has become of them, gives the turn
+// back, and answers then. EINTR: done was closed first, and Late will do the rest.
+func (x *application) call(done <-chan struct{}, q *wire.ApplyReq, fds *wire.FDs) error {
+	err := x.fs.client.Call(done, q, x, fds)
 	if err == linux.EINTR {
-		return err // Late will be called
-	}
-	x.finish(err)
-	fs.later.leave()
-	if err != nil {
 		return err
 	}
-	if err = x.Answer(r); err == wire.ErrMessage {
+	x.end(err)
+	if err != nil || q.Then == 0 {
+		return err
+	}
+	if err = x.Answer(x.then); err == wire.ErrMessage {
 		err = linux.EIO // never from a gofer of ours
 	}
 	return err
 }
 
+// end is finish, after which others may have theirs.
+func (x *application) end(err error) {
+	x.finish(err)
+	if x.first == nil {
+		x.fs.later.leave()
+	}
+}
+
 // Late implements wire.Latecomer: what the reply names is given back.
 func (x *application) Late(err error) {
-	x.finish(err)
-	x.fs.later.leave()
-	if err != nil || x.Answer(x.then) != nil {
+	x.end(err)
+	if err != nil || x.then == nil || x.Answer(x.then) != nil {
 		return
 	}
 	if h, ok := x.then.(wire.Holder); ok {
@@ -87,9 +107,10 @@ func (x *application) fill(q *wire.ApplyReq) {
 	for i := range x.batch {
 		q.Edits[i] = x.batch[i].wire()
 		for _, n := range x.batch[i].files() {
-			if !slices.Contains(x.files, n) {
+			if n != nil && !slices.Contains(x.files, n) {
 				x.files = append(x.files, n)
 				x.vers = append(x.vers, n.version())
+				x.lates = append(x.lates, n.late.Load())
 			}
 		}
 	}
@@ -120,14 +141,26 @@ func (x *application) finish(err error) {
 	}
 	for i := range x.batch {
 		for _, n := range x.batch[i].files() {
-			if left := n.late.Add(-1); left == 0 && err == nil && !n.gone() {
-				at := slices.Index(x.files, n)
+			if n == nil {
+				continue
+			}
+			at := slices.Index(x.files, n)
+			left := n.late.Add(-1)
+			switch {
+			case err != nil || n.gone():
+			case x.first != nil && x.first.crossed(x.batch, n, left, x.lates[at], x.vers[at]):
+				n.look.Store(true)
+			case left == 0:
 				n.applied(&x.Attrs[at], x.vers[at])
 			}
 		}
 	}
 	// Not before: who sees that none is left takes what is known of the files for true.
-	x.fs.later.done.Add(int64(len(x.batch)))
+	if x.first != nil {
+		close(x.first.made)
+	} else {
+		x.fs.later.finished(x.places)
+	}
 	for i := range x.batch {
 		x.batch[i].drop()
 	}
@@ -145,17 +178,25 @@ func (n *node) applied(a *wire.Attr, ver uint32) {
 	n.storeLocked(a, ver)
 }
 
-// files is what the change leaves with other attributes.
-func (x *change) files() []*node {
+// files is what the change leaves with other attributes, or nil.
+func (x *change) files() [2]*node {
 	switch {
+	case x.first != nil:
+		return [2]*node{}
 	case x.make != nil:
-		return []*node{x.of.base(), &x.make.dir.node}
+		return [2]*node{x.of.base(), &x.make.dir.node}
 	case x.link != nil:
-		return []*node{x.of.base(), &x.link.node}
+		return [2]*node{x.of.base(), &x.link.node}
 	case x.keep:
-		return []*node{x.of.base(), x.victim.base()}
+		return [2]*node{x.of.base(), x.victim.base()}
 	}
-	return []*node{x.of.base()}
+	return [2]*node{x.of.base()}
+}
+
+// changes reports whether the change leaves n with other attributes.
+func (x *change) changes(n *node) bool {
+	files := x.files()
+	return slices.Contains(files[:], n)
 }
 
 // wire is what the gofer is asked for.

@@ -218,7 +218,7 @@ func (d *data) acquire(c vfs.Ctx, mode wire.OpenMode) error {
 		}
 	}
 	ver := d.n.version()
-	a, fd, err := d.n.fs.openHost(c, d.n.id, mode)
+	a, fd, err := d.n.openHost(c, mode)
 	if err != nil {
 		return err
 	}
@@ -232,11 +232,12 @@ func (d *data) acquire(c vfs.Ctx, mode wire.OpenMode) error {
 
 // openHost asks the gofer for a descriptor. If this process has no room for it, those
 // that are only kept make way.
-func (fs *filesystem) openHost(c vfs.Ctx, id wire.ID, mode wire.OpenMode) (*wire.Attr, *descriptor, error) {
+func (n *node) openHost(c vfs.Ctx, mode wire.OpenMode) (*wire.Attr, *descriptor, error) {
+	fs := n.fs
 	for try := range 2 {
 		var r wire.AttrResp
 		var fds wire.FDs
-		if err := fs.call(c, &wire.OpenReq{ID: id, Mode: mode}, &r, &fds); err != nil {
+		if err := n.callFirst(c, &wire.OpenReq{ID: n.id, Mode: mode}, &r, &fds); err != nil {
 			return nil, nil, err
 		}
 		fd := fds.Take()
@@ -310,7 +311,7 @@ func (n *node) copiedUp(c vfs.Ctx) error {
 		d.discard()
 		return nil
 	}
-	_, fd, err := n.fs.openHost(c, n.id, wire.OpenRead)
+	_, fd, err := n.openHost(c, wire.OpenRead)
 	if err != nil {
 		return err
 	}

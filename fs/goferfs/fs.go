@@ -98,10 +98,25 @@ func (fs *filesystem) call(c vfs.Ctx, q wire.Request, r wire.Message, fds *wire.
 	if fs.shared {
 		fs.others()
 	}
+	fs.endsRow(q)
+	return answered(c, fs.ask(done(c), q, r, fds))
+}
+
+// endsRow is told what the gofer is asked for.
+func (fs *filesystem) endsRow(q wire.Request) {
 	if op := q.Op(); op != wire.OpUnlink && !op.Looks() {
 		fs.later.endRow()
 	}
-	err := fs.ask(done(c), q, r, fds)
+}
+
+// callAtOnce is call of what needs nothing that was put off.
+func (fs *filesystem) callAtOnce(c vfs.Ctx, q wire.Request, r wire.Message, fds *wire.FDs) error {
+	fs.endsRow(q)
+	return answered(c, fs.client.Call(done(c), q, r, fds))
+}
+
+// answered notes that c's caller has waited for the gofer, and returns the errno that err is.
+func answered(c vfs.Ctx, err error) error {
 	if c != nil {
 		c.Waited()
 	}

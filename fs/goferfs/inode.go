@@ -244,6 +244,9 @@ func (n *node) fstat(ver uint32) bool {
 // Attr implements vfs.Inode.
 func (n *node) Attr(c vfs.Ctx) (vfs.Attr, error) {
 	n.openMade(c)
+	if err := n.makeFirst(c); err != nil {
+		return vfs.Attr{}, err
+	}
 	if err := n.settled(c); err != nil {
 		return vfs.Attr{}, err
 	}

@@ -47,15 +47,17 @@ type later struct {
 
 	mu     lock.Mutex[lock.Leaf]
 	queue  []change
-	armed  bool  // a timer will see to it
-	row    int   // names that went one after the other
-	at     int64 // when the last of them did; now()
-	failed error // why the host refused one, for syncfs(2)
+	under  []change // those under way, but for firsts
+	armed  bool     // a timer will see to it
+	row    int      // names that went one after the other
+	at     int64    // when the last of them did; now()
+	failed error    // why the host refused one, for syncfs(2)
 	born   nursery
 }
 
 // A change is a file, of, that is made, attributes that are set, another name for the
 // file of in a directory, or a name that is gone from the directory of. It holds the inodes.
+// Or it is the place of one that was made before its turn.
 type change struct {
 	of     inode
 	make   *making // one of these, or nil
@@ -65,6 +67,8 @@ type change struct {
 	victim inode
 	rmdir  bool
 	keep   bool // the victim has other names
+
+	first *first // this alone: the change that was here has gone before
 }
 
 // inRow counts one more name that goes, and reports whether there were some before.
@@ -218,6 +222,14 @@ func (l *later) enter(done <-chan struct{}) error {
 }
 
 func (l *later) leave() { <-l.turn }
+
+// finished notes that the host has been asked for the next n changes, and has answered.
+func (l *later) finished(n int) {
+	l.mu.Lock()
+	l.under = nil
+	l.mu.Unlock()
+	l.done.Add(int64(n))
+}
 
 // freed has the host let go what waits, and reports whether there was anything: what the
 // guest has removed must not keep it from writing.

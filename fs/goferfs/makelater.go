@@ -112,13 +112,13 @@ func (fs *filesystem) place(c vfs.Ctx, s *vfs.MakeSpec) wire.ID {
 		l.mu.Unlock()
 		q := wire.ReserveReq{Root: fs.root, N: uint32(need)}
 		var r wire.ReserveResp
-		if fs.call(c, &q, &r, nil) != nil {
+		if fs.callAtOnce(c, &q, &r, nil) != nil {
 			return 0
 		}
 		l.mu.Lock()
 		b.ids = append(b.ids, r.Reserved...)
 		b.seen = now()
-		b.room = int64(min(r.Bytes, math.MaxInt64))
+		b.room = int64(min(r.Bytes, math.MaxInt64)) - int64(b.held)
 		if r.Inodes < spareInodes {
 			b.room = 0
 		}
@@ -324,6 +324,9 @@ func (x *change) isMade(a *wire.Attr, err linux.Errno) {
 
 // size is how much of a message the change takes at most.
 func (x *change) size() int {
+	if x.first != nil {
+		return 0
+	}
 	if x.make == nil {
 		return wire.MakeSize // no other takes more
 	}
@@ -346,6 +349,7 @@ func (l *later) take() (batch []change, size int) {
 		size += more
 	}
 	batch = slices.Clip(l.queue[:n])
+	l.under = batch
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {
 		l.queue = nil
 	}

@@ -131,7 +131,11 @@ func (n *node) settled(c vfs.Ctx) error {
 	if n.late.Load() == 0 {
 		return nil
 	}
-	return n.fs.settle(done(c))
+	err := n.fs.settle(done(c))
+	if c != nil {
+		c.Waited()
+	}
+	return err
 }
 
 // done is closed when c's caller is killed; c may be nil.
