@@ -131,11 +131,27 @@ func (s *server) rename(r *renaming) (wire.Message, error) {
 	if err := s.renameNodes(r); err != nil {
 		return nil, err
 	}
-	resp := &wire.RenameResp{Old: attrAt(r.ofd, ""), Moved: attrAt(r.nfd, r.NewName)}
+	resp := &wire.RenameResp{Old: attrAt(r.ofd, ""), Moved: s.movedTo(r.moved, r.nfd, r.NewName)}
+	if r.Flags&unix.RENAME_EXCHANGE != 0 {
+		s.movedTo(r.victim, r.ofd, r.OldName)
+	}
 	if r.from != r.to {
 		resp.New = attrAt(r.nfd, "")
 	}
 	return resp, nil
+}
+
+// movedTo is the attributes of n, which was renamed to name in a directory, as attrAt has
+// them. overlayfs may have copied it up for that, which gives it a new key.
+func (s *server) movedTo(n *node, dfd int, name string) (a wire.Attr) {
+	var st unix.Statx_t
+	if err := statx(dfd, name, &st); err != nil {
+		return a
+	}
+	if n != nil && !n.tree.Shared && n.typ == uint32(st.Mode)&unix.S_IFMT {
+		s.rekey(n, &st)
+	}
+	return attrOf(&st)
 }
 
 // renameNodes does it while nobody looks for a node by its name.

@@ -14,10 +14,7 @@ const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_N
 
 // openAt opens one component below a directory.
 func (s *server) openAt(t *tree, dir int, name string, flags int, mode uint32) (int, error) {
-	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW), Mode: uint64(mode), Resolve: resolve}
-	if t.NoXDev {
-		how.Resolve |= unix.RESOLVE_NO_XDEV
-	}
+	how := t.how(flags, mode)
 	for {
 		fd, err := unix.Openat2(dir, name, &how)
 		if err == unix.EINTR || err == unix.EAGAIN || err == unix.EMFILE && s.makeRoom() {
@@ -28,6 +25,15 @@ func (s *server) openAt(t *tree, dir int, name string, flags int, mode uint32) (
 		}
 		return fd, err
 	}
+}
+
+// how is how openAt opens with these flags.
+func (t *tree) how(flags int, mode uint32) unix.OpenHow {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW), Mode: uint64(mode), Resolve: resolve}
+	if t.NoXDev {
+		how.Resolve |= unix.RESOLVE_NO_XDEV
+	}
+	return how
 }
 
 // procName is the name of descriptor fd in /proc/self/fd.
@@ -69,6 +75,11 @@ func (s *server) fd(n *node) (int, error) {
 	s.mu.Unlock()
 	s.names.RLock()
 	defer s.names.RUnlock()
+	return s.fdNamed(n)
+}
+
+// fdNamed is fd while names stay as they are.
+func (s *server) fdNamed(n *node) (int, error) {
 	for {
 		fd, at, err := s.openStep(n, unix.O_PATH)
 		if at != stepAbove {
@@ -296,9 +307,54 @@ func (s *server) donate(n *node, mode wire.OpenMode) (int, error) {
 	if mode&wire.OpenTruncate != 0 {
 		flags |= unix.O_TRUNC
 	}
+	if flags == unix.O_RDONLY && !n.tree.Shared {
+		if fd, ok := s.openNamed(n); ok {
+			return fd, nil
+		}
+	}
 	fd, err := s.fd(n)
 	if err != nil {
 		return -1, err
 	}
 	return s.reopen(fd, flags)
+}
+
+// openNamed opens a regular file for reading by its name, which takes half the calls that fd
+// and reopen do. It is not done if the file has a descriptor, and not ok if that is not the
+// file. Of a mount that is the sandbox's alone only the host's administrator can have put
+// something else there, while names stay: what opening that does is his, but it must not block.
+func (s *server) openNamed(n *node) (fd int, ok bool) {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	s.mu.Lock()
+	dir, name := n.parent, n.name
+	if n.fd >= 0 || dir == nil {
+		s.mu.Unlock()
+		return -1, false
+	}
+	dir.users++
+	s.mu.Unlock()
+	defer s.put(dir)
+	at, err := s.fdNamed(dir)
+	if err != nil {
+		return -1, false
+	}
+	// O_NONBLOCK stays, which means nothing to a regular file, once no lease is in its way.
+	how := n.tree.how(unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if fd, err = unix.Openat2(at, name, &how); err != nil {
+		return -1, false
+	}
+	var st unix.Statx_t
+	if err := statx(fd, "", &st); err == nil && s.isKeyOf(n, &st) {
+		return fd, true
+	}
+	unix.Close(fd)
+	return -1, false
+}
+
+// isKeyOf reports whether st is the regular file that n stands for.
+func (s *server) isKeyOf(n *node, st *unix.Statx_t) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint32(st.Mode)&unix.S_IFMT == unix.S_IFREG && keyOf(st) == n.key
 }

@@ -119,6 +119,43 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// What the host has put in the place of a file is not given out for it, and opening it does
+// not block.
+func TestOpenReplaced(t *testing.T) {
+	for name, replace := range map[string]func(name string) error{
+		"file":    func(name string) error { return os.WriteFile(name, []byte("else"), 0o600) },
+		"fifo":    func(name string) error { return unix.Mkfifo(name, 0o600) },
+		"symlink": func(name string) error { return os.Symlink("f.old", name) },
+		"dir":     func(name string) error { return os.Mkdir(name, 0o700) },
+		"nothing": func(string) error { return nil },
+	} {
+		for _, shared := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, shared), func(t *testing.T) {
+				p := newPeer(t, func(c *Config) { c.Mounts[0].Shared = shared })
+				p.write("d/f", "text")
+				p.write("d/g", "good")
+				f, g := p.walk("d", "f").ID, p.walk("d", "g").ID
+				old := p.dir + "/d/f"
+				if err := os.Rename(old, old+".old"); err != nil {
+					t.Fatal(err)
+				}
+				if err := replace(old); err != nil {
+					t.Fatal(err)
+				}
+				p.fails(unix.ESTALE, &wire.OpenReq{ID: f}, &wire.AttrResp{})
+				var r wire.OpensResp
+				fds := p.ok(&wire.OpensReq{IDs: []wire.ID{g, f}}, &r)
+				if len(r.Opened) != 1 || fds.Len() != 1 {
+					t.Errorf("opened %v, %d descriptors", r.Opened, fds.Len())
+				}
+				if got := read(t, fds); got != "good" {
+					t.Errorf("read %q", got)
+				}
+			})
+		}
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	p := newPeer(t, func(c *Config) { c.Mounts[0].ReadOnly = true })
 	p.write("f", "text")

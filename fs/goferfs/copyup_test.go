@@ -20,12 +20,15 @@ func TestCopyUp(t *testing.T) {
 		"truncate": func(w *world, p vfs.Path) { w.ok(vfs.Truncate(w, p, 2)) },
 		"link":     func(w *world, p vfs.Path) { w.ok(vfs.Link(w, p, at("/other"))) },
 		"rename":   func(w *world, _ vfs.Path) { w.ok(vfs.Rename(w, at("/f"), at("/f2"), 0)) },
+		"exchange": func(w *world, _ vfs.Path) { w.ok(vfs.Rename(w, at("/g"), at("/f"), linux.RENAME_EXCHANGE)) },
 		"utimes":   func(w *world, p vfs.Path) { w.ok(vfs.Utimes(w, p, nil)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := overlay(t, func(lower string) {
-				if err := os.WriteFile(lower+"/f", []byte("old"), 0o644); err != nil {
-					t.Fatal(err)
+				for _, name := range []string{"/f", "/g"} {
+					if err := os.WriteFile(lower+name, []byte("old"), 0o644); err != nil {
+						t.Fatal(err)
+					}
 				}
 			})
 			w := &world{TB: t, host: dir}
