@@ -141,17 +141,8 @@ func (x *application) finish(err error) {
 	}
 	for i := range x.batch {
 		for _, n := range x.batch[i].files() {
-			if n == nil {
-				continue
-			}
-			at := slices.Index(x.files, n)
-			left := n.late.Add(-1)
-			switch {
-			case err != nil || n.gone():
-			case x.first != nil && x.first.crossed(x.batch, n, left, x.lates[at], x.vers[at]):
-				n.look.Store(true)
-			case left == 0:
-				n.applied(&x.Attrs[at], x.vers[at])
+			if n != nil {
+				x.done(n, err)
 			}
 		}
 	}
@@ -163,6 +154,23 @@ func (x *application) finish(err error) {
 	}
 	for i := range x.batch {
 		x.batch[i].drop()
+	}
+}
+
+// done takes in that the host has made a change of n, or not, for err.
+func (x *application) done(n *node, err error) {
+	at := slices.Index(x.files, n)
+	left := n.late.Load() - 1
+	switch {
+	case err != nil || n.gone():
+	case x.first != nil && x.first.crossed(x.batch, n, left, x.lates[at], x.vers[at]):
+		n.look.Store(true)
+	case left == 0:
+		n.applied(&x.Attrs[at], x.vers[at])
+	}
+	// Not before: who sees that none is left takes what is known of n for true.
+	if n.late.Add(-1) == 0 && left > 0 { // the others were made just now
+		n.look.Store(true)
 	}
 }
 

@@ -84,11 +84,12 @@ func TestMakeFirst(t *testing.T) {
 // What must come before it does: the name that it takes, and what is set of its directory.
 func TestMakeFirstAfter(t *testing.T) {
 	w := newNursery(t)
-	for i := range 4 {
+	const files = 100
+	for i := range files {
 		w.born(nth("/d", i), "").Release(w)
 	}
 	w.root().Settle()
-	removed := w.waiting("/d", 4)
+	removed := w.waiting("/d", files)
 	name := nth("/d", removed-1)
 	w.ok(vfs.Mkdir(w, at(name), 0o755))
 	w.same(name)
