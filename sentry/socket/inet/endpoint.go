@@ -28,6 +28,7 @@ type Endpoint struct {
 
 	// spare is a payload in no use, to spare allocations.
 	spare   atomic.Pointer[payload]
+	filling filling
 	drained drained
 	gate    *gate
 	raw     *rawGate // of a raw socket that receives

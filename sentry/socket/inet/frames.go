@@ -23,8 +23,9 @@ type packetLink struct {
 	stack.LinkEndpoint
 	stack.GSOEndpoint
 
-	fd   int
-	down func()
+	fd    int
+	down  func()
+	piece int64 // see pieceOf
 	// of is the stack, once Configure has given the link to one, id the link's there, and
 	// late, taps and gates its family's.
 	of    *stack.Stack
@@ -51,7 +52,7 @@ func NewPacketLink(fd int, mtu uint32, hardware [6]byte, down func()) (stack.Lin
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("packet socket: %w", err)
 	}
-	address := tcpip.LinkAddress(hardware[:])
+	address, piece := tcpip.LinkAddress(hardware[:]), pieceOf(mtu)
 	sends, err := fdbased.New(&fdbased.Options{
 		FDs:            []int{fd},
 		MTU:            mtu,
@@ -59,7 +60,7 @@ func NewPacketLink(fd int, mtu uint32, hardware [6]byte, down func()) (stack.Lin
 		Address:        address,
 		// Of each packet that is received, the host says whether its checksum is known.
 		RXChecksumOffload: true,
-		GSOMaxSize:        maxSegment,
+		GSOMaxSize:        uint32(piece + reserved),
 		// Without a fanout group, which would bind the socket to this link for good.
 		PreConfigured:  true,
 		IsPacketSocket: []bool{true},
@@ -67,13 +68,10 @@ func NewPacketLink(fd int, mtu uint32, hardware [6]byte, down func()) (stack.Lin
 	if err != nil {
 		return nil, err
 	}
-	l := &packetLink{LinkEndpoint: sends, GSOEndpoint: sends.(stack.GSOEndpoint), fd: fd, down: down}
+	l := &packetLink{LinkEndpoint: sends, GSOEndpoint: sends.(stack.GSOEndpoint), fd: fd, down: down, piece: int64(piece)}
 	l.hardware.Store(&address)
 	return l, nil
 }
-
-// maxSegment is the longest packet that the host segments, in bytes.
-const maxSegment = 65536
 
 // SetLinkAddress implements stack.LinkEndpoint.
 func (l *packetLink) SetLinkAddress(a tcpip.LinkAddress) {

@@ -133,11 +133,10 @@ func (e *Endpoint) write(src usermem.Seq, o *sending) (int64, tcpip.Error) {
 	if o.own {
 		return e.writeOwn(src, o)
 	}
-	e.steer()
-	p := e.payload(src)
-	n, err := e.ep().Write(p, o.WriteOptions)
-	e.done(p)
-	return n, err
+	if e.isTCP() {
+		return e.writeStream(src, o)
+	}
+	return e.writeOnce(src, o)
 }
 
 // maxSegments is how many datagrams one call sends by UDP_SEGMENT.
