@@ -97,6 +97,7 @@ func (f *Family) stack() (*stack.Stack, error) {
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol, arp.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC, f.gates.newUDP, f.gates.newPing4, f.gates.newPing6},
 		HandleLocal:        true,
+		Clock:              ticking{tcpip.NewStdClock()},
 		RawFactory:         raw.EndpointFactory{},
 		NUDDisp:            neighborhood{weak.Make(f)},
 	})
