@@ -162,8 +162,8 @@ const (
 	largeFrame = 64 << 10
 )
 
-// fill makes f ready to be received into by h.
-func (f *frame) fill(h *rawfile.MMsgHdr) {
+// fill makes f ready to be received into by h, with memory of a store.
+func (f *frame) fill(h *rawfile.MMsgHdr, s *store) {
 	f.iov[0].Base = &f.vnet[0]
 	f.iov[0].SetLen(len(f.vnet))
 	if f.small == nil {
@@ -172,7 +172,7 @@ func (f *frame) fill(h *rawfile.MMsgHdr) {
 		f.iov[1].SetLen(smallFrame)
 	}
 	if f.large == nil {
-		f.large = buffer.NewViewSize(largeFrame)
+		f.large = s.take()
 		f.iov[2].Base = f.large.BasePtr()
 		f.iov[2].SetLen(largeFrame)
 	}

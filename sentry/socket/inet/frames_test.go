@@ -129,7 +129,7 @@ func TestPacketLinkChecksum(t *testing.T) {
 	}{{own, 0, true, false}, {own, vnetNeedsSum, true, true}, {own, vnetDataValid, true, true}, {group, 0, true, false}, {other, vnetDataValid, false, false}} {
 		var f frame
 		var h rawfile.MMsgHdr
-		f.fill(&h)
+		f.fill(&h, new(store))
 		f.vnet[0] = c.flags
 		const size = 3000 // of both parts of the frame's memory
 		copy(f.small.AsSlice(), c.to[:])
@@ -144,7 +144,7 @@ func TestPacketLinkChecksum(t *testing.T) {
 	}
 	var f frame
 	var h rawfile.MMsgHdr
-	f.fill(&h)
+	f.fill(&h, new(store))
 	if p := l.packet(&f, vnetSize+header.EthernetMinimumSize-1); p != nil {
 		t.Error("a frame without the whole of its header was taken")
 	}

@@ -22,6 +22,7 @@ type inbox struct {
 	headers [batch]rawfile.MMsgHdr
 	packets [batch]*stack.PacketBuffer
 	poll    [2]unix.PollFd
+	store   store
 }
 
 // receive receives whenever it is the goroutine's turn, until that has ended, and reports
@@ -32,6 +33,7 @@ func (l *packetLink) receive() (ended bool) {
 		for i := range l.in.frames {
 			l.in.frames[i].release()
 		}
+		l.in.store.release()
 	}()
 	for n := 0; ; {
 		l.turn.await(l.acknowledge)
@@ -145,7 +147,7 @@ func (l *packetLink) poll(timeout time.Duration) (ready bool, _ unix.Errno) {
 func (l *packetLink) fetch(guest bool) (n int, errno unix.Errno) {
 	in := &l.in
 	for i := range in.frames {
-		in.frames[i].fill(&in.headers[i])
+		in.frames[i].fill(&in.headers[i], &in.store)
 	}
 	n, errno = receiveNow(l.fd, in.headers[:])
 	switch errno {
