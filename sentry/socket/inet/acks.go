@@ -102,8 +102,12 @@ func (a *acks) before(p *stack.PacketBuffer) (first *stack.PacketBuffer, waits b
 
 // acknowledges reports whether p does nothing else, and is none of those that tell of a loss.
 func acknowledges(p *stack.PacketBuffer) bool {
-	h := header.TCP(p.TransportHeader().Slice())
-	if p.Data().Size() != 0 || len(h) < header.TCPMinimumSize || h.Flags() != header.TCPFlagAck {
+	return p.Data().Size() == 0 && bareHeader(header.TCP(p.TransportHeader().Slice()))
+}
+
+// bareHeader reports whether h, of a segment without data, acknowledges and does nothing else.
+func bareHeader(h header.TCP) bool {
+	if len(h) < header.TCPMinimumSize || h.Flags() != header.TCPFlagAck {
 		return false
 	}
 	for o := h[header.TCPMinimumSize:]; len(o) > 0; {

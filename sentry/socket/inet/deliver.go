@@ -16,43 +16,104 @@ import (
 // deliver gives packets to the stack, and has those of TCP dealt with at once. All of a
 // connection that have come together go together, so that they are answered together. It
 // uses packets up.
-func (l *packetLink) deliver(d stack.NetworkDispatcher, packets []*stack.PacketBuffer) {
+func (l *packetLink) deliver(packets []*stack.PacketBuffer) {
+	var ids [batch]stack.TransportEndpointID
+	var of [batch]bool
 	for i, p := range packets {
-		if p == nil {
-			continue // it has gone with one before
-		}
-		id, ok := connectionOf(p)
-		var e *tcp.Endpoint
-		if ok {
-			e = l.endpoint(p, id)
-		}
-		if !l.gates.lets(e, p) {
-			p.DecRef()
-			continue
-		}
-		if e == nil || !claim(e) {
-			// If somebody is at it, it is for them, or for whom they tell.
-			pass(d, p)
-			continue
-		}
-		pass(d, p)
-		for k := i + 1; k < len(packets); k++ {
-			if other, ok := connectionOf(packets[k]); ok && other == id {
-				if l.gates.lets(e, packets[k]) {
-					pass(d, packets[k])
-				} else {
-					packets[k].DecRef()
+		ids[i], of[i] = connectionOf(p)
+	}
+	var room [batch]*stack.PacketBuffer
+	for i, p := range packets {
+		switch {
+		case p == nil: // it has gone with one before
+		case !of[i]:
+			pass(l.in.to, p)
+		default:
+			together := append(room[:0], p)
+			for k := i + 1; k < len(packets); k++ {
+				if of[k] && ids[k] == ids[i] {
+					together = append(together, packets[k])
+					packets[k], of[k] = nil, false
 				}
-				packets[k] = nil
 			}
-		}
-		if l.late.about(e) {
-			work(e)
-			l.late.tell()
-		} else {
-			work(e)
+			l.deliverTo(l.endpoint(p, ids[i]), together)
 		}
 	}
+}
+
+// deliverTo gives packets of one connection to the stack, which are for e, nil for none.
+func (l *packetLink) deliverTo(e *tcp.Endpoint, packets []*stack.PacketBuffer) {
+	if l.gates.count.Load() == 0 { // programs see all
+		packets = withoutOutdone(packets)
+	}
+	// If somebody is at it, it is for them, or for whom they tell.
+	mine := e != nil && claim(e)
+	for _, p := range packets {
+		if l.gates.lets(e, p) {
+			pass(l.in.to, p)
+		} else {
+			p.DecRef()
+		}
+	}
+	switch {
+	case !mine:
+	case l.late.about(e):
+		work(e)
+		l.late.tell()
+	default:
+		work(e)
+	}
+}
+
+// withoutOutdone is packets of one connection without those that do nothing but acknowledge less
+// than the next one, if that does nothing else either: the stack would send as much as each lets
+// it, in shorter segments than the last one alone. The others are used up.
+func withoutOutdone(packets []*stack.PacketBuffer) []*stack.PacketBuffer {
+	if len(packets) == 1 {
+		return packets
+	}
+	left := packets[:0]
+	var last uint32
+	bare := false // the last of left is such a one
+	for _, p := range packets {
+		ack, is := acknowledgement(p)
+		if is && bare && int32(ack-last) > 0 && p.RXChecksumValidated {
+			left[len(left)-1].DecRef()
+			left = left[:len(left)-1]
+		}
+		left = append(left, p)
+		last, bare = ack, is
+	}
+	return left
+}
+
+// acknowledgement is what p acknowledges, a whole packet of TCP whose headers have not been
+// read, if it does nothing else.
+func acknowledgement(p *stack.PacketBuffer) (ack uint32, is bool) {
+	const most = header.IPv4MaximumHeaderSize + header.TCPHeaderMaximumSize
+	n := p.Data().Size()
+	if n > most {
+		return 0, false
+	}
+	whole, ok := p.Data().PullUp(n)
+	if !ok {
+		return 0, false
+	}
+	var at, end int // of the segment: a short frame has something behind it
+	if p.NetworkProtocolNumber == ipv4.ProtocolNumber {
+		h := header.IPv4(whole)
+		at, end = int(h.HeaderLength()), int(h.TotalLength())
+	} else {
+		at, end = header.IPv6MinimumSize, header.IPv6MinimumSize+int(header.IPv6(whole).PayloadLength())
+	}
+	if end > len(whole) || at+header.TCPMinimumSize > end {
+		return 0, false
+	}
+	h := header.TCP(whole[at:end])
+	if int(h.DataOffset()) != len(h) || !bareHeader(h) {
+		return 0, false
+	}
+	return h.AckNumber(), true
 }
 
 // pass gives one packet to the stack.

@@ -12,8 +12,12 @@ import (
 	"garrison/sentry/wait"
 )
 
-// batch is how many packets are received at once, at most.
-const batch = 8
+// batch is how many packets are received at once, at most, and fewer how many are before that
+// many have come at once: memory for long ones has to be there for each.
+const (
+	batch = 16
+	fewer = 8
+)
 
 // An inbox is where packets are received to.
 type inbox struct {
@@ -23,6 +27,8 @@ type inbox struct {
 	packets [batch]*stack.PacketBuffer
 	poll    [2]unix.PollFd
 	store   store
+	many    bool // as many as a batch have come at once, or as fewer
+	more    bool // there was no room for more than came last
 }
 
 // receive receives whenever it is the goroutine's turn, until that has ended, and reports
@@ -35,10 +41,10 @@ func (l *packetLink) receive() (ended bool) {
 		}
 		l.in.store.release()
 	}()
-	for n := 0; ; {
+	for {
 		l.turn.await(l.acknowledge)
 		l.acknowledge()
-		if n < batch && !l.turn.ended.Load() { // nothing is left, most likely
+		if !l.in.more && !l.turn.ended.Load() { // nothing is left, most likely
 			if _, errno := l.poll(-1); errno != 0 && errno != unix.EINTR {
 				return false
 			}
@@ -47,11 +53,11 @@ func (l *packetLink) receive() (ended bool) {
 			return true
 		}
 		offer := l.turn.offer()
-		var errno unix.Errno
-		if n, errno = l.fetch(false); errno != 0 {
+		n, errno := l.fetch(false)
+		if errno != 0 {
 			return false
 		}
-		if offer && n > 0 && n < batch {
+		if offer && n > 0 && !l.in.more {
 			l.turn.free()
 		}
 	}
@@ -81,14 +87,14 @@ func (l *packetLink) serve(s *park.Spot, timeout time.Duration) (woke bool, left
 	if left = timeout; timeout > 0 {
 		deadline = time.Now().Add(timeout)
 	}
-	for vain, n := 0, 0; vain < maxVain && !l.turn.ended.Load(); {
+	for vain := 0; vain < maxVain && !l.turn.ended.Load(); {
 		l.acknowledge()
 		if timeout > 0 {
 			if left = max(time.Until(deadline), 0); left == 0 {
 				return s.Sleep(0), 0
 			}
 		}
-		if n < batch {
+		if !l.in.more {
 			if !s.Listen(l.turn.bell) {
 				return s.Heard(), left
 			}
@@ -105,8 +111,8 @@ func (l *packetLink) serve(s *park.Spot, timeout time.Duration) (woke bool, left
 				return false, left // which the link's goroutine finds, too
 			}
 		}
-		var errno unix.Errno
-		if n, errno = l.fetch(true); errno != 0 {
+		n, errno := l.fetch(true)
+		if errno != 0 {
 			return false, left
 		}
 		if n > 0 {
@@ -146,10 +152,16 @@ func (l *packetLink) poll(timeout time.Duration) (ready bool, _ unix.Errno) {
 // packets came; guest says that who calls may be about to answer.
 func (l *packetLink) fetch(guest bool) (n int, errno unix.Errno) {
 	in := &l.in
-	for i := range in.frames {
+	width := fewer
+	if in.many {
+		width = batch
+	}
+	for i := range width {
 		in.frames[i].fill(&in.headers[i], &in.store)
 	}
-	n, errno = receiveNow(l.fd, in.headers[:])
+	n, errno = receiveNow(l.fd, in.headers[:width])
+	in.more = errno == 0 && n == width
+	in.many = in.many || in.more
 	switch errno {
 	case 0:
 	case unix.EAGAIN, unix.EINTR:
@@ -167,7 +179,7 @@ func (l *packetLink) fetch(guest bool) (n int, errno unix.Errno) {
 		l.acks.begin()
 		defer l.acks.end()
 	}
-	l.deliver(in.to, packets)
+	l.deliver(packets)
 	return n, 0
 }
 
