@@ -31,31 +31,45 @@ func New(c vfs.Ctx, k Config, fd int) (vfs.Inode, error) {
 	return newRoot(c, k, h, size)
 }
 
-// NewType is what mount(2) finds: the source is a file of the guest's.
+// NewType is what mount(2) finds: the source is a block device, or a file of the guest's.
 func NewType(k Config) *vfs.Type {
 	return &vfs.Type{
-		Name: "erofs", Magic: linux.EROFS_SUPER_MAGIC, Flags: vfs.NeedsSource | vfs.ReadOnly,
+		Name: "erofs", Magic: linux.EROFS_SUPER_MAGIC, Flags: vfs.NeedsSource | vfs.ReadOnly | vfs.OnDisk,
 		Check: vfs.KnownOptions("user_xattr", "nouser_xattr", "acl", "noacl"),
 		New: func(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
-			d, err := vfs.Open(c, vfs.At{Name: a.Source}, vfs.OpenSpec{Flags: linux.O_RDONLY | linux.O_NONBLOCK})
+			from, size, err := openSource(c, a)
 			if err != nil {
 				return nil, err
 			}
-			attr, err := d.Attr(c)
-			if err == nil && !attr.Mode.IsRegular() {
-				err = linux.ENOTBLK
-			}
-			if err != nil {
-				d.Release(c)
-				return nil, err
-			}
-			root, err := newRoot(c, k, guestFile{d}, uint64(attr.Size))
+			root, err := newRoot(c, k, from, size)
 			if _, known := err.(linux.Errno); err != nil && !known {
 				err = linux.EINVAL // the image is wrong
 			}
 			return root, err
 		},
 	}
+}
+
+// openSource opens what mount(2) names: a block device, or a file, as on Linux of a
+// filesystem that lies on no other. ENOTBLK for all else.
+func openSource(c vfs.Ctx, a *vfs.NewArgs) (guestFile, uint64, error) {
+	if a.Disk != nil {
+		a.Disk.IncRef()
+		return guestFile{a.Disk}, a.Disk.File().(vfs.DiskFile).Disk().Bytes(), nil
+	}
+	d, err := vfs.Open(c, vfs.At{Name: a.Source}, vfs.OpenSpec{Flags: linux.O_RDONLY | linux.O_NONBLOCK})
+	if err != nil {
+		return guestFile{}, 0, err
+	}
+	attr, err := d.Attr(c)
+	if err == nil && (!attr.Mode.IsRegular() || d.Path().Filesystem().Stack() != 0) {
+		err = linux.ENOTBLK
+	}
+	if err != nil {
+		d.Release(c)
+		return guestFile{}, 0, err
+	}
+	return guestFile{d}, uint64(attr.Size), nil
 }
 
 // newRoot takes from over.
@@ -80,6 +94,16 @@ func newRoot(c vfs.Ctx, k Config, from source, size uint64) (vfs.Inode, error) {
 
 // A root is the root directory, which speaks for the whole.
 type root struct{ *dir }
+
+// Below implements vfs.Stacked: what an image lies in that is a file.
+func (r *root) Below() []*vfs.Filesystem {
+	if g, ok := r.m.from.(guestFile); ok {
+		if _, disk := g.d.File().(vfs.DiskFile); !disk {
+			return []*vfs.Filesystem{g.d.Path().Filesystem()}
+		}
+	}
+	return nil
+}
 
 // Statfs implements vfs.Statfser.
 func (r *root) Statfs(vfs.Ctx) (linux.Statfs, error) {

@@ -90,7 +90,8 @@ func (h *hostFile) readAt(_ vfs.Ctx, dst usermem.Seq, off uint64) (int64, error)
 	})
 }
 
-// A guestFile is an image that is a file of the guest's.
+// A guestFile is an image that is a file of the guest's, or on a block device of his. He
+// may change it at any time: what is read of it is believed only as far as it was read.
 type guestFile struct{ d *vfs.FileDescription }
 
 func (g guestFile) pages() *hostFile { return nil }

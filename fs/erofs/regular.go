@@ -119,11 +119,24 @@ func (r *regular) layOut(c vfs.Ctx) (err error) {
 			}
 		}
 		off += x.n
+		if killed(c) {
+			return linux.EINTR
+		}
 	}
 	r.mu.Lock()
 	r.runs, r.copied = runs, copied
 	r.mu.Unlock()
 	return nil
+}
+
+// killed reports whether c is being ended: what an image says is long takes long.
+func killed(c vfs.Ctx) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // follows reports whether q is the continuation of p.
@@ -149,6 +162,9 @@ func (r *regular) copy(c vfs.Ctx, to memfile.Range, off uint64) error {
 		}
 		to.Start += uint64(len(part))
 		off += uint64(len(part))
+		if killed(c) {
+			return linux.EINTR
+		}
 	}
 	return nil
 }

@@ -54,7 +54,8 @@ func check(o vfs.Option) error {
 	return nil
 }
 
-// newBlock is fuseblk's: there is no block device that could be opened.
+// newBlock is fuseblk's, for which no block device here is the right one: ENXIO, but EINVAL
+// first for who says nothing of a server, as mount(8) that tries all types there are.
 func newBlock(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 	p, err := vfs.Resolve(c, vfs.At{Name: a.Source})
 	if err != nil {
@@ -63,6 +64,9 @@ func newBlock(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 	defer p.Drop()
 	if p.Type() != linux.S_IFBLK {
 		return nil, linux.ENOTBLK
+	}
+	if _, _, err := parse(c, a.Options); err != nil {
+		return nil, err
 	}
 	return nil, linux.ENXIO
 }

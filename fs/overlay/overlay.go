@@ -27,6 +27,8 @@ type Config struct {
 	// come from is then known in memory only: for an upper layer that goes when
 	// the overlay does. Otherwise that is EXDEV.
 	Redirect bool
+	// Below is the filesystems of the layers, if those could be anywhere.
+	Below []*vfs.Filesystem
 	// Show is what /proc/mounts shows; Done is called when the overlay goes.
 	Show string
 	Done func() `save:"-"`
@@ -113,6 +115,9 @@ func number(layer int, ino uint64) uint64 {
 // root is the root directory, which speaks for the whole.
 type root struct{ *node }
 
+// Below implements vfs.Stacked.
+func (r *root) Below() []*vfs.Filesystem { return r.fs.Below }
+
 // Statfs implements vfs.Statfser: what the upper layer has.
 func (r *root) Statfs(c vfs.Ctx) (linux.Statfs, error) {
 	st := linux.Statfs{Bsize: 4096}
@@ -184,18 +189,18 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 			p.Drop()
 		}
 	}
+	k := Config{Done: done, Show: "lowerdir=" + lower}
 	find := func(name string) (vfs.Inode, error) {
 		p, err := vfs.Resolve(c, vfs.At{Name: name, Flags: vfs.Directory})
 		if err != nil {
 			return nil, err
 		}
-		held = append(held, p)
+		held, k.Below = append(held, p), append(k.Below, p.Filesystem())
 		if x, ok := p.Inode().(vfs.Counted); ok {
 			x.Hold()
 		}
 		return p.Inode(), nil
 	}
-	k := Config{Done: done, Show: "lowerdir=" + lower}
 	for _, name := range splitLower(lower) {
 		l, err := find(name)
 		if err != nil {

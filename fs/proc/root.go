@@ -31,7 +31,7 @@ func rootTable() []rootEntry {
 		{Name: "cpuinfo", Show: showCPUInfo},
 		{Name: "crypto", Show: static("")},
 		{Name: "devices", Show: static(devices)},
-		{Name: "diskstats", Show: static("")},
+		{Name: "diskstats", Show: showDiskStats},
 		{Name: "dma", Show: static(" 4: cascade\n")},
 		{Name: "driver", Table: []rootEntry{}},
 		{Name: "execdomains", Show: static("0-0\tLinux           \t[kernel]\n")},
@@ -51,7 +51,7 @@ func rootTable() []rootEntry {
 		{Name: "mounts", Link: fixed("self/mounts")},
 		{Name: "mtrr", Show: static("")},
 		{Name: "net", Link: fixed("self/net")},
-		{Name: "partitions", Show: static("major minor  #blocks  name\n\n")},
+		{Name: "partitions", Show: showPartitions},
 		{Name: "pressure", Table: pressureTable()},
 		{Name: "schedstat", Show: showKernelSchedstat},
 		{Name: "slabinfo", Mode: 0o400, Show: static(slabinfo)},
@@ -115,6 +115,7 @@ const devices = `Character devices:
 136 pts
 
 Block devices:
+  7 loop
 `
 
 const slabinfo = "slabinfo - version: 2.1\n" +

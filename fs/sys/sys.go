@@ -1,7 +1,7 @@
 // Package sys is the sys filesystem, sysfs(5), as far as programs in a container
-// look into it: processors and their caches, memory nodes, network interfaces, and
-// what the memory manager is set to. There is no hardware: buses, block devices and
-// modules are empty.
+// look into it: processors and their caches, memory nodes, network interfaces, loop
+// devices, and what the memory manager is set to. There is no hardware: buses and modules
+// are empty.
 package sys
 
 import (
@@ -85,17 +85,17 @@ func setting(name, s string) entry {
 
 func rootTable() []entry {
 	return []entry{
-		dir("block"),
+		entry{Name: "block", Mode: 0o755, Node: disksNode("../", false)},
 		dir("bus"),
 		dir("class",
-			dir("block"),
+			entry{Name: "block", Mode: 0o755, Node: disksNode("../../", false)},
 			dir("mem"),
 			dir("misc"),
 			entry{Name: "net", Mode: 0o755, Node: classNet},
 			dir("thermal"),
 			dir("tty"),
 		),
-		dir("dev", dir("block"), dir("char")),
+		dir("dev", entry{Name: "block", Mode: 0o755, Node: disksNode("../../", true)}, dir("char")),
 		dir("devices",
 			dir("system",
 				entry{Name: "cpu", Mode: 0o755, Node: cpusNode},
@@ -103,7 +103,10 @@ func rootTable() []entry {
 				dir("node", nodeTable()...),
 				dir("clocksource", dir("clocksource0", text("available_clocksource", "tsc"), text("current_clocksource", "tsc"))),
 			),
-			dir("virtual", entry{Name: "net", Mode: 0o755, Node: virtualNet}),
+			dir("virtual",
+				entry{Name: "block", Mode: 0o755, Node: disksNode("", false)},
+				entry{Name: "net", Mode: 0o755, Node: virtualNet},
+			),
 		),
 		dir("firmware"),
 		dir("fs", dir("bpf"), dir("cgroup"), dir("fuse", dir("connections"))),

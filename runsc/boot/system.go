@@ -6,6 +6,7 @@ import (
 	"garrison/fs/devpts"
 	"garrison/fs/erofs"
 	"garrison/fs/fuse"
+	"garrison/fs/loop"
 	"garrison/fs/overlay"
 	"garrison/fs/pipe"
 	"garrison/fs/proc"
@@ -58,6 +59,7 @@ func (s *sandbox) makeKernel() error {
 	dev.Register(s.system, s.kernel, s.console)
 	s.system.RegisterDevice(linux.S_IFCHR, linux.TTYAUX_MAJOR, ptmxMinor, devpts.Multiplexer{})
 	s.system.RegisterDevice(linux.S_IFCHR, fuse.DeviceMajor, fuse.DeviceMinor, fuse.Device{})
+	loop.Register(s.system, loop.Config{Allowed: s.mayOpenDevice})
 	return nil
 }
 

@@ -19,6 +19,8 @@ type Filesystem struct {
 	hidden bool   // kernel-internal: names are shown as they are
 	base   string // where the root is in what it is a part of; "" if it is the whole
 	user   *auth.UserNamespace
+	stack  int      // how many filesystems it lies on
+	on     *diskUse // the block device that it lies on; nil: on none
 
 	refs     atomic.Int64  // mounts, and what keeps it otherwise
 	readOnly atomic.Bool   // all of it, whatever the mounts say
@@ -47,11 +49,20 @@ func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) 
 		return nil, err
 	}
 	a.System = s
+	if t.Flags&OnDisk != 0 {
+		if fs, err := s.onDisk(c, t, a); fs != nil || err != nil {
+			return fs, err
+		}
+	}
 	root, err := t.New(c, a)
 	if err != nil {
 		return nil, err
 	}
 	fs := s.NewFilesystemOf(t, root)
+	if fs.stack > maxStack {
+		fs.DecRef()
+		return nil, linux.EINVAL
+	}
 	fs.user = user
 	fs.setReadOnly(a.Flags&linux.MS_RDONLY != 0)
 	return fs, nil
@@ -61,10 +72,19 @@ func (s *System) NewFilesystem(c Ctx, t *Type, a *NewArgs) (*Filesystem, error) 
 // the caller has made: at boot, for what needs more than options. It has one
 // reference, the caller's.
 func (s *System) NewFilesystemOf(t *Type, root Inode) *Filesystem {
-	fs := &Filesystem{sys: s, typ: t, inode: root, states: map[Inode]*inodeState{}}
+	return s.newFilesystem(t, root, nil)
+}
+
+// newFilesystem is NewFilesystemOf, on a block device unless on is nil, which it takes
+// over.
+func (s *System) newFilesystem(t *Type, root Inode, on *diskUse) *Filesystem {
+	fs := &Filesystem{sys: s, typ: t, inode: root, on: on, states: map[Inode]*inodeState{}}
 	fs.setReadOnly(false)
+	fs.countStack()
 	if x, ok := root.(Devicer); ok {
 		fs.dev = x.Device()
+	} else if on != nil {
+		fs.dev = on.disk().Number()
 	} else {
 		fs.dev = s.NewDev()
 	}
@@ -126,6 +146,7 @@ func (fs *Filesystem) DecRef() {
 	if x, ok := fs.inode.(Shutter); ok {
 		x.Shutdown()
 	}
+	fs.leaveDisk()
 	fs.root.unhashed.Store(true)
 	fs.root.unref()
 }

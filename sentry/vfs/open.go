@@ -78,7 +78,7 @@ func mayOpen(c Ctx, p Path, flags linux.OpenFlags) error {
 			return linux.EISDIR
 		}
 	case linux.S_IFCHR, linux.S_IFBLK:
-		if p.mnt.Flags()&linux.MS_NODEV != 0 || !p.mnt.fs.user.First() && p.mnt.fs.typ.Flags&UserDevices == 0 {
+		if !p.mayHaveDevices() {
 			return linux.EACCES
 		}
 	}
@@ -91,6 +91,12 @@ func mayOpen(c Ctx, p Path, flags linux.OpenFlags) error {
 		}
 	}
 	return nil
+}
+
+// mayHaveDevices reports whether devices can be opened where p is.
+func (p Path) mayHaveDevices() bool {
+	fs := p.mnt.fs
+	return p.mnt.Flags()&linux.MS_NODEV == 0 && (fs.user.First() || fs.typ.Flags&UserDevices != 0)
 }
 
 // open opens p, whatever the permissions.

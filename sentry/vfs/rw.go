@@ -123,7 +123,8 @@ func (d *FileDescription) WriteWith(c Ctx, src usermem.Seq, off int64, flags int
 		return 0, linux.EBADF
 	}
 	w := writing{d: d, c: c, now: f&linux.O_NONBLOCK != 0 || flags&linux.RWF_NOWAIT != 0, off: off}
-	w.append = !d.stream && (f&linux.O_APPEND != 0 && flags&linux.RWF_NOAPPEND == 0 || flags&linux.RWF_APPEND != 0)
+	// Devices do not end where they are written.
+	w.append = !d.stream && d.path.d.typ != linux.S_IFBLK && (f&linux.O_APPEND != 0 && flags&linux.RWF_NOAPPEND == 0 || flags&linux.RWF_APPEND != 0)
 	w.regular = d.path.d.typ == linux.S_IFREG
 	if !d.stream && off < 0 {
 		d.mu.Lock()

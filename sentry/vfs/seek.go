@@ -213,7 +213,7 @@ func (d *FileDescription) Allocate(c Ctx, mode uint32, off, n int64) error {
 		return linux.ESPIPE
 	case d.path.IsDir():
 		return linux.EISDIR
-	case d.path.d.typ != linux.S_IFREG:
+	case d.path.d.typ != linux.S_IFREG && d.path.d.typ != linux.S_IFBLK:
 		return linux.ENODEV
 	case off+n < 0:
 		return linux.EFBIG

@@ -36,9 +36,10 @@ type System struct {
 	anonInode                    *AnonInode
 
 	mu    sync.Mutex
-	types map[string]*Type // protected by mu
-	fifos FIFOs            // protected by mu
-	mem   MemFiles         // protected by mu
+	types map[string]*Type     // protected by mu
+	fifos FIFOs                // protected by mu
+	mem   MemFiles             // protected by mu
+	disks func(Ctx) []DiskInfo `save:"-"` // protected by mu
 	devs  map[devKey]Device
 	fss   map[*Filesystem]struct{} // all that live; protected by mu
 
@@ -101,6 +102,8 @@ const (
 	ReadOnly
 	// Subtypes: "NAME.ANYTHING" is the type too, and shown so.
 	Subtypes
+	// OnDisk: the source may be a block device, which New finds open in NewArgs.Disk.
+	OnDisk
 )
 
 // NewArgs is what mount(2) gives a Type.
@@ -109,6 +112,7 @@ type NewArgs struct {
 	Source  string
 	Options Options
 	Flags   linux.MountFlags
+	Disk    *FileDescription // not held; nil unless the source is a block device
 
 	user   *auth.UserNamespace // that it is to belong to, if chosen
 	chosen bool

@@ -59,15 +59,29 @@ func Grant(s *specs.Spec, names string) {
 }
 
 // Fuse gives the container /dev/fuse, as docker's --device does.
-func Fuse(s *specs.Spec) {
-	const major, minor = 10, 229
-	ma, mi := int64(major), int64(minor)
-	s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: "/dev/fuse", Type: "c", Major: major, Minor: minor})
+func Fuse(s *specs.Spec) { device(s, "/dev/fuse", "c", 10, 229) }
+
+// Loop gives the container loop devices: /dev/loop-control and /dev/loop0 to 15, and the
+// right to make names for others.
+func Loop(s *specs.Spec) {
+	const major, names = 7, 16
+	device(s, "/dev/loop-control", "c", 10, 237)
+	for n := range int64(names) {
+		device(s, fmt.Sprintf("/dev/loop%d", n), "b", major, n)
+	}
+	all := int64(major)
+	s.Linux.Resources.Devices = append(s.Linux.Resources.Devices,
+		specs.LinuxDeviceCgroup{Allow: true, Type: "b", Major: &all, Access: "rwm"})
+}
+
+// device gives the container a device.
+func device(s *specs.Spec, path, kind string, major, minor int64) {
+	s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: path, Type: kind, Major: major, Minor: minor})
 	if s.Linux.Resources == nil {
 		s.Linux.Resources = &specs.LinuxResources{}
 	}
 	s.Linux.Resources.Devices = append(s.Linux.Resources.Devices,
-		specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: &ma, Minor: &mi, Access: "rwm"})
+		specs.LinuxDeviceCgroup{Allow: true, Type: kind, Major: &major, Minor: &minor, Access: "rwm"})
 }
 
 // Write makes dir a bundle of s.

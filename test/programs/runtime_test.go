@@ -66,10 +66,11 @@ var (
 	capabilityLine = regexp.MustCompile(`(?m)^# capabilities: (.+)$`)
 	sourceLine     = regexp.MustCompile(`(?m)^# source$`)
 	fuseLine       = regexp.MustCompile(`(?m)^# fuse$`)
+	loopLine       = regexp.MustCompile(`(?m)^# loop$`)
 )
 
 // spec is a container that runs job, with what lines of the job ask for: capabilities beyond
-// the usual ones; this project's source with all that builds it; /dev/fuse.
+// the usual ones; this project's source with all that builds it; /dev/fuse; loop devices.
 func spec(t *testing.T, job string) *specs.Spec {
 	text, err := os.ReadFile(job)
 	if err != nil {
@@ -81,6 +82,9 @@ func spec(t *testing.T, job string) *specs.Spec {
 	}
 	if fuseLine.Match(text) {
 		bundle.Fuse(s)
+	}
+	if loopLine.Match(text) {
+		bundle.Loop(s)
 	}
 	if sourceLine.Match(text) {
 		s.Mounts = append(s.Mounts, source(t)...)

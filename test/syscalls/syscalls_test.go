@@ -203,6 +203,7 @@ func spec(match string, flags ...string) *specs.Spec {
 	s.Process.Env = []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "GODEBUG=asyncpreemptoff=1"}
 	bundle.Grant(s, bundle.Capabilities+" DAC_READ_SEARCH NET_ADMIN SYS_ADMIN SYS_NICE SYS_PTRACE IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE SYS_TTY_CONFIG")
 	bundle.Fuse(s)
+	bundle.Loop(s)
 	return s
 }
 
