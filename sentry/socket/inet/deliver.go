@@ -41,13 +41,27 @@ func (l *packetLink) deliver(packets []*stack.PacketBuffer) {
 	}
 }
 
-// deliverTo gives packets of one connection to the stack, which are for e, nil for none.
+// deliverTo gives packets of one connection to the stack, which are for e, nil for none. If a
+// guest is at it that sends, they are left for that.
 func (l *packetLink) deliverTo(e *tcp.Endpoint, packets []*stack.PacketBuffer) {
+	mine := e != nil && claim(e)
+	switch {
+	case mine:
+		if left := l.desk.take(e); len(left) > 0 {
+			packets = append(left, packets...) // in the order they came in
+		}
+	case l.desk.leave(e, packets):
+		return
+	}
+	l.hand(e, mine, packets)
+}
+
+// hand gives packets to the stack, and has them dealt with if e is the caller's. If somebody
+// else is at it, that is for them, or for whom they tell.
+func (l *packetLink) hand(e *tcp.Endpoint, mine bool, packets []*stack.PacketBuffer) {
 	if l.gates.count.Load() == 0 { // programs see all
 		packets = withoutOutdone(packets)
 	}
-	// If somebody is at it, it is for them, or for whom they tell.
-	mine := e != nil && claim(e)
 	for _, p := range packets {
 		if l.gates.lets(e, p) {
 			pass(l.in.to, p)

@@ -40,6 +40,7 @@ type packetLink struct {
 	turn     turn
 	in       inbox // of who has the turn
 	acks     acks
+	desk     desk
 	hardware atomic.Pointer[tcpip.LinkAddress]
 }
 
@@ -92,6 +93,7 @@ func (l *packetLink) Attach(d stack.NetworkDispatcher) {
 		l.turn.end()
 		l.mu.Unlock()
 		l.receives.Wait()
+		l.desk.close()
 		l.turn.bell.GiveBack()
 		return
 	}
@@ -104,6 +106,7 @@ func (l *packetLink) Attach(d stack.NetworkDispatcher) {
 	l.attached = true
 	l.turn.begin(bell)
 	l.in.to = d
+	l.desk.begin()
 	l.receives.Go(func() {
 		if !l.receive() {
 			l.down()

@@ -65,9 +65,13 @@ func (e *Endpoint) writeStream(src usermem.Seq, o *sending) (done int64, err tcp
 	return done, nil
 }
 
-// writePiece is one Write of a stream by a link.
+// writePiece is one Write of a stream by a link, and what has come by that meanwhile.
 func (e *Endpoint) writePiece(link *packetLink, src usermem.Seq, o *sending) (int64, tcpip.Error) {
+	sits := link.desk.sit(e.ep())
 	n, err := e.writeOnce(src, o)
+	if sits {
+		link.rise()
+	}
 	e.filling.add(n, link.piece)
 	return n, err
 }
