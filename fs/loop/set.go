@@ -159,7 +159,7 @@ func (x control) Open(c vfs.Ctx, _ vfs.Path, flags linux.OpenFlags) (vfs.File, e
 	if err := x.set.Allowed(c, linux.S_IFCHR, linux.LOOP_CTRL_MAJ, linux.LOOP_CTRL_MIN, flags); err != nil {
 		return nil, err
 	}
-	return controlFile{x.set}, nil
+	return controlFile(x), nil
 }
 
 type controlFile struct{ set *Set }
