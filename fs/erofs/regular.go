@@ -119,7 +119,7 @@ func (r *regular) layOut(c vfs.Ctx) (err error) {
 			}
 		}
 		off += x.n
-		if killed(c) {
+		if vfs.Killed(c) {
 			return linux.EINTR
 		}
 	}
@@ -127,16 +127,6 @@ func (r *regular) layOut(c vfs.Ctx) (err error) {
 	r.runs, r.copied = runs, copied
 	r.mu.Unlock()
 	return nil
-}
-
-// killed reports whether c is being ended: what an image says is long takes long.
-func killed(c vfs.Ctx) bool {
-	select {
-	case <-c.Done():
-		return true
-	default:
-		return false
-	}
 }
 
 // follows reports whether q is the continuation of p.
@@ -162,7 +152,7 @@ func (r *regular) copy(c vfs.Ctx, to memfile.Range, off uint64) error {
 		}
 		to.Start += uint64(len(part))
 		off += uint64(len(part))
-		if killed(c) {
+		if vfs.Killed(c) {
 			return linux.EINTR
 		}
 	}

@@ -165,10 +165,8 @@ func (f *file) empty(c vfs.Ctx, off, n int64) error {
 			return err
 		}
 		off, n = off+done, n-done
-		select {
-		case <-c.Done():
+		if vfs.Killed(c) {
 			return linux.EINTR
-		default:
 		}
 	}
 	return nil
@@ -189,7 +187,7 @@ func (f *file) punch(c vfs.Ctx, off, n int64) error {
 }
 
 // Mmap implements vfs.Mapper: what is mapped is the file below, if the device begins where
-// that does. ENODEV if not; EINVAL for mappings that could write what can't be written.
+// that does. ENODEV if not, and beyond the device's end, where the file may go on; EINVAL for mappings that could write what can't be written.
 func (f *file) Mmap(c vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
 	b, ok := f.d.use()
 	if !ok {
@@ -197,7 +195,8 @@ func (f *file) Mmap(c vfs.Ctx, s vfs.MapSpec) (mm.Mappable, error) {
 	}
 	defer b.file.Release(c)
 	x, ok := b.file.File().(vfs.Mapper)
-	if !ok || b.offset != 0 {
+	end := (b.size + arch.PageMask) &^ arch.PageMask
+	if !ok || b.offset != 0 || s.Off > end || s.Len > end-s.Off {
 		return nil, linux.ENODEV
 	}
 	if s.Shared && s.Max.Has(arch.Write) && (f.d.WriteProtected() || !b.file.MaxAccess(true).Has(arch.Write)) {

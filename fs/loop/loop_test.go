@@ -185,6 +185,24 @@ func TestShorter(t *testing.T) {
 	}
 }
 
+// What the file has behind the end of the device is not to be had by a mapping.
+func TestMapEnd(t *testing.T) {
+	w := newWorld(t)
+	f := w.file("/f", make([]byte, 4096+512))
+	d := w.Open(w.Init, "/0", linux.O_RDWR)
+	w.fails(d, linux.LOOP_SET_FD, w.fd(f), nil)
+	w.Must(f.Truncate(w.Init, 1<<20))
+	m := d.File().(vfs.Mapper)
+	for _, x := range []struct {
+		off, n uint64
+		want   error
+	}{{0, 8192, nil}, {4096, 4096, nil}, {0, 12288, linux.ENODEV}, {8192, 4096, linux.ENODEV}, {4096, 1<<64 - 4096, linux.ENODEV}} {
+		if _, err := m.Mmap(w.Init, vfs.MapSpec{Off: x.off, Len: x.n}); err != x.want {
+			t.Errorf("%d bytes at %d: %v, want %v", x.n, x.off, err, x.want)
+		}
+	}
+}
+
 // Who asks for partitions of what has some is refused, as they would not be there.
 func TestPartitions(t *testing.T) {
 	w := newWorld(t)

@@ -173,7 +173,7 @@ func copyData(c vfs.Ctx, from, to vfs.Inode, a *vfs.Attr, size int64) error {
 	buf := make([]byte, min(size, copyChunk))
 	end := int64(0) // of the data seen so far
 	for off := int64(0); off < size; {
-		if killed(c) {
+		if vfs.Killed(c) {
 			return linux.EINTR
 		}
 		if seek != nil && off >= end {
@@ -234,15 +234,6 @@ func writeAll(c vfs.Ctx, f vfs.File, b []byte, off int64) error {
 		b, off = b[n:], off+n
 	}
 	return nil
-}
-
-func killed(c vfs.Ctx) bool {
-	select {
-	case <-c.Done():
-		return true
-	default:
-		return false
-	}
 }
 
 // likeLower gives u what else from has: set-id bits, extended attributes, times.

@@ -39,6 +39,16 @@ type Sleeper interface {
 	Raise(linux.Signal)
 }
 
+// Killed reports whether c's caller is being killed: for what has long to do, and can't sleep.
+func Killed(c Ctx) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // Internal is a Ctx for what the kernel does on its own account: making mounts
 // before the first task, copying up. It can't be interrupted and must not be used
 // where it would have to sleep: Block answers EAGAIN.

@@ -151,13 +151,16 @@ func (d *FileDescription) IncRef() { d.refs.Add(1) }
 func (d *FileDescription) Refs() int64 { return d.refs.Load() }
 
 // tryRef adds a reference unless the file is closed.
-func (d *FileDescription) tryRef() bool {
+func (d *FileDescription) tryRef() bool { return tryRef(&d.refs) }
+
+// tryRef adds a reference to those counted in refs, unless there is none any more.
+func tryRef(refs *atomic.Int64) bool {
 	for {
-		n := d.refs.Load()
+		n := refs.Load()
 		if n <= 0 {
 			return false
 		}
-		if d.refs.CompareAndSwap(n, n+1) {
+		if refs.CompareAndSwap(n, n+1) {
 			return true
 		}
 	}

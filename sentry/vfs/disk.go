@@ -185,23 +185,11 @@ func (s *System) mountedFrom(disk Disk) *Filesystem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for fs := range s.fss {
-		if fs.on != nil && fs.on.disk() == disk && fs.tryRef() {
+		if fs.on != nil && fs.on.disk() == disk && tryRef(&fs.refs) {
 			return fs
 		}
 	}
 	return nil
-}
-
-func (fs *Filesystem) tryRef() bool {
-	for {
-		n := fs.refs.Load()
-		if n <= 0 {
-			return false
-		}
-		if fs.refs.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
 }
 
 // leaveDisk gives the device up that fs was on.
