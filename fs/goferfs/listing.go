@@ -197,14 +197,14 @@ func (d *dir) keep(l *listing, since uint64) bool {
 	}
 	d.names = l
 	d.known.Store(uint32(l.knows()))
-	d.mu.Unlock()
 	fs := d.fs
-	fs.mu.Lock()
+	fs.mu.Lock() // before another adds a name, and counts it
 	d.kept, d.recent = len(l.entries), false
 	d.place.Value = d
 	fs.entries += d.kept
 	fs.listed.PushFront(&d.place)
 	fs.mu.Unlock()
+	d.mu.Unlock()
 	fs.trimListings(maxListed)
 	return true
 }
