@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"garrison/runsc/control"
@@ -155,9 +156,10 @@ func (ct *container) group(pid int) *kernel.ThreadGroup {
 }
 
 // stacks are the stacks of all goroutines. Those that serve what has become
-// garbage begin to end: another look finds what is in use.
+// garbage begin to end, and the host gets the memory that garbage had: another
+// look finds what is in use.
 func stacks() string {
-	defer runtime.GC()
+	defer debug.FreeOSMemory()
 	buf := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(buf, true)
