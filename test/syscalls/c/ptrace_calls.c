@@ -86,7 +86,7 @@ static void another_result(void) {
 	pid_t p = at_call();
 	go_on(p);
 	struct info i = at(p, EXIT);
-	CHECK(i.nr == 20);
+	CHECK(i.nr == syscall(SYS_getpriority, 0, 0)); // which depends on who runs this
 	i.nr = 55, i.args[0] = 0;
 	CHECK(SET(p, &i) == 0 && at(p, EXIT).nr == 55);
 	CHECK(PT(PTRACE_CONT, p, 0, 0) == 0 && ended(p, 55 << 8));
