@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -67,6 +68,32 @@ static inline long self_status(const char *key) {
 	if (f)
 		fclose(f);
 	return n;
+}
+
+// asleep waits until every thread of a process but the caller waits in the kernel: for as
+// long as 20 s, as it may not even have begun to run. What it waits for it does not say.
+static inline void asleep(pid_t pid) {
+	for (int i = 0, awake = 1; i < 20000 && awake; i++) {
+		char name[300], line[512];
+		snprintf(name, sizeof name, "/proc/%d/task", pid);
+		DIR *d = opendir(name);
+		CHECK(d != NULL);
+		awake = 0;
+		for (struct dirent *e; (e = readdir(d));) {
+			if (e->d_name[0] == '.' || atoi(e->d_name) == syscall(SYS_gettid))
+				continue;
+			snprintf(name, sizeof name, "/proc/%d/task/%s/stat", pid, e->d_name);
+			int fd = open(name, O_RDONLY), n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
+			line[n > 0 ? n : 0] = 0;
+			char *state = strrchr(line, ')'); // after the name, which may have any
+			awake |= state && state[2] != 'S';
+			if (fd >= 0)
+				close(fd);
+		}
+		closedir(d);
+		if (awake)
+			usleep(1000);
+	}
 }
 
 // CASE(call) is a case of its own of the program's: the runner gives it a verdict.

@@ -39,7 +39,7 @@ int main(void) {
 
 	pthread_t t[4];
 	for (int i = 0; i < 4; i++) pthread_create(&t[i], NULL, waiter, &a);
-	usleep(30000);
+	asleep(getpid());
 	CHECK(fut(&a, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0) == 1);
 	CHECK(fut(&a, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 1, (void *)2L, &b, 0) == 3); // one woken, two moved
 	FAILS(fut(&a, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 1, (void *)2L, &b, 5), EAGAIN);
@@ -51,7 +51,7 @@ int main(void) {
 	woken = 0;
 	pthread_create(&t[0], NULL, bitwaiter, (void *)1L);
 	pthread_create(&t[1], NULL, bitwaiter, (void *)2L);
-	usleep(30000);
+	asleep(getpid());
 	CHECK(fut(&b, FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, 10, NULL, NULL, 2) == 1);
 	pthread_join(t[1], NULL);
 	CHECK(woken == 1);
@@ -60,7 +60,7 @@ int main(void) {
 
 	// *b = 9, woken if it was 0: both.
 	pthread_create(&t[0], NULL, waiter, &a);
-	usleep(20000);
+	asleep(getpid());
 	b = 0;
 	CHECK(fut(&a, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 1, (void *)1L, &b, FUTEX_OP(FUTEX_OP_SET, 9, FUTEX_OP_CMP_EQ, 0)) == 1);
 	CHECK(b == 9);

@@ -305,7 +305,7 @@ static void msg_removed_wakes_with_eidrm(void) {
 		FAILS(msgrcv(id, &m, 64, 0, 0), EIDRM);
 		_exit(0);
 	}
-	usleep(100000);
+	asleep(p);
 	drop_queue(id);
 	CHECK(ended_well(p));
 	FAILS(msgsnd(id, &m, 1, 0), EINVAL);

@@ -62,7 +62,7 @@ int main(void) {
 	CHECK(pipe(fd) == 0);
 	pid = fork();
 	if (pid == 0) { setsid(); char c; FAILS(open("/dev/tty", O_RDWR), ENXIO); CHECK(read(fd[0], &c, 1) == 1); _exit(0); }
-	usleep(10000);
+	asleep(pid);
 	FAILS(setpgid(pid, pid), EPERM); // a session leader
 	write(fd[1], "x", 1);
 	waitpid(pid, &st, 0);

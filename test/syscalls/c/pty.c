@@ -113,7 +113,7 @@ static void slave_closed(void) {
 		FAILS(read(p.m, &c, 1), EIO);
 		_exit(0);
 	}
-	usleep(20000);
+	asleep(pid);
 	close(p.s);
 	CHECK(ended(pid) == 0);
 	close(p.m);
@@ -136,7 +136,8 @@ static void master_closed(void) {
 		CHECK(poll(&f, 1, 10000) == 1 && f.revents == (POLLIN | POLLHUP | POLLERR));
 		_exit(0);
 	}
-	usleep(30000);
+	asleep(pid);
+	asleep(pid2);
 	CHECK(put(p.s, "unread"));
 	close(p.m);
 	CHECK(ended(pid) == 0 && ended(pid2) == 0);

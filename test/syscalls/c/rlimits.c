@@ -253,7 +253,7 @@ static void execve_after_setuid(void) {
 	pid_t s[3];
 	for (int i = 0; i < 3; i++)
 		if ((s[i] = fork()) == 0) sleeper();
-	usleep(20000);
+	for (int i = 0; i < 3; i++) asleep(s[i]);
 	soft(RLIMIT_NPROC, 2);
 	st = ended(becomes);
 	CHECK(WIFEXITED(st) && WEXITSTATUS(st) == 7);
@@ -378,7 +378,7 @@ static void others(void) {
 		nobody();
 		for (;;) pause();
 	}
-	usleep(20000);
+	asleep(other);
 	FAILS(prlimit(other, RLIMIT_CORE, 0, &l), EPERM); // CAP_SYS_RESOURCE would do, not being root
 	pid_t c = fork();
 	if (c == 0) {

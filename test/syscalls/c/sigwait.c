@@ -72,7 +72,7 @@ int main(void) {
 		clock_gettime(CLOCK_MONOTONIC, &b);
 		_exit(r != 0 || (b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec < 60000000);
 	}
-	usleep(10000);
+	asleep(pid);
 	kill(pid, SIGSTOP);
 	int st;
 	CHECK(waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st));

@@ -164,7 +164,7 @@ static void in_background(void) {
 		setpgid(pid, pid);
 		signal(SIGTTOU, SIG_IGN);
 		CHECK(tcsetpgrp(p.s, pid) == 0 && kill(pid, SIGCONT) == 0);
-		usleep(20000);
+		asleep(pid);
 		CHECK(put(p.m, "x\032")); // it waits in read, and stops by the keyboard
 		CHECK(waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st) && WSTOPSIG(st) == SIGTSTP);
 		CHECK(kill(pid, SIGCONT) == 0 && waitpid(pid, &st, WCONTINUED) == pid && WIFCONTINUED(st));
@@ -335,7 +335,7 @@ static void keyboard(void) {
 		pid_t me = getpid();
 		pid_t pid = fork();
 		if (pid == 0) {
-			usleep(30000);
+			asleep(me);
 			CHECK(put(p.m, "\003") && getppid() == me);
 			_exit(0);
 		}
@@ -471,7 +471,7 @@ static void vhung_up(void) {
 		CHECK(read(p.s, &c, 1) == 0);
 		_exit(0);
 	}
-	usleep(30000);
+	asleep(pid);
 	CHECK(ioctl(p.s, TIOCVHANGUP) == 0 && ended(pid) == 0);
 	CHECK(read(p.s, &c, 1) == 0);
 	FAILS(write(p.s, "x", 1), EIO);

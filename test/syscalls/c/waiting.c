@@ -60,6 +60,15 @@ static void never_restarted(int ep) {
 	CHECK(hits == 5);
 }
 
+// pending waits until SIGALRM, which is blocked, is.
+static void pending(void) {
+	sigset_t s;
+	do {
+		usleep(1000);
+		CHECK(sigpending(&s) == 0);
+	} while (!sigismember(&s, SIGALRM));
+}
+
 // The mask of the call holds while its handler runs, and is gone afterwards.
 static void masks(int ep) {
 	sigset_t alrm, none, usr1, now;
@@ -75,8 +84,8 @@ static void masks(int ep) {
 		hits = 0;
 		blocked = 0;
 		in(1000, 0);
-		usleep(5000);
-		CHECK(hits == 0); // pending
+		pending();
+		CHECK(hits == 0);
 		struct timespec ts = {5, 0};
 		switch (i) {
 		case 0:
@@ -100,7 +109,7 @@ static void masks(int ep) {
 	hits = 0;
 	CHECK(write(pair[1], "x", 1) == 1);
 	in(1000, 0);
-	usleep(5000);
+	pending();
 	CHECK(ppoll(&p, 1, NULL, &usr1) == 1 || hits == 1);
 	char c;
 	CHECK(read(pair[0], &c, 1) == 1);
