@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,8 @@ func run() error {
 	}
 	gofer.Prepare()
 	debug.SetGCPercent(100) // it was off while the process started
+	slack := make([]byte, heapSlack)
+	defer runtime.KeepAlive(slack)
 	mode := filter.Kill
 	if boot.Debug {
 		mode = filter.Trap
@@ -51,6 +54,11 @@ func run() error {
 	}
 	return gofer.Serve(socket, cfg)
 }
+
+// heapSlack is how much a small heap may grow more than GOGC says, as a sentry's may: who
+// goes through a tree has the gofer fill 4 MiB, Go's least, many times. No memory is behind
+// it, as nobody writes to it.
+const heapSlack = 8 << 20
 
 // configure turns the boot document and the descriptors that came with it into
 // what the server takes.
