@@ -233,10 +233,8 @@ func (d *data) openAlong(c vfs.Ctx) (done bool, err error) {
 		}
 	}()
 	fs := d.n.fs
-	q := wire.OpensReq{IDs: []wire.ID{d.n.id}}
-	for _, f := range others {
-		q.IDs = append(q.IDs, f.id)
-	}
+	o := opening(others)
+	q := wire.OpensReq{IDs: append([]wire.ID{d.n.id}, o.ids...)}
 	ver := d.n.version()
 	var r wire.OpensResp
 	var fds wire.FDs
@@ -250,19 +248,7 @@ func (d *data) openAlong(c vfs.Ctx) (done bool, err error) {
 	}
 	d.n.store(&r.Attr, ver)
 	d.install(fs.newDescriptor(fd, false))
-	sent := 0
-	for _, id := range r.Opened[min(1, len(r.Opened)):] {
-		i := slices.IndexFunc(others, func(f *file) bool { return f.id == id })
-		fd := fds.Take()
-		if fd >= 0 && i < 0 { // never from a gofer of ours
-			unix.Close(fd)
-		}
-		if fd < 0 || i < 0 {
-			break
-		}
-		others[i].bytes().keepAlong(fs.newDescriptor(fd, false))
-		sent++
-	}
+	sent := o.keep(r.Opened[min(1, len(r.Opened)):], &fds)
 	fs.mu.Lock()
 	fs.reading.sent = sent
 	fs.mu.Unlock()
@@ -270,13 +256,58 @@ func (d *data) openAlong(c vfs.Ctx) (done bool, err error) {
 	return true, nil
 }
 
-// keepAlong installs a descriptor that nobody has asked for yet.
-func (d *data) keepAlong(fd *descriptor) {
+// An openings is files that the gofer is asked to open along with another.
+type openings struct {
+	files []*file
+	ids   []wire.ID
+	lower []bool // as isLower has it before
+}
+
+func opening(files []*file) *openings {
+	o := &openings{files: files}
+	for _, f := range files {
+		o.ids = append(o.ids, f.id)
+		o.lower = append(o.lower, f.bytes().isLower())
+	}
+	return o
+}
+
+// keep keeps the descriptors that have come, of the files of these ids, and returns how many.
+func (o *openings) keep(opened []wire.ID, fds *wire.FDs) (n int) {
+	for _, id := range opened {
+		i := slices.Index(o.ids, id)
+		fd := fds.Take()
+		if fd >= 0 && i < 0 { // never from a gofer of ours
+			unix.Close(fd)
+		}
+		if fd < 0 || i < 0 {
+			break
+		}
+		f := o.files[i]
+		f.bytes().keepAlong(f.fs.newDescriptor(fd, false), o.lower[i])
+		n++
+	}
+	return n
+}
+
+// keepAlong puts a descriptor to use that nobody has asked for yet. It is not used if the
+// host's overlayfs could still copy the file up when it was asked for, as lower says, and now
+// can't: it may be older than that, and then shows a file of the past.
+func (d *data) keepAlong(fd *descriptor, lower bool) {
 	fs := d.n.fs
 	fs.mu.Lock()
 	d.opens.Add(1)
 	d.along = true
+	d.fresh.Store(false)
 	fs.mu.Unlock()
-	d.install(fd)
+	d.mu.Lock()
+	d.dropped.Store(false)
+	if past := lower && d.upper; !past && d.ro == nil && d.rw == nil {
+		d.ro, fd = fd, nil
+	}
+	d.mu.Unlock()
+	if fd != nil {
+		fd.DecRef()
+	}
 	d.close()
 }

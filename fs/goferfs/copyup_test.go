@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"garrison/gofer"
+	"garrison/gofer/wire"
 	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/sentry/usermem"
@@ -59,5 +60,40 @@ func TestCopyUp(t *testing.T) {
 				t.Errorf("a mapping shows %q, %v", b, err)
 			}
 		})
+	}
+}
+
+// Nor must a descriptor that was opened along with another file's before the copy-up, and
+// comes after it.
+func TestCopyUpAlong(t *testing.T) {
+	for _, copyUp := range []bool{false, true} {
+		dir := overlay(t, func(lower string) {
+			if err := os.WriteFile(lower+"/f", nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+		w := &world{TB: t, host: dir}
+		w.mount(gofer.Mount{Path: dir})
+		p, err := vfs.Resolve(w, at("/f"))
+		w.ok(err)
+		f := w.inode("/f").(*file)
+		o := opening([]*file{f})
+		var r wire.OpensResp
+		var fds wire.FDs
+		w.ok(w.fs.client.Call(nil, &wire.OpensReq{IDs: o.ids}, &r, &fds))
+		if copyUp {
+			w.ok(vfs.Chmod(w, p, 0o600))
+		}
+		p.Drop()
+		if n := o.keep(r.Opened, &fds); n != 1 {
+			t.Errorf("%d files were opened", n)
+		}
+		fd := f.bytes().current(false)
+		if (fd == nil) != copyUp {
+			t.Errorf("copied up %v: the descriptor is %v", copyUp, fd)
+		}
+		if fd != nil {
+			fd.DecRef()
+		}
 	}
 }

@@ -282,6 +282,13 @@ func (d *data) install(fd *descriptor) {
 	}
 }
 
+// isLower reports whether the host's overlayfs may still copy the file up.
+func (d *data) isLower() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.upper
+}
+
 // lastPage is the end of all files, page aligned.
 const lastPage = math.MaxInt64 &^ arch.PageMask
 
