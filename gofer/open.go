@@ -56,11 +56,21 @@ func (s *server) reopen(fd, flags int) (int, error) {
 // it may. It reports whether that was of use.
 func (s *server) makeRoom() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	was := s.open.len
 	s.maxOpen = min(s.maxOpen, max(was*3/4, 1))
-	s.trimLocked()
-	return s.open.len < was
+	old := s.trimLocked()
+	s.mu.Unlock()
+	closeAll(old)
+	return len(old) > 0
+}
+
+// closeAll closes descriptors that no node has any more. It is not done under server.mu,
+// which others want that work on the same request: to close a directory takes the host a
+// few microseconds.
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
 }
 
 // fd is a descriptor of n, which the caller has from get or intern: good for what O_PATH
@@ -149,6 +159,8 @@ func (s *server) openStep(n *node, flags int) (fd int, at step, err error) {
 		err = unix.ESTALE
 	}
 
+	var old []int
+	defer func() { closeAll(old) }()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dir.users--
@@ -166,7 +178,7 @@ func (s *server) openStep(n *node, flags int) (fd int, at step, err error) {
 		return -1, stepThere, unix.ESTALE
 	}
 	next.fd = fd
-	s.keepLocked(next)
+	old = s.keepLocked(next)
 	return fd, at, nil
 }
 
@@ -190,26 +202,28 @@ func (s *server) sameLocked(n *node, st *unix.Statx_t) bool {
 }
 
 // keepLocked enters n, which has a new descriptor, into the list of those that may
-// be closed, and closes the least recently used of them if they are too many.
-func (s *server) keepLocked(n *node) {
+// be closed, and returns the least recently used of them if they are too many.
+func (s *server) keepLocked(n *node) (old []int) {
 	if n.fixed {
-		return
+		return nil
 	}
 	s.open.push(n)
-	s.trimLocked()
+	return s.trimLocked()
 }
 
-// trimLocked closes what was used longest ago and is not in use, down to maxOpen.
-func (s *server) trimLocked() {
+// trimLocked takes the descriptors off that were used longest ago and are not in use, down
+// to maxOpen, and returns them to be closed.
+func (s *server) trimLocked() (old []int) {
 	for v := s.open.oldest(); v != nil && s.open.len > s.maxOpen; {
 		older := v
 		v = v.prev
 		if older.users == 0 {
 			s.open.remove(older)
-			unix.Close(older.fd)
+			old = append(old, older.fd)
 			older.fd = -1
 		}
 	}
+	return old
 }
 
 // fix opens n, if need be, and keeps its descriptor for good, for it is about to
