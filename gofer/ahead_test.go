@@ -204,7 +204,7 @@ func TestReadAheadTrap(t *testing.T) {
 		if trap {
 			st.Attributes |= unix.STATX_ATTR_AUTOMOUNT
 		}
-		n, err := s.intern(root, "trap", &st)
+		n, err := s.intern(root, "trap", &st, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

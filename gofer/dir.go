@@ -105,14 +105,13 @@ func (v *view) entry(e *dirent) (wire.Entry, error) {
 	if e.bare(v.dir, v.bare) {
 		return out, nil
 	}
-	n, found, err := v.s.look(v.dir, v.fd, e.name)
+	n, found, err := v.s.lookFor(v.dir, v.fd, e.name, 0)
 	if err != nil {
 		return out, err
 	}
 	if v.lists && n.isDir() { // a file may never be opened
 		found.Attr.Flags |= v.s.bare(v.fd, e.name, &found.Attr)
 	}
-	v.s.put(n)
 	out.Node = found
 	return out, nil
 }

@@ -23,7 +23,7 @@ func (s *server) doCreate(c *call, q *wire.CreateReq) (wire.Message, error) {
 			_ = unix.Unlinkat(dfd, q.Name, 0)
 			return nil, err
 		}
-		n, err := s.intern(dir, q.Name, &st)
+		n, err := s.intern(dir, q.Name, &st, 1)
 		if err != nil {
 			return nil, err
 		}

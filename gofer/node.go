@@ -194,8 +194,8 @@ func (s *server) releaseLocked(n *node) {
 }
 
 // intern finds or makes the node for what was seen at name in parent, with one
-// more reference and one more user.
-func (s *server) intern(parent *node, name string, st *unix.Statx_t) (*node, error) {
+// more reference and so many more users.
+func (s *server) intern(parent *node, name string, st *unix.Statx_t, users int) (*node, error) {
 	k, typ := keyOf(st), uint32(st.Mode)&unix.S_IFMT
 	t := parent.tree
 	s.mu.Lock()
@@ -213,7 +213,7 @@ func (s *server) intern(parent *node, name string, st *unix.Statx_t) (*node, err
 		t.byKey[k] = n
 	}
 	n.refs++
-	n.users++
+	n.users += users
 	s.placeLocked(n, parent, name)
 	return n, nil
 }

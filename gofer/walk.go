@@ -46,6 +46,12 @@ func attrOf(st *unix.Statx_t) wire.Attr {
 
 // look finds name in the directory dir, whose descriptor is fd. The node has a user.
 func (s *server) look(dir *node, fd int, name string) (*node, wire.Node, error) {
+	return s.lookFor(dir, fd, name, 1)
+}
+
+// lookFor is look for so many users. Without one the node is good for nothing but its id
+// and type.
+func (s *server) lookFor(dir *node, fd int, name string, users int) (*node, wire.Node, error) {
 	var st unix.Statx_t
 	if err := statx(fd, name, &st); err != nil {
 		return nil, wire.Node{}, err
@@ -60,7 +66,7 @@ func (s *server) look(dir *node, fd int, name string) (*node, wire.Node, error) 
 			return nil, wire.Node{}, err
 		}
 	}
-	n, err := s.intern(dir, name, &st)
+	n, err := s.intern(dir, name, &st, users)
 	if err != nil {
 		return nil, wire.Node{}, err
 	}
