@@ -136,54 +136,63 @@ func (d *dir) edited() { d.edits.Store(d.fs.edits.Add(1)) }
 // added notes a name that was made, or names something else from now on.
 func (d *dir) added(name string, i inode) {
 	var old inode
-	var had bool
+	over := false
 	d.mu.Lock()
 	d.edited()
-	kept := d.names != nil
-	if kept {
+	if d.names != nil {
+		var had bool
 		old, had = d.names.remove(name)
 		i.Hold()
 		d.names.add(entry{name: name, ino: i.base().ino.Load(), typ: i.base().typ.DirentType(), node: i})
+		if !had {
+			over = d.countLocked(1)
+		}
 	}
 	d.mu.Unlock()
 	if old != nil {
 		old.Drop()
 	}
-	if kept && !had {
-		d.count(1)
+	if over {
+		d.fs.trimListings(maxListed)
 	}
 }
 
 // removedName notes a name that is gone.
 func (d *dir) removedName(name string) {
 	var old inode
-	var had bool
 	d.mu.Lock()
 	d.edited()
 	if d.names != nil {
-		old, had = d.names.remove(name)
+		var had bool
+		if old, had = d.names.remove(name); had {
+			d.countLocked(-1)
+		}
 	}
 	d.mu.Unlock()
 	if old != nil {
 		old.Drop()
 	}
-	if had {
-		d.count(-1)
-	}
 }
 
-// count changes the number of kept entries.
-func (d *dir) count(by int) {
+// countLocked changes the number of kept entries as names has changed, and reports whether
+// there are too many. d.mu is held, so that none is counted that is of another listing.
+func (d *dir) countLocked(by int) (over bool) {
 	fs := d.fs
 	fs.mu.Lock()
+	defer fs.mu.Unlock()
 	if d.place.Linked() {
 		d.kept += by
 		fs.entries += by
 	}
-	over := fs.entries > maxListed
-	fs.mu.Unlock()
-	if over {
-		fs.trimListings(maxListed)
+	return fs.entries > maxListed
+}
+
+// unlistLocked has the kept listing count no more. fs.mu is held.
+func (d *dir) unlistLocked() {
+	if d.place.Linked() {
+		d.place.Remove()
+		d.fs.entries -= d.kept
+		d.kept = 0
 	}
 }
 
@@ -211,18 +220,13 @@ func (d *dir) keep(l *listing, since uint64) bool {
 
 // forgetNames gives the kept listing up.
 func (d *dir) forgetNames() {
-	fs := d.fs
-	fs.mu.Lock()
-	if d.place.Linked() {
-		d.place.Remove()
-		fs.entries -= d.kept
-		d.kept = 0
-	}
-	fs.mu.Unlock()
 	d.mu.Lock()
 	l := d.names
 	d.names = nil
 	d.known.Store(uint32(knowsNothing))
+	d.fs.mu.Lock() // before another is kept
+	d.unlistLocked()
+	d.fs.mu.Unlock()
 	d.mu.Unlock()
 	if l != nil {
 		l.release()
@@ -246,9 +250,7 @@ func (fs *filesystem) trimListings(keep int) {
 			continue
 		}
 		if d.refs.Load() == 0 { // it is being dropped, and gives its listing up itself
-			d.place.Remove()
-			fs.entries -= d.kept
-			d.kept = 0
+			d.unlistLocked()
 			fs.mu.Unlock()
 			continue
 		}
