@@ -249,6 +249,7 @@ func (n *node) writeLater(src usermem.Seq, off int64) (count, end int64, wrote b
 	b = b[:k]
 	at := stamp()
 	l := &n.fs.later
+	n.mu.Lock() // until it has its attributes: or those of the host may come before
 	l.mu.Lock()
 	have := int64(len(x.req.Data))
 	if off < 0 {
@@ -256,6 +257,7 @@ func (n *node) writeLater(src usermem.Seq, off int64) (count, end int64, wrote b
 	}
 	if end = off + int64(k); !x.queued || off > have || end > wire.MaxMake {
 		l.mu.Unlock()
+		n.mu.Unlock()
 		return 0, 0, false, nil
 	}
 	if have == 0 {
@@ -269,7 +271,6 @@ func (n *node) writeLater(src usermem.Seq, off int64) (count, end int64, wrote b
 	l.born.room -= grown
 	full := l.born.held > maxHeld
 	l.mu.Unlock()
-	n.mu.Lock()
 	n.attr.Size, n.attr.Mtime, n.attr.Ctime = max(n.attr.Size, uint64(end)), at, at
 	n.mu.Unlock()
 	if full {

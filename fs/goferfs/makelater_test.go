@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"garrison/gofer/wire"
@@ -327,4 +329,32 @@ func TestMakeAndLook(t *testing.T) {
 	if x := w.inode("/d/closed").(*file).bytes(); x.current(false) != nil {
 		t.Error("a closed file was opened")
 	}
+}
+
+// TestWriteLaterTogether: what is known of a file that the host does not have yet is what it
+// will be given, at any time.
+func TestWriteLaterTogether(t *testing.T) {
+	w := newNursery(t)
+	d := w.born("/d/f", "")
+	defer d.Release(w)
+	n := w.inode("/d/f").(inode).base()
+	m := n.making.Load()
+	var written atomic.Bool
+	var looks sync.WaitGroup
+	looks.Go(func() {
+		for !written.Load() && !t.Failed() {
+			n.mu.Lock()
+			w.fs.later.mu.Lock()
+			if has, will := n.attr.Size, len(m.req.Data); int(has) != will || n.attr.Mtime != m.req.Mtime {
+				t.Errorf("%d bytes at %v, and %d at %v to come", has, n.attr.Mtime, will, m.req.Mtime)
+			}
+			w.fs.later.mu.Unlock()
+			n.mu.Unlock()
+		}
+	})
+	for range 5000 {
+		w.write(d, "text")
+	}
+	written.Store(true)
+	looks.Wait()
 }
