@@ -346,9 +346,14 @@ func special(e *env) {
 	e.openErr("/chr", linux.O_RDWR, linux.ENXIO)
 	_, err := vfs.Mknod(e.c, at("/dir"), linux.S_IFDIR, 0)
 	e.want("mknod dir", err, linux.EPERM)
-	_, err = vfs.Mknod(e.c.As(1000, 1000), at("/dev"), linux.S_IFCHR, 1)
-	e.want("mknod", err, linux.EPERM)
-	e.equal("list", e.list("/"), []string{"blk", "chr", "fifo", "reg", "sock"})
+	e.mkdir("/roots")
+	e.mkdir("/own")
+	e.chmod("/own", 0o777)
+	for name, want := range map[string]error{"/own/dev": linux.EPERM, "/chr": linux.EEXIST, "/roots/dev": linux.EACCES} {
+		_, err = vfs.Mknod(e.c.As(1000, 1000), at(name), linux.S_IFCHR, 1)
+		e.want("mknod "+name, err, want)
+	}
+	e.equal("list", e.list("/"), []string{"blk", "chr", "fifo", "own", "reg", "roots", "sock"})
 }
 
 func many(e *env) {

@@ -5,13 +5,21 @@ import (
 	"garrison/sentry/linux"
 )
 
+// changeable is why no new name can be put in dir, whoever asks: ENOENT, EROFS.
+func (dir Path) changeable() error {
+	switch {
+	case dir.d.deleted.Load():
+		return linux.ENOENT
+	case dir.mnt.ReadOnly():
+		return linux.EROFS
+	}
+	return nil
+}
+
 // mayAdd checks that a new name may be put in dir, whose op is held.
 func mayAdd(c Ctx, dir Path) error {
-	if dir.d.deleted.Load() {
-		return linux.ENOENT
-	}
-	if dir.mnt.ReadOnly() {
-		return linux.EROFS
+	if err := dir.changeable(); err != nil {
+		return err
 	}
 	if err := permit(c, dir.d.node, MayWrite|MayExec); err != nil {
 		return err

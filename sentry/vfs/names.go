@@ -46,7 +46,9 @@ func (p *parent) make(c Ctx, mode linux.FileMode, fill func(*MakeSpec)) (*Dentry
 	if err != nil {
 		return nil, err
 	}
-	fill(spec)
+	if fill(spec); spec.isDevice() && !c.Creds().Capable(auth.CapMknod) {
+		return nil, linux.EPERM
+	}
 	mk, ok := dir.node.(Maker)
 	if !ok {
 		return nil, linux.EPERM
@@ -75,18 +77,25 @@ func Mknod(c Ctx, a At, mode linux.FileMode, rdev uint64) (Path, error) {
 	switch mode.Type() {
 	case 0:
 		mode |= linux.S_IFREG
-	case linux.S_IFREG, linux.S_IFIFO, linux.S_IFSOCK:
-	case linux.S_IFCHR, linux.S_IFBLK:
-		// A whiteout, device 0:0, is harmless.
-		if !(mode.Type() == linux.S_IFCHR && rdev == 0) && !c.Creds().Capable(auth.CapMknod) {
-			return Path{}, linux.EPERM
-		}
+	case linux.S_IFREG, linux.S_IFIFO, linux.S_IFSOCK, linux.S_IFCHR, linux.S_IFBLK:
 	case linux.S_IFDIR:
 		return Path{}, linux.EPERM
 	default:
 		return Path{}, linux.EINVAL
 	}
 	return makeAt(c, a, mode, func(s *MakeSpec) { s.Rdev = rdev })
+}
+
+// isDevice reports whether s is what only the privileged make: a whiteout, which is device
+// 0:0, is harmless.
+func (s *MakeSpec) isDevice() bool {
+	switch s.Mode.Type() {
+	case linux.S_IFCHR:
+		return s.Rdev != 0
+	case linux.S_IFBLK:
+		return true
+	}
+	return false
 }
 
 // MakeSymlink is symlinkat(2).
@@ -136,24 +145,10 @@ func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 		return nil, linux.EEXIST
 	case p.slash:
 		return nil, linux.ENOENT
-	case from.mnt != p.dir.mnt:
-		return nil, linux.EXDEV
 	}
-	if err := mayAdd(c, p.dir); err != nil {
-		return nil, err
-	}
-	a, err := BasicAttr(c, from.d.node)
+	l, err := p.linker(c, from)
 	if err != nil {
 		return nil, err
-	}
-	l, ok := dir.node.(Linker)
-	switch {
-	case from.IsDir() || !ok:
-		return nil, linux.EPERM
-	case a.Nlink == 0 && !from.d.linkable.Load():
-		return nil, linux.ENOENT
-	case !mayLink(c, from.d.node, &a):
-		return nil, linux.EPERM
 	}
 	if err := l.Link(c, p.name, from.d.node); err != nil {
 		return nil, err
@@ -166,6 +161,34 @@ func (p *parent) link(c Ctx, from Path) (*Dentry, error) {
 	}
 	dir.hash(x)
 	return x, nil
+}
+
+// linker is what makes p another name of from, if it may be one.
+func (p *parent) linker(c Ctx, from Path) (Linker, error) {
+	if err := p.dir.changeable(); err != nil {
+		return nil, err
+	}
+	if from.mnt != p.dir.mnt {
+		return nil, linux.EXDEV
+	}
+	a, err := BasicAttr(c, from.d.node)
+	if err != nil {
+		return nil, err
+	}
+	if !mayLink(c, from.d.node, &a) {
+		return nil, linux.EPERM
+	}
+	if err := mayAdd(c, p.dir); err != nil {
+		return nil, err
+	}
+	l, ok := p.dir.d.node.(Linker)
+	switch {
+	case from.IsDir() || !ok:
+		return nil, linux.EPERM
+	case a.Nlink == 0 && !from.d.linkable.Load():
+		return nil, linux.ENOENT
+	}
+	return l, nil
 }
 
 // mayLink is fs.protected_hardlinks, which distributions turn on: one links one's own
@@ -211,6 +234,9 @@ func Rmdir(c Ctx, a At) error {
 
 func (p *parent) remove(c Ctx, rmdir bool) error {
 	dir := p.dir.d
+	if p.dir.mnt.ReadOnly() { // whether there is such a name or not
+		return linux.EROFS
+	}
 	dir.dir.op.Lock()
 	x, err := dir.lookupLocked(c, p.name)
 	if err != nil {
@@ -249,9 +275,6 @@ func (p *parent) removable(c Ctx, x *Dentry, rmdir bool) error {
 			return linux.EISDIR
 		}
 		return linux.ENOTDIR
-	}
-	if p.dir.mnt.ReadOnly() {
-		return linux.EROFS
 	}
 	if err := p.mayTake(c, x); err != nil {
 		return err

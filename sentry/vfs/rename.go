@@ -40,6 +40,9 @@ func Rename(c Ctx, from, to At, flags uint32) error {
 			return linux.EBUSY
 		}
 	}
+	if r.from.dir.mnt.ReadOnly() { // whether there are such names or not
+		return linux.EROFS
+	}
 	return r.run()
 }
 
@@ -112,9 +115,6 @@ func (r *renaming) lookup() (err error) {
 // locked checks the caller's rights and renames in the filesystem.
 func (r *renaming) locked() error {
 	c, exchange := r.c, r.flags&linux.RENAME_EXCHANGE != 0
-	if r.from.dir.mnt.ReadOnly() {
-		return linux.EROFS
-	}
 	if err := r.from.mayTake(c, r.old); err != nil {
 		return err
 	}
