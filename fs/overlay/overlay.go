@@ -69,7 +69,7 @@ type layerDir struct {
 	layer int // 1 is the topmost lower one
 }
 
-// New returns the root of an overlay.
+// New returns the root of an overlay. If it can't, k's inodes stay the caller's.
 func New(c vfs.Ctx, k Config) (vfs.Inode, error) {
 	fs := &filesystem{
 		Config: k, nodes: map[key]*node{}, inos: map[uint64]uint64{},
@@ -174,7 +174,7 @@ func Type() *vfs.Type {
 	}
 }
 
-func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
+func mount(c vfs.Ctx, a *vfs.NewArgs) (_ vfs.Inode, err error) {
 	lower, ok := a.Options.Get("lowerdir")
 	if !ok || lower == "" {
 		return nil, linux.EINVAL
@@ -190,6 +190,12 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 		}
 	}
 	k := Config{Done: done, Show: "lowerdir=" + lower}
+	defer func() {
+		if err != nil {
+			k.drop()
+			done()
+		}
+	}()
 	find := func(name string) (vfs.Inode, error) {
 		p, err := vfs.Resolve(c, vfs.At{Name: name, Flags: vfs.Directory})
 		if err != nil {
@@ -204,33 +210,29 @@ func mount(c vfs.Ctx, a *vfs.NewArgs) (vfs.Inode, error) {
 	for _, name := range splitLower(lower) {
 		l, err := find(name)
 		if err != nil {
-			done()
 			return nil, err
 		}
 		k.Lower = append(k.Lower, l)
 	}
 	if hasUpper {
-		u, err := find(upper)
-		if err != nil {
-			done()
+		if k.Upper, err = find(upper); err != nil {
 			return nil, err
 		}
-		if isOverlay(u) {
-			done()
-			dropLayers(layers(append(k.Lower, u)))
+		if isOverlay(k.Upper) {
 			return nil, linux.EINVAL
 		}
-		k.Upper = u
 		at := held[len(held)-1]
 		k.Changed = func(path []string) { vfs.Invalidate(at, path) }
 		work, _ := a.Options.Get("workdir")
 		k.Show += ",upperdir=" + upper + ",workdir=" + work
 	}
-	r, err := New(c, k)
-	if err != nil {
-		done()
-	}
-	return r, err
+	return New(c, k)
+}
+
+// drop gives the inodes back that no overlay has been made of.
+func (k *Config) drop() {
+	dropLayers(layers(k.Lower))
+	drop(k.Upper)
 }
 
 // isOverlay reports whether a directory is an overlay's: it can't be an upper layer, as

@@ -25,6 +25,8 @@ func (ct *container) below(c vfs.Ctx, m *control.Mount, t *vfs.Type, lower vfs.I
 		Upper: upper, Lower: []vfs.Inode{lower}, Redirect: m.Overlay == "memory",
 	})
 	if err != nil {
+		drop(upper)
+		drop(lower)
 		return nil, fmt.Errorf("overlay: %w", err)
 	}
 	return ct.system.NewFilesystemOf(overlay.Type(), root), nil
