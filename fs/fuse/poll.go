@@ -15,9 +15,9 @@ type poll struct {
 	f      *file
 	handle atomic.Uint64 // by which the server names it; 0: not asked yet
 	events atomic.Uint32
-	// asking: the server is being asked, as it has said that something has changed; again:
-	// it has said so since.
-	asking, again atomic.Bool
+	// told: the server has said that something has changed, and was not asked since; asking:
+	// it is being asked.
+	told, asking atomic.Bool
 }
 
 // Ready implements wait.Object.
@@ -81,17 +81,29 @@ func (p *poll) answered(o linux.FusePollOut, err error) {
 // changed asks the server anew, as it has said that the answer is another. However often it
 // says so, there is one question at a time.
 func (p *poll) changed() {
-	if p.asking.Swap(true) {
-		p.again.Store(true)
-		return
+	p.told.Store(true)
+	p.inquire()
+}
+
+// inquire asks the server what has changed, unless that is being done: then it is done anew,
+// by who has the answer.
+func (p *poll) inquire() {
+	for {
+		if !p.told.Load() || !p.asking.CompareAndSwap(false, true) {
+			return
+		}
+		if p.told.Swap(false) {
+			break
+		}
+		p.asking.Store(false) // another was faster; but it may have been told since
 	}
 	r := p.question()
 	r.fixed = sizeOf[linux.FusePollOut]()
 	r.then = func(reply []byte, err error) {
 		p.answered(decode[linux.FusePollOut](reply), err)
 		p.asking.Store(false)
-		if p.again.Swap(false) && err == nil {
-			p.changed()
+		if err == nil {
+			p.inquire()
 		}
 	}
 	p.f.i.m.post(nil, r)
