@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"garrison/test/bundle"
@@ -18,6 +19,7 @@ const commandLimit = 30 * time.Second
 type container struct {
 	rt      runtime
 	dir, id string
+	said    string        // the file of what its processes print
 	created time.Duration // how long create took
 	deleted bool
 }
@@ -33,9 +35,15 @@ func (b *bench) create(ctx context.Context, rt runtime) (*container, error) {
 
 // createOf makes one of a bundle. The caller removes it, and with it the bundle.
 func createOf(ctx context.Context, rt runtime, dir string) (*container, error) {
-	c := &container{rt: rt, dir: dir, id: bundle.ID(dir)}
+	c := &container{rt: rt, dir: dir, id: bundle.ID(dir), said: filepath.Join(dir, "said")}
+	said, err := os.Create(c.said)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	defer said.Close()
 	begin := time.Now()
-	if _, err := c.command(ctx, "create", "--bundle", dir, c.id); err != nil {
+	if err := c.commandTo(ctx, said, "create", "--bundle", dir, c.id); err != nil {
 		_ = c.remove() // there may be half of one
 		return nil, err
 	}
@@ -72,21 +80,36 @@ func (c *container) stopped(ctx context.Context) error {
 
 // command runs a command of the runtime, and returns what it printed.
 func (c *container) command(ctx context.Context, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandLimit)
-	defer cancel()
-	cmd := c.rt.oci.Command(ctx, c.dir, args...)
-	// A file, since a container that inherits a pipe keeps it open.
 	out, err := os.CreateTemp(c.dir, "output")
 	if err != nil {
 		return "", err
 	}
 	defer out.Close()
 	defer os.Remove(out.Name())
-	cmd.Stdout, cmd.Stderr = out, out
-	err = cmd.Run()
+	err = c.commandTo(ctx, out, args...)
 	text, _ := os.ReadFile(out.Name())
-	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", args[0], err, bytes.TrimSpace(text))
-	}
 	return string(text), err
+}
+
+// commandTo runs a command of the runtime, which prints to a file: what is in a container
+// inherits that, and would keep a pipe open.
+func (c *container) commandTo(ctx context.Context, out *os.File, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	defer cancel()
+	cmd := c.rt.oci.Command(ctx, c.dir, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", args[0], err, lastOf(out.Name()))
+	}
+	return nil
+}
+
+// lastOf is the end of a file: what a failed command or server said last.
+func lastOf(file string) string {
+	const most = 2000
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return string(bytes.TrimSpace(text[max(len(text)-most, 0):]))
 }

@@ -159,8 +159,9 @@ func (b *bench) lossyWire() error {
 }
 
 // networkServers start in the container, and on the host for what the container asks there.
+// What they say is kept, for when one does not listen: of redis its log, and of nginx its errors.
 const networkServers = `iperf3 -s >/dev/null 2>&1 </dev/null &
-redis-server --save '' --bind 0.0.0.0 --protected-mode no >/dev/null &
+redis-server --save '' --bind 0.0.0.0 --protected-mode no &
 nginx -c /bench/network/nginx.conf -g 'daemon off;' &
 exec /bench/guest serve
 `

@@ -220,17 +220,24 @@ func (h *host) start(ctx context.Context) error {
 	if _, err := h.c.command(ctx, "start", h.c.id); err != nil {
 		return err
 	}
+	said, err := os.Create(filepath.Join(h.c.dir, "servers"))
+	if err != nil {
+		return err
+	}
+	defer said.Close()
 	h.servers = h.native(context.Background(), outsideAddr, "exec sh /bench/network/serve")
+	h.servers.Stdout, h.servers.Stderr = said, said
 	h.servers.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := h.servers.Start(); err != nil {
 		h.servers = nil
 		return err
 	}
-	if _, err := h.outside(ctx, outsideAddr, networkReady); err != nil {
-		return err
+	for _, end := range [][2]string{{outsideAddr, said.Name()}, {insideAddr, h.c.said}} {
+		if _, err := h.outside(ctx, end[0], networkReady); err != nil {
+			return fmt.Errorf("%w; the servers said: %s", err, lastOf(end[1]))
+		}
 	}
-	_, err := h.outside(ctx, insideAddr, networkReady)
-	return err
+	return nil
 }
 
 // native is a script of bash on this host, in the namespace and the root of the other
