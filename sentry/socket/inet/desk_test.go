@@ -42,6 +42,44 @@ func (d *desk) await(t *testing.T) {
 	}
 }
 
+// during does something while a guest is at its connection, as in Write, and returns when
+// something has been left for that. The link must be done with how the connection was made:
+// or it waits for the lock itself, and receives nothing.
+func (l *packetLink) during(t *testing.T, at *tcp.Endpoint, do func()) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		l.late.mu.Lock()
+		busy := l.late.at != nil
+		l.late.mu.Unlock()
+		if !busy {
+			break
+		}
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("the link is still at a connection")
+		}
+	}
+	at.LockUser()
+	defer at.UnlockUser()
+	do()
+	l.desk.await(t)
+}
+
+// recvAll is recv of what may come in parts.
+func (h host) recvAll(s *socket.Socket, want string) {
+	h.Helper()
+	b := make([]byte, len(want))
+	for at := 0; at < len(b); {
+		n, err := s.Receive(h.c, usermem.FromBytes(b[at:]), 0, nil)
+		if err != nil || n == 0 {
+			h.Fatalf("%q, %v", b[:at], err)
+		}
+		at += int(n)
+	}
+	if string(b) != want {
+		h.Fatalf("%q, want %q", b, want)
+	}
+}
+
 // TestDesk: what comes while a guest is at its connection to send is dealt with when it has sent.
 func TestDesk(t *testing.T) {
 	h, f := outsideLink(t)
@@ -56,14 +94,13 @@ func TestDesk(t *testing.T) {
 		t.Fatal("one, and no other, sits at the desk")
 	}
 	at := e.ep().(*tcp.Endpoint)
-	at.LockUser() // as Write does
-	for _, fd := range []int{c, other} {
-		_, err := unix.Write(fd, []byte("while it sends"))
-		h.must(err)
-	}
-	h.recv(so, "while it sends") // which nobody keeps from
-	l.desk.await(t)
-	at.UnlockUser()
+	l.during(t, at, func() {
+		for _, fd := range []int{c, other} {
+			_, err := unix.Write(fd, []byte("while it sends"))
+			h.must(err)
+		}
+		h.recv(so, "while it sends") // which nobody keeps from
+	})
 	b := make([]byte, 50)
 	if n, err := s.Receive(h.c, usermem.FromBytes(b), linux.MSG_DONTWAIT, nil); err != linux.EAGAIN {
 		t.Fatal("received", n, err)
@@ -75,14 +112,13 @@ func TestDesk(t *testing.T) {
 	if !l.desk.sit(at) {
 		t.Fatal("nobody can sit")
 	}
-	at.LockUser()
-	_, err := unix.Write(c, []byte("this"))
+	l.during(t, at, func() {
+		_, err := unix.Write(c, []byte("this"))
+		h.must(err)
+	})
+	_, err := unix.Write(c, []byte(" and that"))
 	h.must(err)
-	l.desk.await(t)
-	at.UnlockUser()
-	_, err = unix.Write(c, []byte(" and that"))
-	h.must(err)
-	h.recv(s, "this and that")
+	h.recvAll(s, "this and that")
 	l.rise()
 	_, err = unix.Write(c, []byte("and after"))
 	h.must(err)
@@ -133,11 +169,10 @@ func TestDeskGoes(t *testing.T) {
 		t.Fatal("nobody can sit")
 	}
 	at := endpointOf(f, s).ep().(*tcp.Endpoint)
-	at.LockUser()
-	_, err := unix.Write(c, []byte("too late"))
-	h.must(err)
-	l.desk.await(t)
-	at.UnlockUser()
+	l.during(t, at, func() {
+		_, err := unix.Write(c, []byte("too late"))
+		h.must(err)
+	})
 	h.must(f.Configure(&Outside{}))
 	l.rise()
 	b := make([]byte, 50)
