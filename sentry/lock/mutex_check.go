@@ -4,8 +4,9 @@ package lock
 
 import (
 	"fmt"
-	"slices"
+	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // Mutex is a sync.Mutex with a place in the order, checked.
@@ -57,37 +58,62 @@ func (m *RWMutex[R]) RUnlock() { gave[R](); m.mu.RUnlock() }
 // number, but walks the whole stack for that, at each lock.)
 func self() uintptr
 
-// held is the ranks that each goroutine holds, by its name. What is under a name is
-// touched by its goroutine alone, and left to the next that is given the name.
+// held is what each goroutine holds, by its name. What is under a name is touched by its
+// goroutine alone, and left to the next that is given the name: which no lock tells the race
+// detector, and so the counters are atomic.
 var held sync.Map
 
-func ranks() *[]int {
+// A holding is how many locks of each rank a goroutine holds, and a bit for each rank of which
+// it holds any.
+type holding struct {
+	of   [32]atomic.Int32
+	some atomic.Uint32
+}
+
+func mine() *holding {
 	v, ok := held.Load(self())
 	if !ok {
-		v, _ = held.LoadOrStore(self(), new([]int))
+		v, _ = held.LoadOrStore(self(), new(holding))
 	}
-	return v.(*[]int)
+	return v.(*holding)
+}
+
+// last is the latest rank of those held; -1 if there is none.
+func (h *holding) last() int { return bits.Len32(h.some.Load()) - 1 }
+
+// ranks is those held, for who is to be told of them.
+func (h *holding) ranks() (out []int) {
+	for r := range h.of {
+		for range h.of[r].Load() {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func check[R Rank](peer bool) {
 	var r R
-	if h := *ranks(); len(h) > 0 && (slices.Max(h) > r.rank() || slices.Max(h) == r.rank() && !peer) {
-		panic(fmt.Sprintf("lock: took %T while holding ranks %v", r, h))
+	h := mine()
+	if last := h.last(); last > r.rank() || last == r.rank() && !peer {
+		panic(fmt.Sprintf("lock: took %T while holding ranks %v", r, h.ranks()))
 	}
 }
 
 func took[R Rank]() {
 	var r R
-	h := ranks()
-	*h = append(*h, r.rank())
+	h := mine()
+	if h.of[r.rank()].Add(1) == 1 {
+		h.some.Or(1 << r.rank())
+	}
 }
 
 func gave[R Rank]() {
 	var r R
-	h := ranks()
-	i := slices.Index(*h, r.rank())
-	if i < 0 {
-		panic(fmt.Sprintf("lock: gave back %T, which this goroutine does not hold (%v)", r, *h))
+	h := mine()
+	if h.of[r.rank()].Load() == 0 {
+		panic(fmt.Sprintf("lock: gave back %T, which this goroutine does not hold (%v)", r, h.ranks()))
 	}
-	*h = slices.Delete(*h, i, i+1)
+	if h.of[r.rank()].Add(-1) == 0 {
+		h.some.And(^uint32(1 << r.rank()))
+	}
 }
