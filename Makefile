@@ -34,11 +34,10 @@ check: needs-go ## what reads the code: gofmt, vet, staticcheck, layers
 unit: needs-go
 	$(GOTEST) $(UNIT)
 
-race: needs-go
-	CGO_ENABLED=1 $(GOTEST) -race $(UNIT)
+race: needs-go ## the unit tests with the race detector, and with the order of locks checked
+	CGO_ENABLED=1 $(GOTEST) -race -tags lockcheck $(UNIT)
 
-lockcheck: needs-go needs-root
-	$(GOTEST) -tags lockcheck $(UNIT)
+lockcheck: needs-go needs-root ## the conformance suite with the order of locks checked
 	@mkdir -p bin/lockcheck
 	$(BUILD) -tags lockcheck -o bin/lockcheck/ ./runsc ./runsc/runsc-gofer ./runsc/runsc-sentry
 	$(GOTEST) -count=1 ./test/syscalls -run Conformance -runsc ../../bin/lockcheck/runsc -timeout 15m
