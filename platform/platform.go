@@ -190,6 +190,19 @@ type Context interface {
 	Release()
 }
 
+// A Lender is a Context that can let another run in its place, which is cheaper than
+// a thread of its own would be.
+type Lender interface {
+	// Lend is Spawn in the receiver's own space, for a guest whose maker sleeps (vfork(2)).
+	// Until what it returns has given back, or was released, the receiver does not
+	// Switch; it may be released before.
+	Lend() (Context, error)
+
+	// GiveBack says that the receiver, if it has come from Lend, has no more business in
+	// its space: its next Switch is into another.
+	GiveBack()
+}
+
 // An Answerer is a Context that can answer system calls without a Switch's
 // return, where they come by Facts.Gate.
 type Answerer interface {

@@ -15,6 +15,8 @@ var threadTests = []suiteTest{
 	{"ThreadSeesMaps", testThreadSeesMaps},
 	{"FirstThreadLeaves", testFirstThreadLeaves},
 	{"SpawnWithoutRunning", testSpawnWithoutRunning},
+	{"Lend", testLend},
+	{"LenderLeaves", testLenderLeaves},
 	{"ManyThreads", testManyThreads},
 	{"InterruptBeforeSwitch", testInterruptBeforeSwitch},
 	{"InterruptRunning", testInterruptRunning},

@@ -40,6 +40,9 @@ type Context struct {
 	interrupted atomic.Bool // Interrupt was called and has not been reported
 	inGuest     atomic.Bool // the stub may be running guest code
 	current     atomic.Pointer[thread]
+
+	lent   atomic.Pointer[thread] // what was thread, while another has it: see lend.go
+	lender *Context               // who thread is to be given back to, or nil; protected by space.mu
 }
 
 func newContext(p *Platform) *Context {
@@ -64,7 +67,7 @@ func (c *Context) Switch(as platform.AddressSpace, regs *arch.Regs) (platform.Ev
 	if c.space != s {
 		c.site, c.judged = 0, platform.Site{}
 	}
-	if c.space != s || !c.locked {
+	if c.space != s || !c.locked || c.lent.Load() != nil {
 		if err := c.enter(s); err != nil {
 			return platform.Event{}, err
 		}
@@ -257,9 +260,7 @@ func (n *Context) join(c *Context) error {
 // inhabit makes t n's thread.
 func (c *Context) inhabit(s *space, t *thread) {
 	t.refs.Add(1)
-	for _, a := range c.answers {
-		t.region.page.answer[a.nr] = a.v + 1
-	}
+	t.show(c.answers)
 	c.space, c.thread = s, t
 	c.current.Store(t)
 }
@@ -279,6 +280,11 @@ func (c *Context) forget() {
 
 // enter makes c's host thread one of s's.
 func (c *Context) enter(s *space) error {
+	if c.lent.Load() != nil {
+		if err := c.retake(); err != nil {
+			return err
+		}
+	}
 	if c.space != s {
 		moved, err := c.move(s)
 		if err != nil {
@@ -313,7 +319,7 @@ func (c *Context) move(s *space) (moved bool, err error) {
 	s.mu.Lock() // nobody locks two spaces in the other order: s has no threads
 	defer s.mu.Unlock()
 	// What has had several threads is dear to its only one: no call is solo.
-	alone := !c.thread.threaded && len(old.threads) == 1 && old.threads[c.thread] == c && len(old.spare) == 0
+	alone := c.lender == nil && !c.thread.threaded && len(old.threads) == 1 && old.threads[c.thread] == c && len(old.spare) == 0
 	if !alone || old.err != nil || s.err != nil || s.pid != 0 {
 		return false, nil
 	}
@@ -360,8 +366,8 @@ func (c *Context) occupy(s *space) error {
 	return c.setFPU()
 }
 
-// leave gives up c's host thread, if it has one: the thread exits, or as the
-// last of its process, the process is ended.
+// leave gives up c's host thread, if it has one: what was borrowed is given back, else
+// the thread exits, or as the last of its process, the process is ended.
 func (c *Context) leave() {
 	s, t := c.space, c.thread
 	if s == nil {
@@ -371,8 +377,13 @@ func (c *Context) leave() {
 	c.space, c.thread = nil, nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if lent := c.lent.Swap(nil); lent != nil {
+		t = c.disownLocked(s, lent)
+	}
 	switch {
-	case s.threads[t] != c: // the space has ended
+	case s.threads[t] != c: // the space has ended, or another has the thread
+	case c.lender != nil:
+		c.returnLocked(s, t)
 	case len(s.threads) == 1:
 		s.endLocked(errNoStub)
 	default:

@@ -11,6 +11,9 @@ var _ platform.CPUTimer = (*Context)(nil)
 func (c *Context) GuestTime() (process int, ns int64) {
 	t := c.current.Load()
 	if t == nil {
+		t = c.lent.Load()
+	}
+	if t == nil {
 		return 0, 0
 	}
 	return t.pid, stub.ProcessTime(t.pid)

@@ -153,9 +153,7 @@ func (c *Context) Answer(nr, v uint64) {
 // Forget implements platform.Answerer.
 func (c *Context) Forget() {
 	if c.thread != nil {
-		for _, a := range c.answers {
-			c.thread.region.page.answer[a.nr] = 0
-		}
+		c.thread.hide(c.answers)
 	}
 	c.answers = c.answers[:0]
 }

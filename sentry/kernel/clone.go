@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"garrison/platform"
 	"garrison/platform/arch"
 	"garrison/sentry/auth"
 	"garrison/sentry/limits"
@@ -142,7 +143,7 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 		n.discard(t)
 		return nil, err
 	}
-	ctx, err := t.ctx.Spawn(n.space.Load().AddressSpace())
+	ctx, err := t.spawn(n, f)
 	if err == nil {
 		n.ctx = ctx
 		err = ctx.CloneFPU(t.ctx)
@@ -185,6 +186,14 @@ func (t *Task) newChild(c *CloneSpec) (*Task, error) {
 	}
 	t.k.Keys.Fork(&t.rings, &n.rings, cr, f&linux.CLONE_THREAD != 0)
 	return n, nil
+}
+
+// spawn makes the Context of n. A child by vfork(2) that has t's memory runs in t's place.
+func (t *Task) spawn(n *Task, f linux.CloneFlags) (platform.Context, error) {
+	if l, ok := t.ctx.(platform.Lender); ok && f&linux.CLONE_VM != 0 && f&linux.CLONE_VFORK != 0 {
+		return l.Lend()
+	}
+	return t.ctx.Spawn(n.space.Load().AddressSpace())
 }
 
 // shareMemory gives n t's address space, or a copy.

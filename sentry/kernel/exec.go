@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"garrison/platform"
 	"garrison/platform/arch"
 	"garrison/sentry/linux"
 	"garrison/sentry/vfs"
@@ -189,6 +190,9 @@ func (t *Task) beginProgram(entry, sp arch.Addr) {
 func (t *Task) releaseVfork() {
 	if v := t.vfork; v != nil {
 		t.vfork = nil
+		if l, ok := t.ctx.(platform.Lender); ok {
+			l.GiveBack()
+		}
 		v.Open()
 	}
 }
