@@ -48,9 +48,10 @@ type Sleeper interface {
 // guest's. Any goroutine may call its methods; each asks the host.
 type CPUTimer interface {
 	// GuestTime is how long all threads have run, in nanoseconds, of the host
-	// process that is the guest's address space, which process names: another one
-	// has another clock, that began at 0. process is 0 while there is none. Time in
-	// which the process watches for the sentry's answer counts.
+	// process that is the guest's address space, since it is that; process names it.
+	// Another address space has another clock, that began at 0, whichever its process
+	// is. process is 0 while there is none. Time in which the process watches for the
+	// sentry's answer counts.
 	GuestTime() (process int, ns int64)
 
 	// ServerTime is how long the thread has run that makes the Context's calls,

@@ -286,15 +286,9 @@ func (c *Context) enter(s *space) error {
 		}
 	}
 	if c.space != s {
-		moved, err := c.move(s)
-		if err != nil {
+		c.leave()
+		if err := c.occupy(s); err != nil {
 			return err
-		}
-		if !moved {
-			c.leave()
-			if err := c.occupy(s); err != nil {
-				return err
-			}
 		}
 	}
 	if !c.locked {
@@ -307,41 +301,6 @@ func (c *Context) enter(s *space) error {
 	return nil
 }
 
-// move makes a process that c has for itself, and will leave, that of the
-// space s, which has none yet: emptied, it is as good as a new one, and cheaper.
-func (c *Context) move(s *space) (moved bool, err error) {
-	old := c.space
-	if old == nil || c.thread == nil {
-		return false, nil
-	}
-	old.mu.Lock()
-	defer old.mu.Unlock()
-	s.mu.Lock() // nobody locks two spaces in the other order: s has no threads
-	defer s.mu.Unlock()
-	// What has had several threads is dear to its only one: no call is solo.
-	alone := c.lender == nil && !c.thread.threaded && len(old.threads) == 1 && old.threads[c.thread] == c && len(old.spare) == 0
-	if !alone || old.err != nil || s.err != nil || s.pid != 0 {
-		return false, nil
-	}
-	old.queue.Done(len(old.queue))
-	for _, r := range c.p.facts.User {
-		old.queue.Add(stub.Op{Kind: stub.Unmap, Range: r})
-	}
-	if err := old.flushLocked(c.thread); err != nil {
-		return false, err
-	}
-	if old.proveLocked(c.thread); old.err != nil {
-		return false, old.err
-	}
-	s.pid, s.files, s.loose, s.threads, s.used = old.pid, old.files, old.loose, old.threads, old.used
-	old.pid, old.files, old.loose, old.threads, old.used = 0, files{}, loose{}, nil, nil
-	old.err = errNoStub
-	c.p.untrack(old)
-	c.p.track(s)
-	c.space = s
-	return true, nil
-}
-
 // occupy takes the first thread of s's stub, making the stub if need be.
 func (c *Context) occupy(s *space) error {
 	s.mu.Lock()
@@ -350,11 +309,12 @@ func (c *Context) occupy(s *space) error {
 		return s.err
 	}
 	if s.pid == 0 {
-		t, err := c.p.mother.stub()
+		v, err := c.p.mother.stub()
 		if err != nil {
 			return err
 		}
-		s.take(t)
+		s.files = v.files
+		s.take(v.thread)
 	}
 	if s.vacant == nil {
 		return errors.New("systrap: address space has threads: a new one comes from Spawn")
@@ -367,7 +327,7 @@ func (c *Context) occupy(s *space) error {
 }
 
 // leave gives up c's host thread, if it has one: what was borrowed is given back, else
-// the thread exits, or as the last of its process, the process is ended.
+// the thread exits, or as the last of its process, that serves another or is ended.
 func (c *Context) leave() {
 	s, t := c.space, c.thread
 	if s == nil {
@@ -385,7 +345,12 @@ func (c *Context) leave() {
 	case c.lender != nil:
 		c.returnLocked(s, t)
 	case len(s.threads) == 1:
-		s.endLocked(errNoStub)
+		if !s.vacating {
+			s.retireLocked(t)
+		}
+		if s.vacating {
+			s.vacateLocked(t)
+		}
 	default:
 		_ = t.ready() // or it is as good as dead
 		// What says that the thread has gone is a page that it could have written

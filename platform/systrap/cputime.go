@@ -16,7 +16,7 @@ func (c *Context) GuestTime() (process int, ns int64) {
 	if t == nil {
 		return 0, 0
 	}
-	return t.pid, stub.ProcessTime(t.pid)
+	return t.pid, max(stub.ProcessTime(t.pid)-t.spent, 0)
 }
 
 // ServerTime implements platform.CPUTimer.

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"garrison/platform"
-	"garrison/platform/platformtest"
 )
 
 // While a thread forks and makes threads, another writes to what it is told: no
@@ -16,7 +15,7 @@ func TestScribbledBirth(t *testing.T) {
 	defer p.Release()
 	p.patience = 2
 	stop := neighbours(t, p)
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	// The first thread: syscall; jmp back. The other: mov %rax,(%rdi); jmp back.
 	code := testFileWith(t, 0x0f, 0x05, 0xeb, 0xfc, 0x48, 0x89, 0x07, 0xeb, 0xfb)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -48,7 +47,7 @@ func TestScribbledBirth(t *testing.T) {
 		t.Error("no fork went well: nothing was tried")
 	}
 	stop()
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 	p.mother.mu.Lock() // no spare stub is being made
 	defer p.mother.mu.Unlock()
 	p.verifier.mu.Lock()
@@ -63,7 +62,7 @@ func TestScribbledBirth(t *testing.T) {
 func TestSteppedBirth(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
 	defer p.Release()
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	for _, at := range []uint64{p.verifier.sites.clone, p.verifier.sites.region} {
 		h := newHostile(t, p, testFileWith(t, 0x0f, 0x05), testFileWith(t))
 		h.begin()
@@ -93,7 +92,7 @@ func TestSteppedBirth(t *testing.T) {
 		h.release()
 	}
 	p.verifier.reapLost()
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 }
 
 // A stub that never does what it was told to is ended.

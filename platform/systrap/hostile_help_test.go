@@ -212,11 +212,18 @@ func (h *hostile) multiply() {
 	c.Release()
 }
 
+// processes is how many there are that serve somebody, or nobody knows of.
+func processes(t *testing.T, p *Platform) int {
+	p.mother.mu.Lock()
+	defer p.mother.mu.Unlock()
+	return len(platformtest.Children(t)) - len(p.mother.pool)
+}
+
 // noneLeft fails the test if p has processes beyond those in before, when all
 // hostile guests are gone: the mother may have made a clean one more.
-func noneLeft(t *testing.T, before int) {
+func noneLeft(t *testing.T, p *Platform, before int) {
 	t.Helper()
-	if after := len(platformtest.Children(t)); after > before+2 {
+	if after := processes(t, p); after > before+2 {
 		t.Errorf("%d child processes became %d", before, after)
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"garrison/platform"
 	"garrison/platform/arch"
-	"garrison/platform/platformtest"
 )
 
 // A forgery is a word of a context page and two values that another thread of
@@ -73,7 +72,7 @@ func TestForgedPage(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
 	defer p.Release()
 	defer neighbours(t, p)()
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	for _, f := range forgeries() {
 		what := fmt.Sprintf("%d: %#x, %#x", f.off, f.a, f.b)
 		data := testFileWith(t)
@@ -98,7 +97,7 @@ func TestForgedPage(t *testing.T) {
 		stop()
 		h.release()
 	}
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 }
 
 // deceived uses h as its kernel does.

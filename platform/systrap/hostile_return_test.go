@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"garrison/platform"
-	"garrison/platform/platformtest"
 )
 
 // looping is a byte of the guest's data.
@@ -50,7 +49,7 @@ func TestOwnFrames(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
 	defer p.Release()
 	defer neighbours(t, p)()
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	edits := map[string]func(f *sigframe, at uint64){"honest": func(*sigframe, uint64) {}}
 	for name, v := range map[string]uint64{
 		"nowhere": 8, "misaligned": testData + 0x2001, "in its frame": testData + 0x1000, "at an end": testData + 65536 - 64,
@@ -96,7 +95,7 @@ func TestOwnFrames(t *testing.T) {
 			h.unharmed(name, was)
 		})
 	}
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 }
 
 // A thread that has blocked the interrupt, or has its signals delivered where

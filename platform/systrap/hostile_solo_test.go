@@ -28,7 +28,7 @@ func TestOwnSoloCalls(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
 	defer p.Release()
 	defer neighbours(t, p)()
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	const fixed, rw = unix.MAP_SHARED | unix.MAP_FIXED, unix.PROT_READ | unix.PROT_WRITE
 	window, operations := uint64(stubWindow), uint64(stubRegions+soloOps)
 	for what, a := range map[string][6]uint64{
@@ -60,7 +60,7 @@ func TestOwnSoloCalls(t *testing.T) {
 			}
 		}
 	}
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 }
 
 // soloCaller is a guest whose every word of data, to which a solo call would

@@ -98,7 +98,7 @@ func TestJumpIntoStub(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
 	defer p.Release()
 	code, victim := testFileWith(t, 0xff, 0xe5), testFileWith(t) // jmp *%rbp
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	calls := map[uint64][6]uint64{
 		unix.SYS_MMAP:     {0x300000, 4096, 7, unix.MAP_SHARED | unix.MAP_FIXED, stubControl, 0},
 		unix.SYS_MPROTECT: {testCode, 4096, 7},
@@ -131,9 +131,7 @@ func TestJumpIntoStub(t *testing.T) {
 		}
 	}
 	all.Wait()
-	if after := len(platformtest.Children(t)); after > before+2 {
-		t.Errorf("%d child processes became %d", before, after)
-	}
+	noneLeft(t, p, before)
 }
 
 // What a guest writes to its context page and signal stack hurts only itself.

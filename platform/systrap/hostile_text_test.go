@@ -24,7 +24,7 @@ func TestOwnOperations(t *testing.T) {
 	defer p.Release()
 	defer neighbours(t, p)()
 	loop := textAt(t, 0x49, 0x8b, 0x04, 0x24) // mov (%r12),%rax
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	window := uint64(stubWindow)
 	for _, c := range []stub.Call{
 		{Nr: unix.SYS_MMAP, Args: [6]uint64{0x300000, 4096, 7, unix.MAP_SHARED | unix.MAP_FIXED, stubControl, 0}},
@@ -69,7 +69,7 @@ func TestOwnOperations(t *testing.T) {
 		h.unharmed(fmt.Sprintf("%d%#x", c.Nr, c.Args), was)
 		h.release()
 	}
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 }
 
 // A guest may begin anywhere in the stub's text, with registers that suit it.
@@ -77,7 +77,7 @@ func TestJumpAtRandom(t *testing.T) {
 	p := newTestPlatform(t).(*Platform)
 	defer p.Release()
 	defer neighbours(t, p)()
-	before := len(platformtest.Children(t))
+	before := processes(t, p)
 	texts := stubAddresses()
 	values := []uint64{
 		0, 1, 2, 3, 7, 16, 4096, regionSize, testCode, testData, testData + 0x8000, 0x300000, stubText, stubRegions,
@@ -115,7 +115,7 @@ func TestJumpAtRandom(t *testing.T) {
 		h.unharmed(fmt.Sprintf("%+v", regs), was)
 		h.release()
 	}
-	noneLeft(t, before)
+	noneLeft(t, p, before)
 }
 
 // Stubs may wait for words and wake who waits: also the sentry, which waits on a

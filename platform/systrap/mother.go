@@ -34,9 +34,11 @@ type mother struct {
 	alive int // writing end of all stubs' lifeline
 	spare int // how many clean stubs to have ready
 
-	mu     sync.Mutex
-	thread *thread // nil after the platform's end
-	pool   []*thread
+	mu      sync.Mutex
+	thread  *thread // nil after the platform's end
+	pool    []vacancy
+	coming  int         // how many stubs are about to come into the pool, by reserve
+	trimmer *time.Timer // runs while there are some in it that have served, or nil
 }
 
 // errReleased is what becomes of a use of a platform after its end.
@@ -306,20 +308,28 @@ func (m *mother) moveVDSO(pieces []arch.Range) (left arch.Range) {
 	return left
 }
 
-// stub returns a clean stub.
-func (m *mother) stub() (*thread, error) {
-	defer func() { go m.fill() }()
+// stub returns a stub for a space.
+func (m *mother) stub() (v vacancy, err error) {
+	low := true
+	defer func() {
+		if low {
+			go m.fill()
+		}
+	}()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.pool) > 0 {
-		t := m.pool[len(m.pool)-1]
+		// The last one: that is the likeliest to have the files that are wanted.
+		v := m.pool[len(m.pool)-1]
 		m.pool = m.pool[:len(m.pool)-1]
-		if alive(t.pid) {
-			return t, nil
+		if alive(v.thread.pid) {
+			low = len(m.pool) < m.spare
+			return v, nil
 		}
-		m.p.finish(t)
+		m.p.finish(v.thread)
 	}
-	return m.makeLocked()
+	v.thread, err = m.makeLocked()
+	return v, err
 }
 
 func (m *mother) makeLocked() (*thread, error) {
@@ -333,12 +343,16 @@ func (m *mother) makeLocked() (*thread, error) {
 func (m *mother) fill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.fillLocked()
+}
+
+func (m *mother) fillLocked() {
 	for len(m.pool) < m.spare {
 		t, err := m.makeLocked()
 		if err != nil {
 			return
 		}
-		m.pool = append(m.pool, t)
+		m.pool = append(m.pool, vacancy{thread: t})
 	}
 }
 
@@ -346,10 +360,13 @@ func (m *mother) fill() {
 func (m *mother) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, t := range m.pool {
-		m.p.finish(t)
+	for _, v := range m.pool {
+		m.p.finish(v.thread)
 	}
 	m.pool = nil
+	if m.trimmer != nil {
+		m.trimmer.Stop()
+	}
 	if m.thread != nil {
 		m.p.finish(m.thread)
 		m.thread = nil

@@ -38,6 +38,8 @@ type space struct {
 	used    []bool               // which indices have a region
 	spare   []exited             // of threads that were told to exit
 	stray   []int                // indices of regions that a forked process has still to unmap
+
+	vacating bool // the process is being emptied, or has been, for another space: see reuse.go
 }
 
 var errNoStub = errors.New("systrap: address space has no process")
@@ -320,6 +322,12 @@ func (s *space) Settled() bool {
 func (s *space) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.threads) == 1 && !s.vacating {
+		for t := range s.threads {
+			s.retireLocked(t)
+		}
+		return
+	}
 	s.endLocked(errNoStub)
 }
 
@@ -329,14 +337,15 @@ func (s *space) endLocked(err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	s.queue.Done(len(s.queue))
-	s.files, s.stray, s.loose, s.riding = files{}, nil, loose{}, false
-	s.pending.Store(false)
+	s.forgetLocked()
+	if s.vacating {
+		s.vacating = false
+		s.p.mother.give(nil)
+	}
 	if s.pid == 0 {
 		return
 	}
 	kill(s.pid)
-	s.pid = 0
 	if s.vacant != nil {
 		s.vacant.end(true)
 		s.vacant.unref()
@@ -350,8 +359,21 @@ func (s *space) endLocked(err error) {
 		s.p.regions.put(e.region)
 	}
 	s.spare = nil
+	s.goneLocked()
+	s.p.verifier.reapLost()
+}
+
+// forgetLocked forgets what is still to be done.
+func (s *space) forgetLocked() {
+	s.queue.Done(len(s.queue))
+	s.stray, s.loose, s.riding = nil, loose{}, false
+	s.pending.Store(false)
+}
+
+// goneLocked is called when the space has no process any more.
+func (s *space) goneLocked() {
+	s.pid, s.used, s.files = 0, nil, files{}
 	clear(s.threads)
 	s.left.Broadcast()
 	s.p.untrack(s)
-	s.p.verifier.reapLost()
 }

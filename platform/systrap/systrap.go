@@ -39,6 +39,7 @@ type Platform struct {
 	facts      platform.Facts
 	xstate     arch.XState // asked for once: CPUID is slow in a virtual machine
 	initialFPU []byte      // floating-point state of a new program
+	segments   uint64      // and selectors, as a signal frame has them
 	regions    *regions
 	verifier   *verifier
 	cpus       *place.CPUs
@@ -95,6 +96,7 @@ func New(o Options) (*Platform, error) {
 		return nil, fmt.Errorf("systrap: read floating-point state: %w", err)
 	}
 	p.facts.FPUSize = len(p.initialFPU)
+	p.segments = p.mother.thread.live().segments
 	go p.mother.fill()
 	return p, nil
 }
@@ -133,7 +135,9 @@ func (p *Platform) Release() {
 	}
 	p.mu.Unlock()
 	for _, s := range left {
-		s.Release()
+		s.mu.Lock()
+		s.endLocked(errNoStub)
+		s.mu.Unlock()
 	}
 	p.mother.end()
 	p.cpus.Stop()

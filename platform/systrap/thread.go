@@ -24,6 +24,9 @@ type thread struct {
 	worked bool // it has been told to do something since its event
 
 	unnamed bool // the region has names that it is still to be told to show
+	hurried bool // what takes it long it need not do
+
+	spent int64 // what its process had run before it was this space's, in nanoseconds
 
 	threaded bool // its process has, or has had, other threads
 	slots    int  // how many solo operations, from the first on, may be in its region
@@ -46,11 +49,12 @@ type thread struct {
 
 // An armed is one host call that a thread may make. If install is set, it
 // gets the sentry's descriptor source as its own descriptor to before. If solo
-// is, the verifier is not asked: see solo_amd64.s.
+// is, the verifier is not asked: see solo_amd64.s. If probe is, the thread is interrupted
+// while it makes the call: see emptyLocked.
 type armed struct {
-	call          stub.Call
-	install, solo bool
-	source, to    int
+	call                 stub.Call
+	install, solo, probe bool
+	source, to           int
 }
 
 // errKilled says that something outside the platform ended a stub.
@@ -115,6 +119,9 @@ func (t *thread) sleep(interrupted *atomic.Bool) error {
 		}
 		if !alive(t.pid) {
 			return errKilled
+		}
+		if t.hurried {
+			return errSlow
 		}
 		switch now := stub.ProcessTime(t.pid); {
 		case interrupted != nil && !interrupted.Load():

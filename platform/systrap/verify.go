@@ -129,6 +129,9 @@ func (v *verifier) verify(n *notification) error {
 	if want.call != called || n.ip != site {
 		return fmt.Errorf("systrap: %v: asked for was %v", called, want.call)
 	}
+	if want.probe {
+		_ = unix.Tgkill(t.pid, t.tid, interruptSignal)
+	}
 	if want.install {
 		a := addFD{id: n.id, flags: addFDSet, source: uint32(want.source), to: uint32(want.to)}
 		if e := sendFD(v.listener, &a); e != 0 {

@@ -257,10 +257,11 @@ func (m *cpuMeter) leaveProcess(t *Task) {
 	defer m.mu.Unlock()
 	user, system := t.wanted()
 	c := &t.cputime.meter
-	if m.open == (openTime{}) && user+system-c.wanted.user-c.wanted.system < carry {
-		return // not worth asking: the next one allows for it
+	// Little is not worth asking for: the next one allows for it.
+	if m.open != (openTime{}) || user+system-c.wanted.user-c.wanted.system >= carry {
+		m.settleLocked()
 	}
-	m.settleLocked()
+	m.process = 0 // whichever is next, its clock begins at 0
 }
 
 // leaveContext is called when t is about to release its Context.
