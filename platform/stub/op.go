@@ -43,9 +43,40 @@ func (q *Queue) Add(o Op) {
 	for len(*q) > 0 && (*q)[len(*q)-1].coveredBy(o) {
 		*q = (*q)[:len(*q)-1]
 	}
-	if len(*q) == 0 || !(*q)[len(*q)-1].merge(o) {
+	if len(*q) == 0 {
 		*q = append(*q, o)
+		return
 	}
+	last := &(*q)[len(*q)-1]
+	before, after := last.around(&o)
+	switch {
+	case before.Range.Len() > 0:
+		*last = before
+	case after.Range.Len() > 0:
+		*last = o
+		*q = append(*q, after)
+		return
+	case last.merge(o):
+		return
+	}
+	*q = append(*q, o)
+	if after.Range.Len() > 0 {
+		*q = append(*q, after)
+	}
+}
+
+// around is what is left to do of the mapping o where next, which directly follows it,
+// maps something else over part of that: so no two of them are about the same memory,
+// and their order does not matter. Both are empty if nothing is to change.
+func (o *Op) around(next *Op) (before, after Op) {
+	if _, kept := o.File.(*keptFile); kept || o.Kind != Map || next.Kind != Map || !o.Range.Overlaps(next.Range) {
+		return before, after
+	}
+	before, after = *o, *o
+	before.Range.End = max(min(o.Range.End, next.Range.Start), o.Range.Start)
+	after.Range.Start = min(max(o.Range.Start, next.Range.End), o.Range.End)
+	after.Off += uint64(after.Range.Start - o.Range.Start)
+	return before, after
 }
 
 // Done takes the first n ops away.
