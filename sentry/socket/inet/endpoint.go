@@ -201,6 +201,18 @@ func (e *Endpoint) streamReady(r wait.Events) wait.Events {
 	return r
 }
 
+// unsent is how many bytes that were written to e have not arrived: SIOCOUTQ.
+func (e *Endpoint) unsent() int {
+	if t, ok := e.ep().(*tcp.Endpoint); ok {
+		return queued(t)
+	}
+	n, err := e.ep().GetSockOptInt(tcpip.SendQueueSizeOption)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Bind implements socket.Binder.
 func (e *Endpoint) Bind(c vfs.Ctx, addr []byte) error {
 	if e.kind.Family == linux.AF_INET6 && len(addr) < linux.SockaddrInet6Short {

@@ -113,9 +113,7 @@ func (e *Endpoint) info() socket.Info {
 	if n, err := e.ep().GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
 		i.Recv = uint32(n)
 	}
-	if n, err := e.ep().GetSockOptInt(tcpip.SendQueueSizeOption); err == nil {
-		i.Sent = uint32(n)
-	}
+	i.Sent = uint32(e.unsent())
 	switch {
 	case l != nil:
 		i.State, i.Recv, i.Sent = l.state(), uint32(l.queued(true)), uint32(l.queued(false))

@@ -11,14 +11,16 @@ import (
 
 // Ioctl implements socket.Ioctler.
 func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (uint64, error) {
-	o := tcpip.ReceiveQueueSizeOption
 	switch cmd {
 	case linux.SIOCINQ:
 		if e.isTCP() && e.state() == linux.TCP_LISTEN {
 			return 0, linux.EINVAL
 		}
 	case linux.SIOCOUTQ:
-		o = tcpip.SendQueueSizeOption
+		if l := e.local.Load(); l != nil {
+			return socket.StoreInt(m, arg, l.queued(false))
+		}
+		return socket.StoreInt(m, arg, e.unsent())
 	case linux.SIOCATMARK:
 		if !e.isTCP() {
 			return 0, linux.ENOTTY
@@ -29,12 +31,12 @@ func (e *Endpoint) Ioctl(_ vfs.Ctx, m usermem.Memory, cmd uint32, arg uint64) (u
 		return 0, linux.ENOTTY
 	}
 	if l := e.local.Load(); l != nil {
-		return socket.StoreInt(m, arg, l.queued(cmd == linux.SIOCINQ))
+		return socket.StoreInt(m, arg, l.queued(true))
 	}
-	if n, ok := e.drained.first(); ok && cmd == linux.SIOCINQ {
+	if n, ok := e.drained.first(); ok {
 		return socket.StoreInt(m, arg, n)
 	}
-	n, err := e.ep().GetSockOptInt(o)
+	n, err := e.ep().GetSockOptInt(tcpip.ReceiveQueueSizeOption)
 	if err != nil {
 		n = 0
 	}
