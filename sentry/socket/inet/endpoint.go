@@ -195,8 +195,19 @@ func (e *Endpoint) streamReady(r wait.Events) wait.Events {
 		if tcp.EndpointState(e.ep().State()) == tcp.StateError && !e.failed.Load() {
 			r |= wait.Err
 		}
+	case tcp.StateEstablished:
+		r = e.streamWritable(r)
 	case tcp.StateCloseWait:
-		r |= wait.RdHup | wait.Readable
+		r = e.streamWritable(r) | wait.RdHup | wait.Readable
+	}
+	return r
+}
+
+// streamWritable takes Writable out of r unless a third of the room to send is free, as Linux has
+// it: to the stack there is room if a byte fits. Who waits it wakes when half is free.
+func (e *Endpoint) streamWritable(r wait.Events) wait.Events {
+	if r&wait.Writable != 0 && e.shut.Load()&2 == 0 && e.unsent()*3 > int(e.ep().SocketOptions().GetSendBufferSize())*2 {
+		r &^= wait.Writable
 	}
 	return r
 }
