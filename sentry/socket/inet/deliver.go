@@ -51,6 +51,7 @@ func (l *packetLink) deliverTo(e *tcp.Endpoint, packets []*stack.PacketBuffer) {
 			packets = append(left, packets...) // in the order they came in
 		}
 	case l.desk.leave(e, packets):
+		l.in.left = true
 		return
 	}
 	l.hand(e, mine, packets)

@@ -116,6 +116,9 @@ func (e *Endpoint) Send(c vfs.Ctx, src usermem.Seq, flags linux.MsgFlags, m *soc
 		return e.sendSegments(src, size, &o)
 	}
 	n, err := e.write(src, &o)
+	if n < src.Len() {
+		e.fetchesRoom(c)
+	}
 	if n > 0 {
 		return n, nil // the stack gives no error with progress, but for guest faults
 	}

@@ -72,6 +72,9 @@ func (e *Endpoint) writePiece(link *packetLink, src usermem.Seq, o *sending) (in
 	if sits {
 		link.rise()
 	}
+	if n >= longPiece {
+		link.glance()
+	}
 	e.filling.add(n, link.piece)
 	return n, err
 }

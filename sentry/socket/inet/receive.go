@@ -29,6 +29,7 @@ type inbox struct {
 	store   store
 	many    bool // as many as a batch have come at once, or as fewer
 	more    bool // there was no room for more than came last
+	left    bool // some of what came last was left at the desk
 }
 
 // receive receives whenever it is the goroutine's turn, until that has ended, and reports
@@ -57,7 +58,7 @@ func (l *packetLink) receive() (ended bool) {
 		if errno != 0 {
 			return false
 		}
-		if offer && n > 0 && !l.in.more {
+		if n > 0 && !l.in.more && (offer || l.in.left && l.turn.waiting.Load() == 0) {
 			l.turn.free()
 		}
 	}
@@ -65,10 +66,15 @@ func (l *packetLink) receive() (ended bool) {
 
 // Sleep implements wait.Source.
 func (l *packetLink) Sleep(s *park.Spot, timeout time.Duration) (woke bool) {
+	return l.sleep(s, timeout, maxVain)
+}
+
+// sleep is Sleep of who fetches what is for others so many times, at most.
+func (l *packetLink) sleep(s *park.Spot, timeout time.Duration, vain int) (woke bool) {
 	if !l.turn.take() {
 		return l.turn.sleep(s, timeout)
 	}
-	woke, left := l.serve(s, timeout)
+	woke, left := l.serve(s, timeout, vain)
 	if woke || left == 0 {
 		l.turn.leave()
 		return woke
@@ -82,12 +88,12 @@ const maxVain = 4
 
 // serve receives, having the turn, until s is woken or the time is up, or somebody else
 // should. left is what is left of the time.
-func (l *packetLink) serve(s *park.Spot, timeout time.Duration) (woke bool, left time.Duration) {
+func (l *packetLink) serve(s *park.Spot, timeout time.Duration, vain int) (woke bool, left time.Duration) {
 	var deadline time.Time
 	if left = timeout; timeout > 0 {
 		deadline = time.Now().Add(timeout)
 	}
-	for vain := 0; vain < maxVain && !l.turn.ended.Load(); {
+	for vain > 0 && !l.turn.ended.Load() {
 		l.acknowledge()
 		if timeout > 0 {
 			if left = max(time.Until(deadline), 0); left == 0 {
@@ -116,7 +122,7 @@ func (l *packetLink) serve(s *park.Spot, timeout time.Duration) (woke bool, left
 			return false, left
 		}
 		if n > 0 {
-			vain++
+			vain--
 		}
 		if s.Sleep(0) {
 			return true, left
@@ -160,6 +166,7 @@ func (l *packetLink) fetch(guest bool) (n int, errno unix.Errno) {
 		in.frames[i].fill(&in.headers[i], &in.store)
 	}
 	n, errno = receiveNow(l.fd, in.headers[:width])
+	in.left = false
 	in.more = errno == 0 && n == width
 	in.many = in.many || in.more
 	switch errno {
