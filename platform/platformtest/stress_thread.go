@@ -27,9 +27,13 @@ type stressThread struct {
 	serial uint64
 	doing  string
 	inside bool // a signal handler, so to speak
-	mail   mail
-	stop   atomic.Bool
-	done   chan struct{}
+
+	// writing is the page that a visit is about to write to, or nil. Whether it has
+	// when it is interrupted, nobody knows.
+	writing *stressPage
+	mail    mail
+	stop    atomic.Bool
+	done    chan struct{}
 }
 
 // newThread makes a thread that is part of the budget.
@@ -117,8 +121,15 @@ func (h *stressThread) event() (platform.Event, bool) {
 	}
 }
 
-// somePage is one of h's slice.
-func (h *stressThread) somePage() int { return h.slice*slicePages + h.random.IntN(slicePages) }
+// somePage is one of h's slice, of which it is known what is there.
+func (h *stressThread) somePage() int {
+	for {
+		i := h.slice*slicePages + h.random.IntN(slicePages)
+		if &h.s.page[i] != h.writing {
+			return i
+		}
+	}
+}
 
 // scramble gives all registers values that mean nothing, and RIP.
 func (h *stressThread) scramble(rip uint64) {
@@ -160,7 +171,7 @@ func (h *stressThread) visit(v *visit, i int) bool {
 	h.regs.RDI = uint64(addr) - base
 	want := h.regs
 	if v.write {
-		defer h.settle(page, page.f)
+		defer h.writes(page)()
 	}
 	ev, ok := h.event()
 	if !ok {
@@ -206,12 +217,16 @@ func (h *stressThread) visit(v *visit, i int) bool {
 	return true
 }
 
-// settle finds out whether the last write to page, which had the frame f before,
-// was made by a guest that has been killed.
-func (h *stressThread) settle(page *stressPage, f *frame) {
-	if h.s.dead.Load() && page.f != nil && page.writable {
-		for i := range page.f.words {
-			page.f.words[i] = page.f.load(wordsAt + 8*i)
+// writes is called before a write to page, and what it returns afterwards: that finds out
+// whether it was made, if the guest has been killed.
+func (h *stressThread) writes(page *stressPage) (settle func()) {
+	h.writing = page
+	return func() {
+		h.writing = nil
+		if h.s.dead.Load() && page.f != nil && page.writable {
+			for i := range page.f.words {
+				page.f.words[i] = page.f.load(wordsAt + 8*i)
+			}
 		}
 	}
 }
