@@ -338,7 +338,8 @@ func (c *Context) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if lent := c.lent.Swap(nil); lent != nil {
-		t = c.disownLocked(s, lent)
+		t = lent
+		c.disownLocked(s, t)
 	}
 	switch {
 	case s.threads[t] != c: // the space has ended, or another has the thread

@@ -20,10 +20,7 @@ func (c *Context) Lend() (platform.Context, error) {
 	if s == nil || t == nil {
 		return nil, errors.New("systrap: no thread to lend")
 	}
-	s.mu.Lock()
-	borrowed := c.lender != nil
-	s.mu.Unlock()
-	if borrowed {
+	if c.borrows(s) {
 		return c.Spawn(s)
 	}
 	n := newContext(c.p)
@@ -59,16 +56,16 @@ func (c *Context) lendTo(n *Context) error {
 
 // GiveBack implements platform.Lender.
 func (c *Context) GiveBack() {
-	s := c.space
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	borrowed := c.lender != nil
-	s.mu.Unlock()
-	if borrowed {
+	if s := c.space; s != nil && c.borrows(s) {
 		c.leave()
 	}
+}
+
+// borrows reports whether c's thread, in the space s, is another's.
+func (c *Context) borrows(s *space) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.lender != nil
 }
 
 // returnLocked gives t, which c has borrowed in the space s, back to its lender, whose
@@ -104,12 +101,11 @@ func (c *Context) retake() error {
 }
 
 // disownLocked has whoever c has lent t to in the space s, if anybody still has it, keep
-// it when c leaves. It returns t.
-func (c *Context) disownLocked(s *space, t *thread) *thread {
+// it when c leaves.
+func (c *Context) disownLocked(s *space, t *thread) {
 	if n := s.threads[t]; n != nil && n != c {
 		n.lender = nil
 	}
-	return t
 }
 
 // show puts answers on the thread's page, and hide takes them off.

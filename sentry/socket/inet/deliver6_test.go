@@ -3,7 +3,6 @@ package inet
 import (
 	"testing"
 
-	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
@@ -27,11 +26,7 @@ func come6(ack uint32, flags header.TCPFlags, options, hops []byte, data string)
 	h := header.TCP(make([]byte, size))
 	h.Encode(&header.TCPFields{SrcPort: 7, DstPort: 80, AckNum: ack, Flags: flags, DataOffset: uint8(size)})
 	copy(h[header.TCPMinimumSize:], options)
-	b = append(append(append(append(b, hops...), h...), data...), 0, 0, 0)
-	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(b)})
-	p.NetworkProtocolNumber = ipv6.ProtocolNumber
-	p.RXChecksumValidated = true
-	return p
+	return framed(ipv6.ProtocolNumber, append(append(append(b, hops...), h...), data...))
 }
 
 // TestOutdone6: which acknowledgements by IPv6 the stack need not see, and that none is taken

@@ -4,20 +4,26 @@ import (
 	"testing"
 
 	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// come is a segment as a link receives it, with padding behind it.
+// framed is a packet as a link receives it, with padding behind it.
+func framed(n tcpip.NetworkProtocolNumber, b []byte) *stack.PacketBuffer {
+	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(append(b, 0, 0, 0))})
+	p.NetworkProtocolNumber = n
+	p.RXChecksumValidated = true
+	return p
+}
+
+// come is a segment as a link receives it.
 func come(ack uint32, flags header.TCPFlags, options []byte, data string) *stack.PacketBuffer {
 	b := segment(7, ack, flags, options, data).ToBuffer()
 	all := b.Flatten()
 	header.IPv4(all).SetTotalLength(uint16(len(all)))
-	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(append(all, 0, 0, 0))})
-	p.NetworkProtocolNumber = ipv4.ProtocolNumber
-	p.RXChecksumValidated = true
-	return p
+	return framed(ipv4.ProtocolNumber, all)
 }
 
 // TestOutdone: which acknowledgements the stack need not see.
