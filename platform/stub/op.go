@@ -40,8 +40,9 @@ func (q *Queue) Add(o Op) {
 	if o.Range.Len() == 0 {
 		return
 	}
-	for len(*q) > 0 && (*q)[len(*q)-1].coveredBy(o) {
-		*q = (*q)[:len(*q)-1]
+	for n := len(*q); n > 0 && (*q)[n-1].coveredBy(o); n = len(*q) {
+		CloseKept((*q)[n-1].File)
+		*q = (*q)[:n-1]
 	}
 	if len(*q) == 0 {
 		*q = append(*q, o)

@@ -3,7 +3,10 @@ package stub
 import (
 	"maps"
 	"math/rand/v2"
+	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"garrison/platform/arch"
 )
@@ -75,5 +78,25 @@ func TestQueueMapsOver(t *testing.T) {
 	}
 	if len(q) != 4 {
 		t.Errorf("%v", q)
+	}
+}
+
+// What is not to be mapped any more needs no descriptor.
+func TestQueueLetsGo(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := arch.Range{Start: 0x1000, End: 0x2000}
+	var q Queue
+	q.Add(Op{Kind: Map, Range: r, File: &numbered{int(f.Fd())}})
+	if err := q.KeepFiles(); err != nil {
+		t.Fatal(err)
+	}
+	fd := q[0].File.FD()
+	q.Add(Op{Kind: Unmap, Range: r})
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the descriptor is kept: %v", err)
 	}
 }
